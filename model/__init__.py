@@ -1,0 +1,1 @@
+"""The HSA language model: token ids in, logits out."""
