@@ -1,1 +1,1 @@
-"""Training of the bundled weights: samples, optimiser, loop."""
+"""Training data: corpora, synthetic tasks and the mixture of both. No torch in here."""

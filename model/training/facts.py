@@ -1,0 +1,144 @@
+"""Fact schemas: what can be told in a dialogue, and how it is told and asked.
+
+A schema is written as a few lines of text (see the facts_*.py modules):
+
+    # dog_name petname me person
+    pet = dog~puppy | cat | parrot
+    s {P} {pet} is called {v}
+    q what is {P} {pet} called
+    n the name of {P} {pet}
+    e what {P} {pet} is called
+
+First line: name, value generator, and who the fact may be about (me, person, none).
+`slot = a~b | c`: options of a slot; a and b are two words for the same option.
+s: clauses that tell it; a: sentences by which the assistant tells it; q: direct questions;
+n: noun phrases for the value; e: indirect questions.
+Slots: {v} value, {S} subject (I / my sister Ana), {P} possessive (my / Ana's), {be} am or is,
+{have} have or has, {do} do or does, [x|y] x with "I", y with a third person.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from . import facts_home, facts_people, facts_plans, facts_things
+from .draw import Draw
+from .values import GENERATORS
+
+_CHOICE = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One kind of fact."""
+
+    name: str
+    value: str
+    about: tuple[str, ...]
+    slots: tuple[tuple[str, tuple[str, ...]], ...]
+    says: tuple[str, ...]
+    assistant_says: tuple[str, ...]
+    asks: tuple[str, ...]
+    nouns: tuple[str, ...]
+    embeds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a fact is about, in its first mention and in later ones."""
+
+    kind: str
+    names: tuple[str, ...]
+    """First mention, then other ways to name the same person."""
+
+
+ME = Subject("me", ("I",))
+NOBODY = Subject("none", ("",))
+
+
+def parse_schemas(text: str) -> list[Schema]:
+    """Schemas of a text in the notation above; raises ValueError for a malformed line."""
+    schemas = []
+    for block in text.strip().split("\n\n"):
+        head, *lines = block.strip().splitlines()
+        marker, name, value, *about = head.split()
+        if marker != "#" or value not in GENERATORS:
+            raise ValueError(f"not a schema head: {head!r}")
+        slots = []
+        parts: dict[str, list[str]] = {"s": [], "a": [], "q": [], "n": [], "e": []}
+        for line in lines:
+            key, _, rest = line.partition(" ")
+            if rest.startswith("= "):
+                options = tuple(option.strip() for option in rest[2:].split("|"))
+                slots.append((key, options))
+            else:
+                parts[key].append(rest.strip())
+        schemas.append(
+            Schema(
+                name, value, tuple(about), tuple(slots), tuple(parts["s"]), tuple(parts["a"]),
+                tuple(parts["q"]), tuple(parts["n"]), tuple(parts["e"]),
+            )
+        )
+    return schemas
+
+
+@cache
+def all_schemas() -> tuple[Schema, ...]:
+    """Every schema of the facts_*.py modules."""
+    modules = (facts_people, facts_home, facts_plans, facts_things)
+    return tuple(schema for module in modules for schema in parse_schemas(module.SCHEMAS))
+
+
+def render(template: str, subject: str, slots: dict[str, str], value: str) -> str:
+    """Fill a template for a subject ("I" or a third person)."""
+    me = subject == "I"
+    text = _CHOICE.sub(lambda match: match.group(1 if me else 2), template)
+    forms = {
+        "{S}": subject, "{P}": "my" if me else _possessive(subject),
+        "{be}": "am" if me else "is", "{was}": "was", "{have}": "have" if me else "has",
+        "{do}": "do" if me else "does", "{O}": "me" if me else subject,
+    }
+    for form, replacement in forms.items():
+        text = text.replace(form, replacement)
+    for slot, word in slots.items():
+        text = text.replace("{" + slot + "}", word)
+    return text.replace("{v}", value)
+
+
+def _possessive(name: str) -> str:
+    return f"{name}'" if name.endswith("s") else f"{name}'s"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A drawn fact: a schema about a subject, with its slots and its value."""
+
+    schema: Schema
+    subject: Subject
+    slots: tuple[tuple[str, str], ...]
+    """Slot -> option, whose synonyms are separated by "~"."""
+    value: str
+
+    @property
+    def key(self) -> str:
+        """What identifies the question: one value per key at any time."""
+        slots = ",".join(option for _, option in self.slots)
+        return f"{self.schema.name}/{self.subject.names[0]}/{slots}"
+
+    def fill(self, d: Draw, template: str, *, later: bool) -> str:
+        """Render a template; later mentions may use another name of the subject or slot."""
+        name = d.any(self.subject.names) if later else self.subject.names[0]
+        slots = {slot: d.any(option.split("~")) for slot, option in self.slots}
+        return render(template, name, slots, self.value)
+
+    def with_value(self, value: str) -> Fact:
+        """The same fact with another value."""
+        return Fact(self.schema, self.subject, self.slots, value)
+
+
+def draw_fact(d: Draw, schema: Schema, subject: Subject) -> Fact:
+    """A fact of the schema about the subject, with drawn slots and value."""
+    slots = tuple((slot, d.any(options)) for slot, options in schema.slots)
+    return Fact(schema, subject, slots, GENERATORS[schema.value](d))

@@ -1,0 +1,227 @@
+"""The training mixture: which tasks a sequence can be, drawn by (seed, index) alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .corpora import CHAT_SOURCES, Corpus
+from .dialogue import Dialogue, changed_dialogue, fact_dialogue
+from .draw import Draw
+from .passages import Passages
+from .sample import ANSWER_WEIGHT, Piece, PieceWriter, Sample, TokenizerLike, ValueNotFound, weave
+from .synthetic import RULER_TASKS, ask_code, copy_sample, draw_codes, ruler_pieces, say_code
+
+DEFAULT_SHARES = {
+    "text": 0.12, "copy": 0.13, "codes": 0.15, "dialogue": 0.35, "changed": 0.06,
+    "niah": 0.03, "mq_niah": 0.04, "vt": 0.04, "qa": 0.05, "chat_qa": 0.03,
+}
+UNKNOWN_SHARE = 0.09
+FILLER_SHARES = {"books": 4.0, "wiki": 3.0, "spoken": 1.0, "chat": 3.0, "stories": 1.0, "qa": 1.0}
+
+Batch = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]
+
+
+class Mixture:
+    """Samples of all tasks, a pure function of (seed, index).
+
+    Args:
+        shares: task -> share, from the names in DEFAULT_SHARES; need not add up to 1.
+        corpora: source -> Corpus, for text and haystacks.
+        tokenizer: the tokenizer the corpora were tokenised with.
+        length: tokens predicted in a sample.
+        seed: another seed gives another stream of samples.
+        passages: question-answer records; None leaves the tasks "qa" and "chat_qa" out.
+        split: "train", or "test" for held-out wordings and vocabulary.
+
+    Raises:
+        ValueError: for an unknown task, no corpora or a length below 128.
+    """
+
+    def __init__(
+        self,
+        shares: Mapping[str, float] | None,
+        corpora: Mapping[str, Corpus],
+        tokenizer: TokenizerLike,
+        length: int,
+        seed: int = 0,
+        *,
+        passages: Passages | None = None,
+        split: str = "train",
+    ) -> None:
+        shares = dict(DEFAULT_SHARES if shares is None else shares)
+        unknown = set(shares) - set(DEFAULT_SHARES)
+        if unknown:
+            raise ValueError(f"unknown tasks {sorted(unknown)}; known: {sorted(DEFAULT_SHARES)}")
+        if passages is None:
+            shares = {k: v for k, v in shares.items() if k not in ("qa", "chat_qa")}
+        if length < 128:
+            raise ValueError(f"length must be at least 128, not {length}")
+        self.tokenizer, self.length, self.seed, self.split = tokenizer, length, seed, split
+        self.corpora, self.passages = corpora, passages
+        self.sources = [name for name in FILLER_SHARES if name in corpora]
+        if not self.sources:
+            raise ValueError(f"corpora must hold one of {sorted(FILLER_SHARES)}")
+        self.tasks = [task for task, share in shares.items() if share > 0]
+        total = np.cumsum([shares[task] for task in self.tasks])
+        self._bounds = total / total[-1]
+        weights = np.array([FILLER_SHARES[name] for name in self.sources])
+        self._source_bounds = np.cumsum(weights) / weights.sum()
+        self._makers: dict[str, Callable[[Draw], Sample]] = {
+            "text": self._text, "copy": self._copy, "codes": self._codes,
+            "dialogue": self._dialogue, "changed": self._changed, "qa": self._qa,
+            "chat_qa": self._chat_qa,
+        }
+
+    def task(self, index: int) -> str:
+        """Name of the task of sample index."""
+        rng = np.random.default_rng([self.seed, index])
+        return self.tasks[int(np.searchsorted(self._bounds, rng.random(), side="right"))]
+
+    def sample(self, index: int) -> Sample:
+        """Sample number index."""
+        rng = np.random.default_rng([self.seed, index])
+        task = self.tasks[int(np.searchsorted(self._bounds, rng.random(), side="right"))]
+        d = Draw(rng, self.split)
+        while True:
+            try:
+                return self._makers[task](d) if task in self._makers else self._ruler(d, task)
+            except ValueNotFound:
+                # A rare value whose tokens merge with its surroundings: draw again.
+                continue
+
+    def batch(self, index: int, batch_size: int) -> Batch:
+        """Samples index * batch_size to (index + 1) * batch_size - 1, stacked.
+
+        Returns:
+            tokens [B, L + 1] int32, weight [B, L] float32, source [B, L] int32.
+        """
+        samples = [self.sample(index * batch_size + row) for row in range(batch_size)]
+        return (
+            np.stack([sample.tokens for sample in samples]),
+            np.stack([sample.weight for sample in samples]),
+            np.stack([sample.source for sample in samples]),
+        )
+
+    def _corpus(self, rng: np.random.Generator) -> Corpus:
+        chosen = int(np.searchsorted(self._source_bounds, rng.random(), side="right"))
+        return self.corpora[self.sources[chosen]]
+
+    def filler(self, rng: np.random.Generator, n: int) -> NDArray[np.int32]:
+        """[n] tokens of whole messages: real conversation, or a document cut to fit."""
+        corpus = self._corpus(rng)
+        if corpus.name in CHAT_SOURCES:
+            tokens = corpus.random_messages(rng, n)
+        else:
+            tokens = corpus.random_window(rng, n)
+            tokens[0] = self.tokenizer.role_id("document")
+        tokens[-1] = self.tokenizer.end_id
+        return tokens
+
+    def _running_text(self, rng: np.random.Generator, n: int) -> NDArray[np.int32]:
+        return self._corpus(rng).random_window(rng, n)
+
+    def _text(self, d: Draw) -> Sample:
+        tokens = self._running_text(d.rng, self.length + 1)
+        weight = np.ones(self.length, np.float32)
+        return Sample(tokens, weight, np.full(self.length, -1, np.int32))
+
+    def _copy(self, d: Draw) -> Sample:
+        text = self._running_text(d.rng, self.length + 1)
+        random = d.chance(0.5)
+        return Sample(
+            *copy_sample(d.rng, self.length, self.tokenizer.vocab_size, text, random=random)
+        )
+
+    def _codes(self, d: Draw) -> Sample:
+        codes = draw_codes(d, 2 + d.below(max(2, min(11, self.length // 48))))
+        dialogue = Dialogue()
+        role = d.any(("user", "document", "assistant"))
+        placed: list[tuple[float, Piece]] = []
+        for code in codes:
+            time = float(d.rng.random())
+            piece = PieceWriter(self.tokenizer).message(role, say_code(d, code), {code.key: code.value})
+            placed.append((time, piece.piece))
+            dialogue.told.clear()
+            if d.chance(0.6):
+                asked = time + float(d.rng.random()) * (1 - time)
+                placed.append((asked, self._question(ask_code(d, code), code.value, code.key)))
+        return self._weave(d, placed)
+
+    def _question(self, question: str, answer: str, key: str | None) -> Piece:
+        writer = PieceWriter(self.tokenizer).message("user", question)
+        if key is None:
+            answer = " " + answer
+        return writer.answer([(answer, key)]).piece
+
+    def _weave(self, d: Draw, placed: list[tuple[float, Piece]]) -> Sample:
+        """Lay pieces out by time; questions and facts that do not fit are left out."""
+        placed = sorted(placed, key=lambda item: item[0])
+        budget = int(self.length * (0.3 + 0.65 * d.rng.random()))
+        used, kept = 0, []
+        stated: set[str] = set()
+        for _, piece in placed:
+            needs = {copy.key for copy in piece.copies}
+            if used + len(piece) > budget or not needs <= stated:
+                continue
+            used += len(piece)
+            stated |= set(piece.marks)
+            kept.append(piece)
+        return weave(d.rng, kept, self.length, self.filler)
+
+    def _place(self, dialogue: Dialogue) -> list[tuple[float, Piece]]:
+        placed: list[tuple[float, Piece]] = []
+        for told in dialogue.told:
+            writer = PieceWriter(self.tokenizer)
+            for index, (role, text) in enumerate(told.messages):
+                writer.message(role, text, told.values if index == 0 else None)
+            placed.append((told.time, writer.piece))
+        placed.extend(
+            (asked.time, self._question(asked.question, asked.answer, asked.key))
+            for asked in dialogue.asked
+        )
+        return placed
+
+    def _dialogue(self, d: Draw) -> Sample:
+        room = max(2, self.length // 64)
+        dialogue = fact_dialogue(d, 1 + d.below(room), 1 + d.below(6), UNKNOWN_SHARE)
+        return self._weave(d, self._place(dialogue))
+
+    def _changed(self, d: Draw) -> Sample:
+        return self._weave(d, self._place(changed_dialogue(d, d.below(4))))
+
+    def _ruler(self, d: Draw, task: str) -> Sample:
+        needles, question = ruler_pieces(self.tokenizer, RULER_TASKS[task](d))
+        body = self.length + 1 - len(question)
+        text_length = body - sum(len(needle) for needle in needles)
+        text = self._running_text(d.rng, text_length + 1)
+        text[0] = self.tokenizer.role_id("document")
+        # A boundary inside the haystack would end the document before its question.
+        text[1:][text[1:] < 8] = self.tokenizer.encode("\n")[0]
+        cuts = np.sort(d.rng.integers(1, text_length + 1, len(needles)))
+        pieces: list[Piece] = []
+        before = 0
+        for cut, needle in zip(cuts, needles, strict=True):
+            pieces += [Piece(list(text[before:cut]), [1.0] * int(cut - before)), needle]
+            before = int(cut)
+        pieces.append(Piece(list(text[before:text_length]), [1.0] * int(text_length - before)))
+        return weave(d.rng, [*pieces, question], self.length, self.filler)
+
+    def _qa(self, d: Draw) -> Sample:
+        assert self.passages is not None
+        return self._weave(d, self.passages.document(d, self.tokenizer, self.length))
+
+    def _chat_qa(self, d: Draw) -> Sample:
+        assert self.passages is not None
+        return self._weave(d, self.passages.conversation(d, self.tokenizer, self.length))
+
+
+def open_passages(data_dir: Path) -> Passages:
+    """The question-answer records of a corpus folder."""
+    return Passages.read(data_dir)
+
+
+__all__ = ["ANSWER_WEIGHT", "DEFAULT_SHARES", "Mixture", "open_passages"]

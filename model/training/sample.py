@@ -1,0 +1,201 @@
+"""Training samples: exact-length token sequences with loss weights and copy sources.
+
+A sample is woven from pieces (a few messages each) and haystack filler between them.
+Pieces mark where values stand, and answers name the marks they are copied from.
+Legend: L = predicted tokens of a sample, so a sample holds L + 1 tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+ANSWER_WEIGHT = 3.0
+RANDOM_WEIGHT = 0.2
+MIN_GAP = 12
+
+FillerFunction = Callable[[np.random.Generator, int], NDArray[np.int32]]
+
+
+class TokenizerLike(Protocol):
+    """What the training data needs of a tokenizer."""
+
+    @property
+    def end_id(self) -> int: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def role_id(self, role: str) -> int: ...
+
+
+@dataclass
+class Sample:
+    """One training sequence."""
+
+    tokens: NDArray[np.int32]
+    """[L + 1] token ids."""
+    weight: NDArray[np.float32]
+    """[L] loss weight of predicting tokens[i + 1] from tokens[: i + 1]."""
+    source: NDArray[np.int32]
+    """[L] index j < i + 1 of the token that tokens[i + 1] is copied from, or -1."""
+
+
+class ValueNotFound(ValueError):
+    """A value's tokens do not occur in the text that should state it; draw another."""
+
+
+def find_ids(haystack: Sequence[int], needle: Sequence[int]) -> int:
+    """Index of the first occurrence of needle in haystack, or -1."""
+    size = len(needle)
+    first = needle[0]
+    for index in range(len(haystack) - size + 1):
+        if haystack[index] == first and list(haystack[index : index + size]) == list(needle):
+            return index
+    return -1
+
+
+@dataclass
+class Copy:
+    """Tokens [start, start + len(ids)) of a piece, copied from the mark called key."""
+
+    start: int
+    ids: list[int]
+    key: str
+
+
+@dataclass
+class Piece:
+    """Consecutive tokens that stay together in a sample."""
+
+    tokens: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    """Value key -> offset of the value's first token in this piece."""
+    copies: list[Copy] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+class PieceWriter:
+    """Writes messages, marked values and answers into a piece."""
+
+    def __init__(self, tokenizer: TokenizerLike) -> None:
+        self.tokenizer = tokenizer
+        self.piece = Piece()
+
+    def raw(self, ids: Sequence[int], weight: float = 1.0) -> PieceWriter:
+        """Append token ids as they are."""
+        self.piece.tokens.extend(ids)
+        self.piece.weights.extend([weight] * len(ids))
+        return self
+
+    def text(
+        self,
+        text: str,
+        values: dict[str, str] | None = None,
+        *,
+        weight: float = 1.0,
+        value_weight: float = 0.3,
+    ) -> PieceWriter:
+        """Append text and mark where its values (key -> value) stand.
+
+        Raises:
+            ValueNotFound: the tokens of " " + value are not in the tokens of the text.
+        """
+        ids = self.tokenizer.encode(text)
+        base = len(self.piece.tokens)
+        self.raw(ids, weight)
+        for key, value in (values or {}).items():
+            value_ids = self.tokenizer.encode(" " + value)
+            offset = find_ids(ids, value_ids)
+            if offset < 0:
+                raise ValueNotFound(f"{value!r} not in {text!r}")
+            self.piece.marks[key] = base + offset
+            for index in range(base + offset, base + offset + len(value_ids)):
+                self.piece.weights[index] = value_weight
+        return self
+
+    def message(
+        self, role: str, text: str, values: dict[str, str] | None = None
+    ) -> PieceWriter:
+        """Append a whole message: role token, text, end token."""
+        self.raw([self.tokenizer.role_id(role)])
+        self.text(text, values)
+        return self.raw([self.tokenizer.end_id])
+
+    def copy(self, value: str, key: str) -> PieceWriter:
+        """Append the tokens of " " + value as answer tokens copied from mark key."""
+        ids = self.tokenizer.encode(" " + value)
+        self.piece.copies.append(Copy(len(self.piece.tokens), ids, key))
+        return self.raw(ids, ANSWER_WEIGHT)
+
+    def answer(self, parts: Sequence[tuple[str, str | None]]) -> PieceWriter:
+        """Append an assistant message: parts are (text, key of the mark or None)."""
+        self.raw([self.tokenizer.role_id("assistant")])
+        for text, key in parts:
+            if key is None:
+                self.raw(self.tokenizer.encode(text), ANSWER_WEIGHT)
+            else:
+                self.copy(text, key)
+        return self.raw([self.tokenizer.end_id], ANSWER_WEIGHT)
+
+
+def split_gaps(rng: np.random.Generator, total: int, num_gaps: int) -> list[int]:
+    """Split total filler tokens over the gaps; the last one takes what is too small to use."""
+    shares = rng.exponential(size=num_gaps) * (rng.random(num_gaps) < 0.7)
+    if shares.sum() == 0:
+        shares[0] = 1.0
+    gaps = [int(gap) for gap in shares / shares.sum() * total]
+    gaps = [gap if gap >= MIN_GAP else 0 for gap in gaps]
+    gaps[-1] += total - sum(gaps)
+    return gaps
+
+
+def weave(
+    rng: np.random.Generator,
+    pieces: Sequence[Piece],
+    length: int,
+    filler: FillerFunction,
+) -> Sample:
+    """Lay pieces in order into length + 1 tokens with filler at random between them.
+
+    Raises:
+        ValueError: the pieces are longer than the sample.
+    """
+    total = length + 1 - sum(len(piece) for piece in pieces)
+    if total < 0:
+        raise ValueError(f"pieces need {-total} tokens more than the sample's {length + 1}")
+    gaps = split_gaps(rng, total, len(pieces) + 1)
+    tokens = np.empty(length + 1, np.int32)
+    weight = np.ones(length + 1, np.float32)
+    marks: dict[str, int] = {}
+    copies: list[Copy] = []
+    position = 0
+    for index, gap in enumerate(gaps):
+        if gap:
+            tokens[position : position + gap] = filler(rng, gap)
+            position += gap
+        if index == len(pieces):
+            break
+        piece = pieces[index]
+        tokens[position : position + len(piece)] = piece.tokens
+        weight[position : position + len(piece)] = piece.weights
+        marks.update({key: position + offset for key, offset in piece.marks.items()})
+        copies.extend(Copy(position + copy.start, copy.ids, copy.key) for copy in piece.copies)
+        position += len(piece)
+    source = np.full(length + 1, -1, np.int32)
+    for copy in copies:
+        start = marks[copy.key]
+        source[copy.start : copy.start + len(copy.ids)] = start + np.arange(len(copy.ids))
+    return Sample(tokens, weight[1:], source[1:])

@@ -1,0 +1,186 @@
+"""Artificial tasks: copying, codes by key, and the RULER formats of the paper's evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import words as w
+from .draw import Draw
+from .sample import RANDOM_WEIGHT, Copy, Piece, PieceWriter, TokenizerLike
+from .values import GENERATORS, made_up
+
+NUM_SPECIAL = 8
+
+SAY_CODE = (
+    "The code for {k} is {v}.", "Remember: the code for {k} is {v}.", "{k} has the code {v}.",
+    "For {k}, use the code {v}.", "The secret code of {k} is {v}.", "Note that {k} opens with {v}.",
+    "If anyone asks, the code for {k} is {v}.", "They set the code for {k} to {v}.",
+)
+ASK_CODE = (
+    "What is the code for {k}?", "Which code belongs to {k}?", "Tell me the code for {k}.",
+    "What code does {k} have?", "I need the code for {k}.", "What was the code for {k}?",
+    "Do you remember the code for {k}?", "Please give me the code of {k}.",
+)
+
+
+@dataclass
+class Code:
+    """A key and its code."""
+
+    key: str
+    value: str
+
+
+def draw_codes(d: Draw, count: int) -> list[Code]:
+    """Codes with different keys (adjective and noun, name, or letters) and values."""
+    codes: dict[str, str] = {}
+    while len(codes) < count:
+        style = d.below(3)
+        if style == 0:
+            key = f"{d.pick(w.ADJECTIVES)} {d.pick(w.NOUNS)}"
+        elif style == 1:
+            key = made_up(d)
+        else:
+            key = "".join(d.any(w.LETTERS) for _ in range(3 + d.below(4)))
+        value = GENERATORS[d.any(("code", "code", "alnum", "phrase"))](d)
+        if value not in codes.values():
+            codes.setdefault(key, value)
+    return [Code(key, value) for key, value in codes.items()]
+
+
+def say_code(d: Draw, code: Code) -> str:
+    """A sentence that tells a code."""
+    text = d.pick(SAY_CODE).replace("{k}", _the(code.key)).replace("{v}", code.value)
+    return text[0].upper() + text[1:]
+
+
+def ask_code(d: Draw, code: Code) -> str:
+    """A question for a code."""
+    return d.pick(ASK_CODE).replace("{k}", _the(code.key))
+
+
+def _the(key: str) -> str:
+    return f"the {key}" if " " in key else key
+
+
+def copy_sample(
+    rng: np.random.Generator, length: int, vocab_size: int, text: NDArray[np.int32], *, random: bool
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]:
+    """A passage, some text, and the passage again.
+
+    Args:
+        rng: random generator.
+        length: L of the sample.
+        vocab_size: random tokens are drawn from the ids below it.
+        text: [length + 1] tokens of running text.
+        random: the passage is random tokens rather than text.
+
+    Returns:
+        tokens [L + 1], weight [L], source [L] as in Sample.
+    """
+    span = int(rng.integers(length // 6, length // 2))
+    first = int(rng.integers(0, length + 1 - 2 * span))
+    second = int(rng.integers(first + span, length + 2 - span))
+    tokens = text.copy()
+    weight = np.ones(length + 1, np.float32)
+    if random:
+        tokens[first : first + span] = rng.integers(NUM_SPECIAL, vocab_size, span)
+        weight[first : first + span] = RANDOM_WEIGHT
+    tokens[second : second + span] = tokens[first : first + span]
+    source = np.full(length + 1, -1, np.int32)
+    source[second : second + span] = np.arange(first, first + span)
+    # Nothing says where the copy begins, so its first token is not one to retrieve.
+    source[second] = -1
+    return tokens, weight[1:], source[1:]
+
+
+def _letters(d: Draw, count: int) -> str:
+    return d.until_split(lambda: "".join(d.any(w.LETTERS) for _ in range(count)))
+
+
+def _number(d: Draw, count: int) -> str:
+    return d.until_split(lambda: str(d.rng.integers(10 ** (count - 1), 10**count)))
+
+
+@dataclass
+class Ruler:
+    """A RULER question: needles to hide, and what to ask at the end."""
+
+    needles: list[tuple[str, dict[str, str]]]
+    """(text, mark key -> value in it)"""
+    question: str
+    answer: list[tuple[str, str]]
+    """(text with its leading separator, mark key)"""
+
+
+def niah(d: Draw) -> Ruler:
+    """One magic number."""
+    value = _number(d, 8)
+    text = f" |One of the special magic numbers for long-context is: {value}|"
+    question = (
+        " What is the special magic number for long-context mentioned in the provided text? Answer:"
+    )
+    return Ruler([(text, {"0": value})], question, [(f" {value}", "0")])
+
+
+def mq_niah(d: Draw, num_pairs: int = 6) -> Ruler:
+    """Magic numbers of several keys, two of which are asked for."""
+    keys: list[str] = []
+    values: list[str] = []
+    while len(keys) < num_pairs:
+        key, value = _letters(d, 5), _number(d, 6)
+        if key not in keys and value not in values:
+            keys.append(key)
+            values.append(value)
+    needles = [
+        (f"| One of the special magic numbers for {key} is {value}.|", {key: value})
+        for key, value in zip(keys, values, strict=True)
+    ]
+    one, two = d.shuffled(range(num_pairs))[:2]
+    question = (
+        f" What are all the special magic numbers for {keys[one]} and {keys[two]} mentioned in the"
+        " provided text?. Answer:"
+    )
+    answer = [(f" {values[one]}", keys[one]), (f" {values[two]}", keys[two])]
+    return Ruler(d.shuffled(needles), question, answer)
+
+
+def variable_tracking(d: Draw, num_chains: int = 2, hops: int = 2) -> Ruler:
+    """Chains of assignments; all variables of one value are asked for."""
+    chains = []
+    for _ in range(num_chains):
+        chains.append((_number(d, 8), [_letters(d, 5) for _ in range(hops + 1)]))
+    needles = []
+    for value, names in chains:
+        needles.append((f"|VAR {names[0]} = {value}|", {names[0]: names[0]}))
+        needles.extend(
+            (f"|VAR {name} = {before}|", {name: name})
+            for before, name in zip(names, names[1:], strict=False)
+        )
+    value, names = chains[0]
+    question = f" Find all variables that are assigned the value {value}. Answer:"
+    answer = [(f"{',' if index else ''} {name}", name) for index, name in enumerate(names)]
+    return Ruler(d.shuffled(needles), question, answer)
+
+
+RULER_TASKS = {"niah": niah, "mq_niah": mq_niah, "vt": variable_tracking}
+
+
+def ruler_pieces(tokenizer: TokenizerLike, ruler: Ruler) -> tuple[list[Piece], Piece]:
+    """Needle pieces, and the piece of question and answer that ends the text."""
+    needles = [
+        PieceWriter(tokenizer).text(text, values, value_weight=RANDOM_WEIGHT).piece
+        for text, values in ruler.needles
+    ]
+    writer = PieceWriter(tokenizer).text(ruler.question)
+    for text, key in ruler.answer:
+        ids = tokenizer.encode(text)
+        value = tokenizer.encode(" " + text.strip(", "))
+        start = len(writer.piece) + len(ids) - len(value)
+        writer.piece.copies.append(Copy(start, value, key))
+        writer.raw(ids, 3.0)
+    writer.raw([tokenizer.end_id], 3.0)
+    return needles, writer.piece

@@ -1,0 +1,263 @@
+"""Generators of values: every answer in the synthetic dialogues comes from here.
+
+Each is a function Draw -> str. Values begin and end with a letter or digit, so that their
+tokens are the same wherever they stand between a space and a punctuation mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import words as w
+from .draw import Draw
+
+Generator = Callable[[Draw], str]
+
+
+def syllables(d: Draw, low: int = 2, high: int = 3) -> str:
+    """A pronounceable word of low to high syllables."""
+    count = low + d.below(high - low + 1)
+    text = "".join(d.any(w.ONSETS) + d.any(w.VOWELS) for _ in range(count))
+    return text + d.any(w.CODAS)
+
+
+def made_up(d: Draw) -> str:
+    """A capitalised made-up name."""
+    return d.until_split(lambda: syllables(d).capitalize())
+
+
+def _or_made_up(items: tuple[str, ...], share: float = 0.3) -> Generator:
+    return lambda d: made_up(d) if d.chance(share) else d.pick(items)
+
+
+def _from(items: tuple[str, ...]) -> Generator:
+    return lambda d: d.pick(items)
+
+
+def digits(d: Draw, low: int, high: int) -> str:
+    """A number code of low to high digits without a leading zero."""
+
+    def make() -> str:
+        count = low + d.below(high - low + 1)
+        return str(1 + d.below(9)) + "".join(str(d.below(10)) for _ in range(count - 1))
+
+    return d.until_split(make)
+
+
+def alphanumeric(d: Draw) -> str:
+    """A code such as KX4821 or B7Q3."""
+
+    def make() -> str:
+        letters = "".join(d.any(w.LETTERS) for _ in range(1 + d.below(3)))
+        tail = "".join(str(d.below(10)) for _ in range(2 + d.below(4)))
+        style = d.below(4)
+        if style == 0:
+            return "".join(d.any(w.LETTERS + "23456789") for _ in range(5 + d.below(3)))
+        return f"{letters}-{tail}" if style == 1 else letters + tail
+
+    return d.until_split(make)
+
+
+def code(d: Draw) -> str:
+    """A number code of 3 to 8 digits."""
+    return digits(d, 3, 8)
+
+
+def pin(d: Draw) -> str:
+    """A number of 4 digits."""
+    return digits(d, 4, 4)
+
+
+def fullname(d: Draw) -> str:
+    """First name and surname."""
+    surname = made_up(d) if d.chance(0.3) else d.pick(w.SURNAMES)
+    return f"{FIRST(d)} {surname}"
+
+
+def doctor(d: Draw) -> str:
+    """A surname with a title."""
+    surname = made_up(d) if d.chance(0.3) else d.pick(w.SURNAMES)
+    return f"{d.any(('Dr', 'Mrs', 'Mr', 'Ms', 'Professor'))} {surname}"
+
+
+def date(d: Draw) -> str:
+    """A day of the year, such as 14 March or June 3rd."""
+
+    def make() -> str:
+        day, month = 1 + d.below(28), d.any(w.MONTHS)
+        suffix = {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th") if day not in (11, 12, 13) else "th"
+        style = d.below(5)
+        return (
+            f"{day} {month}", f"{month} {day}", f"{month} {day}{suffix}", f"{day}{suffix} of {month}",
+            f"the {day}{suffix} of {month}",
+        )[style]
+
+    return d.until_split(make)
+
+
+def year(d: Draw) -> str:
+    """A year from 1930 to 2025."""
+    return d.until_split(lambda: str(1930 + d.below(96)))
+
+
+def clock(d: Draw) -> str:
+    """A time of day, such as 7:45, 3 pm or half past nine."""
+
+    def make() -> str:
+        hour, minute = 1 + d.below(12), 5 * d.below(12)
+        half = d.any(("am", "pm"))
+        style = d.below(5)
+        if style == 0:
+            return f"{hour} {half}"
+        if style == 1:
+            return f"{hour}:{minute:02d} {half}"
+        if style == 2:
+            return f"{d.below(24)}:{minute:02d}"
+        if style == 3:
+            return f"{d.any(('half past', 'quarter past', 'quarter to'))} {NUMBER_WORDS[hour - 1]}"
+        return f"{hour}:{d.below(60):02d} {half}"
+
+    return d.until_split(make)
+
+
+NUMBER_WORDS = tuple(
+    "one two three four five six seven eight nine ten eleven twelve".split()
+)
+
+
+def weekday(d: Draw) -> str:
+    """A weekday, sometimes with a part of the day."""
+
+    def make() -> str:
+        part = d.any(("", "", " morning", " afternoon", " evening"))
+        return d.any(w.WEEKDAYS) + part
+
+    return d.until_split(make)
+
+
+def moment(d: Draw) -> str:
+    """A weekday with a time or a date with a time."""
+
+    def make() -> str:
+        day = d.any(w.WEEKDAYS) if d.chance(0.6) else f"{d.any(w.MONTHS)} {1 + d.below(28)}"
+        return f"{day} at {1 + d.below(12)}{d.any((':15', ':30', ':45', '', ''))} {d.any(('am', 'pm'))}"
+
+    return d.until_split(make)
+
+
+def price(d: Draw) -> str:
+    """An amount of money."""
+
+    def make() -> str:
+        amount = f"{1 + d.below(9999):,}" if d.chance(0.6) else f"{1 + d.below(200)}.{d.below(100):02d}"
+        return d.any((f"{amount} dollars", f"{amount} euros", f"${amount}", f"{amount} pounds"))
+
+    return d.until_split(make)
+
+
+def number(d: Draw) -> str:
+    """A number from 2 to 999."""
+    return d.until_split(lambda: str(2 + d.below(998)))
+
+
+def small_number(d: Draw) -> str:
+    """A number from 1 to 99."""
+    return d.until_split(lambda: str(1 + d.below(99)))
+
+
+def address(d: Draw) -> str:
+    """A house number and street."""
+    street = made_up(d) if d.chance(0.3) else d.pick(w.STREETS)
+    return f"{1 + d.below(300)} {street} {d.any(w.STREET_KINDS)}"
+
+
+def phrase(d: Draw) -> str:
+    """Two or three words, such as 'silent copper heron'."""
+    head = f"{d.pick(w.ADJECTIVES)} {d.pick(w.NOUNS)}"
+    return f"{d.pick(w.ADJECTIVES)} {head}" if d.chance(0.3) else head
+
+
+def title(d: Draw) -> str:
+    """The title of a book, film, band, project or boat."""
+    style = d.below(5)
+    if style == 0:
+        return made_up(d)
+    if style == 1:
+        return f"The {d.pick(w.ADJECTIVES).capitalize()} {d.pick(w.NOUNS).capitalize()}"
+    if style == 2:
+        return f"{d.pick(w.NOUNS).capitalize()} {made_up(d)}"
+    if style == 3:
+        return f"{d.pick(w.ADJECTIVES).capitalize()} {d.pick(w.NOUNS).capitalize()}"
+    return f"{d.pick(w.NOUNS).capitalize()} of {made_up(d)}"
+
+
+def company(d: Draw) -> str:
+    """The name of a firm."""
+    stem = made_up(d) if d.chance(0.6) else d.pick(w.NOUNS).capitalize()
+    return f"{stem}{d.any(('', '', ' Labs', ' Systems', ' Group', ' Foods', ' Partners', ' Software'))}"
+
+
+def venue(d: Draw) -> str:
+    """The name of a restaurant, hotel or club."""
+    if d.chance(0.4):
+        return f"{d.any(('Cafe', 'Hotel', 'Casa', 'Villa', 'Bar'))} {made_up(d)}"
+    return f"the {d.pick(w.ADJECTIVES).capitalize()} {d.pick(w.NOUNS).capitalize()}"
+
+
+def password(d: Draw) -> str:
+    """A password of words and digits."""
+
+    def make() -> str:
+        style = d.below(4)
+        tail = "".join(str(d.below(10)) for _ in range(2 + d.below(3)))
+        if style == 0:
+            return f"{d.any(w.ADJECTIVES)}-{d.any(w.NOUNS)}-{tail}"
+        if style == 1:
+            return f"{d.any(w.NOUNS)}{tail}"
+        if style == 2:
+            return f"{syllables(d)}{tail}"
+        return f"{d.any(w.NOUNS).capitalize()}{d.any(w.NOUNS).capitalize()}{tail}"
+
+    return d.until_split(make)
+
+
+def thing(d: Draw) -> str:
+    """A thing with a colour and an article, such as 'a green bicycle'."""
+    colour = d.pick(w.COLOURS)
+    article = "an" if colour[0] in "aeiou" else "a"
+    return f"{article} {colour} {d.pick(w.NOUNS)}"
+
+
+def duration(d: Draw) -> str:
+    """A length of time."""
+    unit = d.any(("minutes", "hours", "days", "weeks", "months"))
+    return d.until_split(lambda: f"{2 + d.below(58)} {unit}")
+
+
+def age(d: Draw) -> str:
+    """An age in years."""
+    return d.until_split(lambda: str(2 + d.below(97)))
+
+
+def measure(d: Draw) -> str:
+    """A length, weight or distance."""
+    unit = d.any(("kilometres", "metres", "miles", "kilos", "centimetres", "litres"))
+    return d.until_split(lambda: f"{2 + d.below(900)} {unit}")
+
+
+FIRST = _or_made_up(w.FIRST_NAMES, 0.25)
+
+GENERATORS: dict[str, Generator] = {
+    "first": FIRST, "fullname": fullname, "doctor": doctor, "petname": _or_made_up(w.PET_NAMES, 0.4),
+    "city": _or_made_up(w.CITIES), "country": _from(w.COUNTRIES), "address": address,
+    "colour": _from(w.COLOURS), "food": _from(w.FOODS), "allergen": _from(w.ALLERGENS),
+    "drink": _from(w.DRINKS), "hobby": _from(w.HOBBIES), "job": _from(w.JOBS),
+    "instrument": _from(w.INSTRUMENTS), "language": _from(w.LANGUAGES), "sport": _from(w.SPORTS),
+    "animal": _from(w.ANIMALS), "flowers": _from(w.FLOWERS), "genre": _from(w.GENRES),
+    "subject": _from(w.SUBJECTS), "place": _from(w.PLACES), "medicine": _from(w.MEDICINES),
+    "gift": _from(w.GIFTS), "code": code, "pin": pin, "alnum": alphanumeric, "date": date,
+    "year": year, "clock": clock, "weekday": weekday, "moment": moment, "price": price,
+    "number": number, "small": small_number, "phrase": phrase, "title": title,
+    "company": company, "venue": venue, "password": password, "thing": thing, "made_up": made_up,
+    "duration": duration, "age": age, "measure": measure,
+}
