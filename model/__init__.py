@@ -1,1 +1,25 @@
-"""The HSA language model: token ids in, logits out."""
+"""HSA-UltraLong in PyTorch: ids in, logits and state out. Knows no session and no store."""
+
+from .config import PRESETS, HSAConfig, MoEConfig
+from .errors import CheckpointError, ConfigError, ModelError
+from .state import ChunkKV, ChunkMemory, ChunkSource, State, WindowCache
+from .tokenizer import ROLES, Tokenizer
+from .transformer import HSATransformer, Output
+
+__all__ = [
+    "PRESETS",
+    "ROLES",
+    "CheckpointError",
+    "ChunkKV",
+    "ChunkMemory",
+    "ChunkSource",
+    "ConfigError",
+    "HSAConfig",
+    "HSATransformer",
+    "ModelError",
+    "MoEConfig",
+    "Output",
+    "State",
+    "Tokenizer",
+    "WindowCache",
+]

@@ -1,0 +1,118 @@
+"""Public operator, validation, and the seam where a device adds its kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import cpu
+
+
+def chunk_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    *,
+    scale: float | None = None,
+) -> Tensor:
+    """Attend inside each chosen chunk and fuse the results by the retrieval weights.
+
+    `out[t, h] = sum_i weights[t, g, i] * softmax_s(scale * q[t, h] . k[c_i, s, g]) v[c_i, s, g]`
+    with `c_i = indices[t, g, i]` and `g` the KV head of `h`: the paper's section 2.2. There are no
+    positions and no softmax across chunks. The device of `q` decides which kernel runs.
+
+    Args:
+        q: queries [B, T, H, D]; float64, float32 or bfloat16.
+        k: keys of all chunks [B, C, S, G, D], same dtype; H is a multiple of G. C may be 0.
+        v: values, as `k`.
+        indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot.
+        weights: fusion weights [B, T, G, K], float32 (float64 with float64 inputs); those of empty
+            slots are ignored.
+        scale: factor on the scores; default 1 / sqrt(D).
+
+    Returns:
+        [B, T, H, D] in the dtype of `q`; zeros where a token has no chunk. Differentiable in q, k,
+        v and weights.
+
+    Raises:
+        ValueError: if shapes or dtypes do not fit together.
+    """
+    _validate(q, k, v, indices, weights)
+    if k.shape[1] == 0 or indices.shape[3] == 0:
+        return torch.zeros_like(q)
+    factor = q.shape[3] ** -0.5 if scale is None else scale
+    result: Tensor = _forward(q, k, v, indices, weights, factor)
+    return result
+
+
+def _validate(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor) -> None:
+    if q.dim() != 4 or k.dim() != 5 or indices.dim() != 4:
+        raise ValueError(
+            "expected q [B, T, H, D], k [B, C, S, G, D], indices [B, T, G, K]; found "
+            f"{tuple(q.shape)}, {tuple(k.shape)}, {tuple(indices.shape)}"
+        )
+    batch, tokens, heads, dim = q.shape
+    groups = k.shape[3]
+    if k.shape != v.shape or k.shape[0] != batch or k.shape[4] != dim or heads % groups:
+        raise ValueError(
+            f"k and v must be [{batch}, C, S, G, {dim}] with G dividing {heads}; "
+            f"found {tuple(k.shape)} and {tuple(v.shape)}"
+        )
+    if indices.shape[:3] != (batch, tokens, groups) or weights.shape != indices.shape:
+        raise ValueError(
+            f"indices and weights must be [{batch}, {tokens}, {groups}, K]; "
+            f"found {tuple(indices.shape)} and {tuple(weights.shape)}"
+        )
+    if not q.dtype == k.dtype == v.dtype or indices.dtype != torch.int64:
+        raise ValueError(
+            "q, k, v must share a dtype and indices be int64; found "
+            f"{q.dtype}, {k.dtype}, {v.dtype}, {indices.dtype}"
+        )
+    exact = torch.float64 if q.dtype == torch.float64 else torch.float32
+    if weights.dtype != exact:
+        raise ValueError(f"weights must be {exact} beside {q.dtype}; found {weights.dtype}")
+
+
+@torch.library.custom_op("hsa_memory::chunk_attention", mutates_args=(), device_types="cpu")
+def _forward(
+    q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float
+) -> Tensor:
+    return cpu.forward(q, k, v, indices, weights, scale)
+
+
+@_forward.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float) -> Tensor:
+    return torch.empty_like(q)
+
+
+@torch.library.custom_op(
+    "hsa_memory::chunk_attention_backward", mutates_args=(), device_types="cpu"
+)
+def _backward(
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return tuple(cpu.backward(grad, q, k, v, indices, weights, scale))
+
+
+@_backward.register_fake
+def _(
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return tuple(torch.empty_like(x) for x in (q, k, v, weights))
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.scale = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    dq, dk, dv, dw = _backward(grad.contiguous(), *ctx.saved_tensors, ctx.scale)
+    return dq, dk, dv, None, dw, None
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)

@@ -1,0 +1,42 @@
+"""Public operator and validation."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from . import blocked
+
+
+def sliding_window_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    window: int,
+    scale: float | None = None,
+    first_key: Tensor | None = None,
+) -> Tensor:
+    """Attend causally to the last `window` tokens, the query's own included.
+
+    Args:
+        q: queries [B, T, H, D] of the newest T tokens.
+        k: keys [B, P + T, G, D]: P earlier tokens, then those of the queries; G divides H.
+        v: values, as `k`.
+        window: tokens a query sees, itself included; at least 1.
+        scale: factor on the scores; default 1 / sqrt(D).
+        first_key: [B] int64; keys before this index are padding and never seen. Default: none.
+
+    Returns:
+        [B, T, H, D] in the dtype of `q`. Cost and memory are linear in T. Differentiable. Rows of
+        queries that are themselves padding hold finite values without meaning.
+
+    Raises:
+        ValueError: if shapes do not fit together or `window` < 1.
+    """
+    if k.shape != v.shape or k.shape[1] < q.shape[1] or q.shape[2] % k.shape[2] or window < 1:
+        raise ValueError(
+            "expected q [B, T, H, D], k and v [B, P + T, G, D] with G dividing H, window >= 1; "
+            f"found {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}, window {window}"
+        )
+    factor = q.shape[3] ** -0.5 if scale is None else scale
+    return blocked.forward(q, k, v, window, factor, first_key)

@@ -1,0 +1,176 @@
+"""Sliding-window attention, the chunk encoder's attention, and hierarchical sparse attention.
+
+Letters: B batch, T tokens, H query heads, G KV heads, D head dim, R retrieval heads, E retrieval
+dimensions, K top-k, C chunks, S chunk size, h hidden size.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hsa_memory.kernels.chunk_attention import chunk_attention
+from hsa_memory.kernels.sliding_window import sliding_window_attention
+
+from .config import HSAConfig
+from .layers import RMSNorm, Rotation, feed_forward, rotate
+from .state import ChunkMemory, WindowCache, last_rows
+
+
+class Window(NamedTuple):
+    """What sliding-window layers need to know about the tokens of one call."""
+
+    rotation: Rotation
+    """Rotary positions of the new tokens."""
+    before: tuple[int, ...]
+    """Real tokens of each row before the first of this call; negative: that many are padding."""
+    cut: tuple[int, ...]
+    """Padding tokens at the end of each row, not to be cached."""
+
+
+class SlidingWindowAttention(nn.Module):
+    """Causal attention over the last `window` tokens: QK-norm, RoPE, grouped KV heads."""
+
+    def __init__(self, config: HSAConfig, window: int) -> None:
+        super().__init__()
+        self.window = window
+        self.head_dim = config.head_dim
+        self.sizes = (config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim)
+        self.qkv = nn.Linear(config.hidden_size, self.sizes[0] + 2 * self.sizes[1], bias=False)
+        self.q_norm = RMSNorm(config.head_dim, config.norm_eps)
+        self.k_norm = RMSNorm(config.head_dim, config.norm_eps)
+        self.out = nn.Linear(self.sizes[0], config.hidden_size, bias=False)
+
+    def forward(
+        self, x: Tensor, tokens: Window, cache: WindowCache | None
+    ) -> tuple[Tensor, WindowCache]:
+        """Map normalised `x` [B, T, h]; returns the output and the cache of the last tokens."""
+        q, k, v = self.qkv(x).split([self.sizes[0], self.sizes[1], self.sizes[1]], dim=-1)
+        q = rotate(self.q_norm(q.unflatten(-1, (-1, self.head_dim))), tokens.rotation)
+        k = rotate(self.k_norm(k.unflatten(-1, (-1, self.head_dim))), tokens.rotation)
+        v = v.unflatten(-1, (-1, self.head_dim))
+        cached = 0 if cache is None else cache.k.shape[1]
+        if cache is not None:
+            k, v = torch.cat([cache.k, k], dim=1), torch.cat([cache.v, v], dim=1)
+        padding = [max(0, cached - n) for n in tokens.before]
+        first_key = torch.tensor(padding, device=x.device) if any(padding) else None
+        y = sliding_window_attention(q, k, v, window=self.window, first_key=first_key)
+        keep = self.window - 1
+        new = WindowCache(last_rows(k, keep, tokens.cut), last_rows(v, keep, tokens.cut))
+        return self.out(y.flatten(2)), new
+
+
+class SlidingWindowLayer(nn.Module):
+    """h = x + SWA(norm(x)); y = h + FFN(norm(h))."""
+
+    def __init__(self, config: HSAConfig, *, first: bool = False) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.attention = SlidingWindowAttention(config, config.window)
+        self.mlp_norm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.mlp = feed_forward(config, first=first)
+
+    def forward(
+        self, x: Tensor, tokens: Window, cache: WindowCache | None
+    ) -> tuple[Tensor, WindowCache]:
+        """Map `x` [B, T, h] to the same shape."""
+        attended, cache = self.attention(self.attention_norm(x), tokens, cache)
+        x = x + attended
+        return x + self.mlp(self.mlp_norm(x)), cache
+
+
+class HSATrace(NamedTuple):
+    """What one HSA layer did: for citations, for retrieval losses, for `/why`."""
+
+    retrieval_query: Tensor
+    """[B, T, R, E]."""
+    attention_query: Tensor
+    """[B, T, H, D], normalised."""
+    indices: Tensor
+    """[B, T, R, K] chosen chunks, -1 for empty slots."""
+    weights: Tensor
+    """[B, T, R, K] fusion weights."""
+    scores: Tensor
+    """[B, T, R, K] retrieval scores."""
+
+
+class Retrieval(nn.Module):
+    """Retrieval queries; the choice of chunks itself is `ChunkMemory.find`."""
+
+    def __init__(self, config: HSAConfig) -> None:
+        super().__init__()
+        heads, size = config.hsa_num_kv_heads, config.retrieval_dim
+        self.heads = heads
+        self.norm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.query = nn.Linear(config.hidden_size, heads * size, bias=False)
+        self.query_norm = RMSNorm(size, config.norm_eps) if config.normalize_retrieval else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return retrieval queries [B, T, R, E] of the residual stream `x` [B, T, h]."""
+        query: Tensor = self.query(self.norm(x)).unflatten(-1, (self.heads, -1))
+        return query if self.query_norm is None else self.query_norm(query)
+
+
+class HSALayer(nn.Module):
+    """Hierarchical sparse attention (paper section 2.2), with a window of its own if configured.
+
+    The retrieval query comes from the layer's input, before its window. With the bypass residual,
+    HSA's output reaches the stream through the feed-forward only.
+    """
+
+    def __init__(self, config: HSAConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = config.hsa_num_heads * config.head_dim
+        self.retrieval = Retrieval(config)
+        if config.hsa_window:
+            self.window_norm = RMSNorm(config.hidden_size, config.norm_eps)
+            self.window = SlidingWindowAttention(config, config.hsa_window)
+        self.attention_norm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.query = nn.Linear(config.hidden_size, size, bias=False)
+        self.query_norm = RMSNorm(config.head_dim, config.norm_eps, config.hsa_query_gain)
+        self.out = nn.Linear(size, config.hidden_size, bias=False)
+        self.mlp_norm = RMSNorm(config.hidden_size, config.norm_eps)
+        self.mlp = feed_forward(config)
+
+    def forward(
+        self,
+        x: Tensor,
+        tokens: Window,
+        cache: WindowCache | None,
+        memory: ChunkMemory,
+        visible: Tensor,
+    ) -> tuple[Tensor, WindowCache | None, HSATrace]:
+        """Map `x` [B, T, h]; token t sees the first `visible[b, t]` chunks of `memory`."""
+        retrieval_query = self.retrieval(x)
+        noise = self._noise(retrieval_query, memory) if self.training else None
+        found = memory.find(retrieval_query, visible, self.config.top_k, noise)
+        weights = fusion_weights(found.scores)
+        if self.config.hsa_window:
+            attended, cache = self.window(self.window_norm(x), tokens, cache)
+            x = x + attended
+        query = self.query(self.attention_norm(x)).unflatten(-1, (-1, self.config.head_dim))
+        query = self.query_norm(query)
+        kv, local = memory.gather(found.indices)
+        recalled = self.out(chunk_attention(query, kv.k, kv.v, local, weights).flatten(2))
+        y = x + recalled
+        stream = x if self.config.bypass_residual else y
+        trace = HSATrace(retrieval_query, query, found.indices, weights, found.scores)
+        return stream + self.mlp(self.mlp_norm(y)), cache, trace
+
+    def _noise(self, query: Tensor, memory: ChunkMemory) -> Tensor | None:
+        """Standard Gumbel noise [B, T, R, C] for the choice of chunks, if configured."""
+        if not self.config.gumbel_noise:
+            return None
+        shape = (*query.shape[:3], memory.landmarks.shape[1])
+        uniform = torch.rand(shape, device=query.device).clamp_(min=1e-9, max=1 - 1e-7)
+        return -torch.log(-torch.log(uniform))
+
+
+def fusion_weights(scores: Tensor) -> Tensor:
+    """Softmax over the chosen chunks [..., K]; empty slots and rows without a chunk give 0."""
+    empty = scores == float("-inf")
+    weights = torch.softmax(scores.masked_fill(empty, torch.finfo(scores.dtype).min), dim=-1)
+    return weights.masked_fill(empty, 0.0)

@@ -1,0 +1,261 @@
+"""HSA-UltraLong, whole: tokens in, logits and state out. One path for training, prefill, decode.
+
+    tokens -> LowerDecoder -> ChunkEncoder -> memory (landmarks, shared K/V)
+                   |                             |
+                   `----------> UpperDecoder <---'  -> logits
+
+What differs between training, prefill and decode is the `State` passed in. `ingest` stops after
+the memory: history never passes through the upper decoder, whose windows are rebuilt from the last
+lower outputs when the next full forward needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .attention import HSALayer, HSATrace, SlidingWindowLayer, Window
+from .config import HSAConfig
+from .encoder import ChunkEncoder
+from .layers import RMSNorm, rotation
+from .state import (
+    ChunkKV,
+    ChunkMemory,
+    ChunkSource,
+    State,
+    WindowCache,
+    append_rows,
+    last_rows,
+)
+
+
+class Output(NamedTuple):
+    """Result of a full forward."""
+
+    logits: Tensor
+    """[B, T, vocabulary], or [B, 1, vocabulary] with `last_only`."""
+    state: State
+    """State after the tokens."""
+    traces: tuple[HSATrace, ...]
+    """One per HSA layer, lowest first, for the tokens of this call."""
+
+
+class HSATransformer(nn.Module):
+    """The complete model.
+
+    Args:
+        config: its dimensions. Weights are initialised as N(0, 0.02), outputs of residual branches
+            scaled down by the number of layers.
+    """
+
+    def __init__(self, config: HSAConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.lower = LowerDecoder(config)
+        self.encoder = ChunkEncoder(config)
+        self.upper = UpperDecoder(config)
+        if not config.tie_embeddings:
+            self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self._initialize()
+
+    def forward(
+        self,
+        tokens: Tensor,
+        state: State | None = None,
+        *,
+        lengths: Sequence[int] | None = None,
+        last_only: bool = False,
+    ) -> Output:
+        """Run the whole model on the next tokens of each row.
+
+        Args:
+            tokens: [B, T] int64 ids that follow what `state` has seen.
+            state: from an earlier call, `start`, or None for an empty history.
+            lengths: real tokens per row, the rest of the row being padding at its end; default T.
+            last_only: return logits of each row's last real token only.
+
+        Returns:
+            `Output`; logits of padding are meaningless.
+        """
+        before = self.start(len(tokens)) if state is None else state
+        new = tuple(lengths) if lengths is not None else (tokens.shape[1],) * len(tokens)
+        hidden, after = self._lower_half(tokens, before, new)
+        # Upper windows that an ingest left stale are rebuilt from the last lower outputs.
+        lag = 0 if before.upper else before.recent.shape[1]
+        if lag:
+            hidden = torch.cat([before.recent, hidden], dim=1)
+        window = self._window(before, new, tokens.shape[1], lag)
+        visible = self._visible(before, after, tokens.shape[1], lag)
+        hidden, upper, traces = self.upper(hidden, before.upper, after.memory, visible, window)
+        hidden = hidden[:, lag:]
+        traces = tuple(HSATrace(*(x[:, lag:] for x in trace)) for trace in traces)
+        if last_only:
+            last = torch.tensor([n - 1 for n in new], device=tokens.device)
+            hidden = hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[2]))
+        return Output(self._logits(hidden), replace(after, upper=upper), traces)
+
+    def ingest(
+        self, tokens: Tensor, state: State | None = None, *, lengths: Sequence[int] | None = None
+    ) -> State:
+        """Add tokens [B, T] to the history with the lower decoder and the chunk encoder only."""
+        before = self.start(len(tokens)) if state is None else state
+        new = tuple(lengths) if lengths is not None else (tokens.shape[1],) * len(tokens)
+        return self._lower_half(tokens, before, new)[1]
+
+    def start(self, batch: int, source: ChunkSource | None = None) -> State:
+        """Return the state of `batch` empty histories, or of one whose chunks are in `source`."""
+        config = self.config
+        like = self.embedding.weight
+        landmark = (config.hsa_num_kv_heads, config.retrieval_dim)
+        per_token = (config.chunk_size, config.hsa_num_kv_heads, config.head_dim)
+        kv = ChunkKV(*(like.new_empty(batch, 0, *per_token) for _ in range(2)))
+        memory = ChunkMemory(like.new_empty(batch, 0, *landmark), kv, source)
+        empty = like.new_empty(batch, 0, config.hidden_size)
+        return State((0,) * batch, (), empty, empty, memory)
+
+    def _lower_half(
+        self, tokens: Tensor, state: State, new: tuple[int, ...]
+    ) -> tuple[Tensor, State]:
+        """Run lower decoder and chunk encoder; the returned state has stale upper windows."""
+        window = self._window(state, new, tokens.shape[1], 0)
+        hidden, lower = self.lower(self._embed(tokens), state.lower, window)
+        size = self.config.chunk_size
+        lengths = tuple(n + more for n, more in zip(state.lengths, new, strict=True))
+        waiting = tuple(n % size for n in state.lengths)
+        pending = append_rows(state.pending, hidden, waiting, new)
+        finished = tuple(
+            n // size - old // size for n, old in zip(lengths, state.lengths, strict=True)
+        )
+        memory, count = state.memory, max(finished)
+        if count:
+            full = F.pad(pending, (0, 0, 0, max(0, count * size - pending.shape[1])))
+            encoded = self.encoder(full[:, : count * size].unflatten(1, (count, size)))
+            held = tuple(n // size - memory.num_source_chunks for n in state.lengths)
+            memory = memory.append(encoded.landmarks, encoded.kv, held, finished)
+        after = State(
+            lengths=lengths,
+            lower=lower,
+            pending=_drop_front(pending, tuple(n * size for n in finished)),
+            recent=last_rows(
+                torch.cat([state.recent, hidden], dim=1), self.config.upper_reach, window.cut
+            ),
+            memory=memory,
+        )
+        return hidden, after
+
+    def _visible(self, before: State, after: State, tokens: int, lag: int) -> Tensor:
+        """Chunks [B, lag + tokens] that each token may see: those complete before it.
+
+        Padding at a row's end must not see chunks that the row does not have.
+        """
+        size = self.config.chunk_size
+        limit = torch.tensor([n // size for n in after.lengths])[:, None]
+        visible = (_positions(before, tokens, lag).clamp(min=0) // size).minimum(limit)
+        return visible.to(self.embedding.weight.device)
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        x: Tensor = self.embedding(tokens)
+        if self.config.embedding_norm:
+            x = F.rms_norm(x, x.shape[-1:], eps=self.config.norm_eps)
+        return x
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        head = self.embedding.weight if self.config.tie_embeddings else self.head.weight
+        return F.linear(hidden, head)
+
+    def _window(self, state: State, new: tuple[int, ...], tokens: int, lag: int) -> Window:
+        """Describe the last `lag` and the next `tokens` tokens to sliding-window layers."""
+        config, like = self.config, self.embedding.weight
+        positions = _positions(state, tokens, lag).to(like.device)
+        by = rotation(positions, config.head_dim, config.rope_theta, like.dtype)
+        before = tuple(n - lag for n in state.lengths)
+        return Window(by, before, tuple(tokens - n for n in new))
+
+    @torch.no_grad()
+    def _initialize(self) -> None:
+        config = self.config
+        depth = config.num_lower_layers + config.num_upper_layers + config.num_groups
+        for name, parameter in self.named_parameters():
+            if name.endswith("norm.weight"):
+                continue
+            if name.endswith(".bias"):
+                parameter.zero_()
+            elif name.endswith(("out.weight", "down.weight")):
+                parameter.normal_(0.0, 0.02 / (2 * depth) ** 0.5)
+            else:
+                parameter.normal_(0.0, 0.02)
+
+
+class LowerDecoder(nn.Module):
+    """Sliding-window layers; their raw residual stream feeds encoder and upper decoder."""
+
+    def __init__(self, config: HSAConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            SlidingWindowLayer(config, first=i == 0) for i in range(config.num_lower_layers)
+        )
+
+    def forward(
+        self, x: Tensor, caches: tuple[WindowCache, ...], window: Window
+    ) -> tuple[Tensor, tuple[WindowCache, ...]]:
+        """Map [B, T, h]; returns the stream and each layer's new cache."""
+        new = []
+        for layer, cache in zip(self.layers, caches or (None,) * len(self.layers), strict=True):
+            x, cache = layer(x, window, cache)
+            new.append(cache)
+        return x, tuple(new)
+
+
+class UpperDecoder(nn.Module):
+    """Groups of one HSA layer and several sliding-window layers, then the final norm."""
+
+    def __init__(self, config: HSAConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.hsa = nn.ModuleList(HSALayer(config) for _ in range(config.num_groups))
+        self.windows = nn.ModuleList(
+            nn.ModuleList(SlidingWindowLayer(config) for _ in range(config.layers_per_group))
+            for _ in range(config.num_groups)
+        )
+        self.norm = RMSNorm(config.hidden_size, config.norm_eps)
+
+    def forward(
+        self,
+        x: Tensor,
+        caches: tuple[WindowCache, ...],
+        memory: ChunkMemory,
+        visible: Tensor,
+        window: Window,
+    ) -> tuple[Tensor, tuple[WindowCache, ...], tuple[HSATrace, ...]]:
+        """Map [B, T, h]; token t sees the first `visible[b, t]` chunks of `memory`."""
+        old, new, traces = iter(caches), [], []
+        for hsa, windows in zip(self.hsa, self.windows, strict=True):
+            own = next(old, None) if self.config.hsa_window else None
+            x, own, trace = hsa(x, window, own, memory, visible)
+            traces.append(trace)
+            if own is not None:
+                new.append(own)
+            for layer in windows:
+                x, cache = layer(x, window, next(old, None))
+                new.append(cache)
+        return self.norm(x), tuple(new), tuple(traces)
+
+
+def _positions(state: State, tokens: int, lag: int) -> Tensor:
+    """Positions [B or 1, lag + tokens] of the last `lag` and the next `tokens` tokens."""
+    rows = state.lengths if state.is_ragged else state.lengths[:1]
+    return torch.tensor(rows)[:, None] + torch.arange(-lag, tokens)
+
+
+def _drop_front(x: Tensor, counts: tuple[int, ...]) -> Tensor:
+    """Remove the first `counts[b]` entries of each row of [B, n, ...], zero-padding the end."""
+    if len(set(counts)) == 1:
+        return x[:, counts[0] :]
+    rows = [row[count:] for row, count in zip(x, counts, strict=True)]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
