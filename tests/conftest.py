@@ -1,0 +1,34 @@
+"""What every test may use: the repository's root, the bundled weights, and the rule for `gpu`."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The root of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def mini_weights() -> Path:
+    """The folder of the bundled weights."""
+    folder = ROOT / "hsa_memory" / "weights" / "mini"
+    if not folder.is_dir():
+        pytest.skip("the bundled weights (hsa_memory/weights/mini) are not in this checkout")
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests marked `gpu` where torch sees no CUDA device."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device; torch sees none"))
