@@ -21,7 +21,7 @@ BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 .PHONY: help demo test venv lint format types wheel-check bench clean
 
 help:
-	@sed -n '/^# /s/^# //p; /^#  /s/^#  / /p' Makefile
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 	@echo "targets: demo test venv lint format types wheel-check bench clean"
 
 # The main job: a long history, a killed process, a restored memory, answered questions.
