@@ -130,7 +130,7 @@ def run_shell(text: str, folder: Path, what: str) -> None:
         words = shlex.split(command, comments=True)
         name = Path(words[0]).name
         if name == "hsa-memory":
-            run(["bash", "-c", command], folder, f"{what}: {command}")
+            run(["bash", "-o", "pipefail", "-c", command], folder, f"{what}: {command}")
         elif name in CHECKS:
             CHECKS[name]([name, *words[1:]])
         else:
