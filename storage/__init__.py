@@ -1,1 +1,55 @@
-"""The on-disk store: turns, landmarks and chunk K/V; bytes in, bytes out."""
+"""Sessions on disk: turns in SQLite, chunk memory in checksummed files. See FORMAT.md."""
+
+from .errors import (
+    CorruptChunk,
+    CorruptMetadata,
+    DurabilityLost,
+    Erased,
+    FencedWriter,
+    FormatTooNew,
+    FormatTooOld,
+    LimitExceeded,
+    ModelMismatch,
+    ReadOnly,
+    SessionBusy,
+    SessionClosed,
+    SessionMissing,
+    StoreError,
+    StoreFull,
+    StoreLocked,
+    StorePermission,
+    TurnConflict,
+)
+from .session import SessionStore
+from .store import Store
+from .types import Finding, Layout, SessionInfo, Turn, TurnIndex
+from .vfs import Vfs
+
+__all__ = [
+    "CorruptChunk",
+    "CorruptMetadata",
+    "DurabilityLost",
+    "Erased",
+    "FencedWriter",
+    "Finding",
+    "FormatTooNew",
+    "FormatTooOld",
+    "Layout",
+    "LimitExceeded",
+    "ModelMismatch",
+    "ReadOnly",
+    "SessionBusy",
+    "SessionClosed",
+    "SessionInfo",
+    "SessionMissing",
+    "SessionStore",
+    "Store",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
+    "StorePermission",
+    "Turn",
+    "TurnConflict",
+    "TurnIndex",
+    "Vfs",
+]

@@ -1,0 +1,173 @@
+"""Reading a whole session and saying what is not as it was written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .checksums import chain_next
+from .derived import Derived
+from .errors import CorruptMetadata, StoreError
+from .generation import Problem
+from .seals import damaged_seals
+from .truth import Truth
+from .vfs import Vfs
+
+_TURNS = 256
+
+
+def session_stats(vfs: Vfs, folder: str, truth: Truth, derived: Derived) -> dict[str, Any]:
+    """Counts and allocated bytes of one session."""
+    sizes = {"truth": 0, "kv": 0, "landmarks": 0, "tail": 0, "other": 0}
+    for path in files_below(vfs, folder):
+        status = vfs.lstat(path)
+        if status is not None:
+            sizes[_kind(os.path.basename(path))] += status.st_blocks * 512
+    total = sum(sizes.values())
+    state = truth.state
+    return {
+        "turns": state.n_turn,
+        "tokens": state.n_tok,
+        "chunks": derived.published,
+        "bytes": sizes,
+        "total_bytes": total,
+        "bytes_per_token": total / state.n_tok if state.n_tok else 0.0,
+    }
+
+
+def _kind(name: str) -> str:
+    if name.startswith("session.db") or name == "head.bin":
+        return "truth"
+    for start, kind in (("kv-", "kv"), ("landmarks.", "landmarks"), ("tail-", "tail")):
+        if name.startswith(start):
+            return kind
+    return "other"
+
+
+def files_below(vfs: Vfs, folder: str) -> list[str]:
+    """Paths of all files in a directory and those below it."""
+    found = []
+    for name in vfs.list_dir(folder):
+        path = os.path.join(folder, name)
+        status = vfs.lstat(path)
+        if status is None:
+            continue
+        found += files_below(vfs, path) if os.path.isdir(path) else [path]
+    return found
+
+
+def check_session(
+    vfs: Vfs, folder: str, truth: Truth, derived: Derived, repair: bool
+) -> list[Problem]:
+    """Everything that is wrong with one session; see SessionStore.check."""
+    problems = _check_truth(truth)
+    problems += _check_head(folder, truth, repair)
+    problems += _check_derived(truth, derived, repair)
+    problems += _check_tail(truth, derived, repair)
+    return problems
+
+
+def _check_truth(truth: Truth) -> list[Problem]:
+    path = truth.where
+    problems = [
+        Problem(path, "corrupt-database", complaint) for complaint in truth.database.integrity()
+    ]
+    try:
+        truth.light_rows(0, truth.state.n_turn)
+    except CorruptMetadata as error:
+        problems.append(Problem(path, "corrupt-turn", str(error)))
+    for first in range(0, truth.state.n_turn, _TURNS):
+        problems += _check_turns(truth, first, min(first + _TURNS, truth.state.n_turn))
+    try:
+        for key in truth.note_keys():
+            truth.note(key)
+    except CorruptMetadata as error:
+        problems.append(Problem(path, "corrupt-note", str(error)))
+    return problems
+
+
+def _check_turns(truth: Truth, first: int, stop: int) -> list[Problem]:
+    try:
+        for turn in truth.turns(first, stop):
+            # The unique index must lead back to the row, or a turn could be stored twice.
+            found = truth.find(turn.turn_id)
+            if found is None or found.seq != turn.seq:
+                raise CorruptMetadata(f"turn {turn.seq} is not found by its id {turn.turn_id!r}")
+    except CorruptMetadata as error:
+        if stop - first == 1:
+            return [Problem(truth.where, "corrupt-turn", str(error))]
+        middle = (first + stop) // 2
+        return _check_turns(truth, first, middle) + _check_turns(truth, middle, stop)
+    return []
+
+
+def _check_head(folder: str, truth: Truth, repair: bool) -> list[Problem]:
+    path = os.path.join(folder, "head.bin")
+    try:
+        head = truth.read_head()
+        if head is None:
+            raise CorruptMetadata(f"{path} is missing or fails its checksum")
+        truth.head = head
+        truth.require_acknowledged()
+    except CorruptMetadata as error:
+        if repair:
+            truth.write_head()
+        return [Problem(path, "corrupt-head", str(error), repair)]
+    return []
+
+
+def _check_derived(truth: Truth, derived: Derived, repair: bool) -> list[Problem]:
+    published = derived.published
+    derived.reopen()
+    problems = derived.follow()
+    state, generation = truth.state, derived.generation
+    bad = generation.damaged(derived.published)
+    try:
+        bad = sorted({*bad, *_broken_chain(truth, derived)})
+    except CorruptMetadata:
+        # Reported with the turns; chunks whose tokens are lost cannot be judged.
+        pass
+    for chunk in bad:
+        path = generation.segment_path(generation.segment_of(chunk))
+        problems.append(Problem(path, "corrupt-chunk", f"chunk {chunk}"))
+    problems += [
+        Problem(truth.where, "corrupt-segment-row", complaint)
+        for complaint in damaged_seals(truth, state.gen)
+    ]
+    if repair and (bad or len(problems)):
+        derived.roll_back(min([published, derived.published, *bad[:1]]))
+    return [replace(problem, repaired=repair) for problem in problems]
+
+
+def _broken_chain(truth: Truth, derived: Derived) -> list[int]:
+    """First chunk whose chain hash does not follow from all tokens before it."""
+    size = derived.layout.chunk_size
+    chain = derived.generation.chain_before(0)
+    batch = 1024
+    for first in range(0, derived.published, batch):
+        stop = min(first + batch, derived.published)
+        tokens = truth.tokens(first * size, stop * size).astype("<u4", copy=False)
+        for chunk, own in zip(range(first, stop), np.split(tokens, stop - first), strict=True):
+            chain = chain_next(chain, own.tobytes())
+            if chain != derived.generation.chain_before(chunk + 1):
+                return [chunk]
+    return []
+
+
+def _check_tail(truth: Truth, derived: Derived, repair: bool) -> list[Problem]:
+    state, generation = truth.state, derived.generation
+    if not state.tail_serial or derived.published != state.pub_chunk:
+        return []
+    chain = generation.chain_before(derived.published)
+    try:
+        generation.tails.read(state.tail_serial, derived.published, chain)
+    except StoreError as error:
+        if repair:
+            truth.commit_state(replace(state, tail_serial=state.tail_serial + 1))
+        return [
+            Problem(generation.tails.path(state.tail_serial), "corrupt-tail", str(error), repair)
+        ]
+    return []

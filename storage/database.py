@@ -1,0 +1,241 @@
+"""SQLite through SQLAlchemy Core: one connection, explicit transactions, typed errors."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import NullPool
+
+from .errors import (
+    CorruptMetadata,
+    DurabilityLost,
+    SessionClosed,
+    StoreFull,
+    StoreLocked,
+    StorePermission,
+)
+from .header import VERSION_MAJOR, VERSION_MINOR, require_version
+from .vfs import Vfs
+
+APPLICATION_ID = 0x48534131
+USER_VERSION = VERSION_MAJOR << 8 | VERSION_MINOR
+_BUSY_SECONDS = 5.0
+# Beyond this the log is copied back into the database after a commit.
+_WAL_BYTES = 4 << 20
+
+# A connection inherited through a fork must never be closed by the child: SQLite would act on
+# locks that belong to the parent. It is kept reachable here instead.
+_abandoned: list[Any] = []
+
+
+class Blob(sa.LargeBinary):
+    """Bytes as the driver gives them; a damaged value of another type reaches our checks."""
+
+    def result_processor(self, dialect: Any, coltype: Any) -> None:
+        return None
+
+    def bind_processor(self, dialect: Any) -> None:
+        return None
+
+
+class Database:
+    """One connection to one SQLite file.
+
+    Args:
+        path: the file; it must exist.
+        write: whether this is the file's writer. Readers open with `mode=ro`.
+
+    Raises:
+        CorruptMetadata, FormatTooNew, FormatTooOld: not a database of ours.
+    """
+
+    def __init__(self, path: str, *, write: bool) -> None:
+        self.path = path
+        self._write = write
+        self._begin = "BEGIN"
+        self._durable = True
+        self._pid = os.getpid()
+        self._open = True
+        self._engine = sa.create_engine(
+            "sqlite://",
+            creator=self._connect,
+            poolclass=NullPool,
+            hide_parameters=True,
+        )
+        event.listen(self._engine, "begin", self._on_begin)
+        with self.translated("open"):
+            self._connection = self._engine.connect()
+        try:
+            self._require_ours()
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self) -> sqlite3.Connection:
+        mode = "rw" if self._write else "ro"
+        if not self._write and self._is_frozen():
+            mode = "ro&immutable=1"
+        connection = sqlite3.connect(
+            f"file:{quote(os.path.abspath(self.path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=_BUSY_SECONDS,
+        )
+        self._driver = connection
+        for pragma in ("mmap_size=0", "foreign_keys=ON", "synchronous=FULL", "fullfsync=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        if self._write:
+            for pragma in (
+                "secure_delete=ON",
+                "wal_autocheckpoint=0",
+                "checkpoint_fullfsync=ON",
+                f"journal_size_limit={_WAL_BYTES}",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _is_frozen(self) -> bool:
+        # A log-mode database on a read-only medium can only be read as immutable, and only
+        # when no log is left beside it.
+        folder = os.path.dirname(os.path.abspath(self.path))
+        return not os.access(folder, os.W_OK) and not os.path.exists(self.path + "-wal")
+
+    def _on_begin(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql(self._begin)
+
+    def _require_ours(self) -> None:
+        with self.translated("read"):
+            found = self._driver.execute("PRAGMA application_id").fetchone()[0]
+            version = self._driver.execute("PRAGMA user_version").fetchone()[0]
+        if found != APPLICATION_ID:
+            raise CorruptMetadata(
+                f"{self.path}: application id {found:#x}, expected {APPLICATION_ID:#x}; run check"
+            )
+        require_version(version >> 8, self.path)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A read transaction: every statement sees the same state."""
+        self._require_open()
+        self._begin = "BEGIN"
+        with self.translated("read"), self._connection.begin():
+            yield self._connection
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
+        """A write transaction, committed at the end of the block.
+
+        Args:
+            durable: True forces the log to the disk at commit. False survives the death of
+                the process but not of the machine, until the next durable commit; enough
+                for what can be recomputed.
+
+        Raises:
+            StoreFull: no space; nothing of the block was written.
+            DurabilityLost: the commit may or may not be on disk.
+        """
+        self._require_open()
+        if durable != self._durable:
+            self._driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
+        self._begin = "BEGIN IMMEDIATE"
+        with self.translated("write"), self._connection.begin():
+            yield self._connection
+
+    def checkpoint(self, *, only_if_large: bool = False, truncate: bool = False) -> None:
+        """Copy the log into the database; a reader may keep part of it back."""
+        self._require_open()
+        if only_if_large and self.wal_bytes() < _WAL_BYTES:
+            return
+        with self.translated("write"):
+            mode = "TRUNCATE" if truncate else "PASSIVE"
+            self._driver.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+
+    def wal_bytes(self) -> int:
+        """Length of the log file."""
+        try:
+            return os.stat(self.path + "-wal").st_size
+        except FileNotFoundError:
+            return 0
+
+    def integrity(self) -> list[str]:
+        """What SQLite's own full check complains about; empty if nothing."""
+        self._require_open()
+        try:
+            rows = self._driver.execute("PRAGMA integrity_check(20)").fetchall()
+        except sqlite3.Error as error:
+            return [str(error)]
+        return [] if rows == [("ok",)] else [str(row[0]) for row in rows]
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise SessionClosed(f"{self.path}: the handle is closed; open the session again")
+
+    @contextmanager
+    def translated(self, action: str) -> Iterator[None]:
+        """Map what SQLite and SQLAlchemy raise to the store's errors."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise self._typed(error.orig, action) from error
+        except sqlite3.Error as error:
+            raise self._typed(error, action) from error
+
+    def _typed(self, error: BaseException | None, action: str) -> Exception:
+        text = str(error)
+        where = f"cannot {action} {self.path}: {text}"
+        if "is full" in text:
+            return StoreFull(f"{where}. Free space and try again.")
+        if "readonly" in text or "unable to open" in text:
+            return StorePermission(f"{where}. Check that it exists and who owns it.")
+        if "locked" in text or "busy" in text:
+            return StoreLocked(f"{where}. Another program holds the database open.")
+        if action == "write" and "malformed" not in text and "not a database" not in text:
+            return DurabilityLost(f"{where}. Close the session and open it again.")
+        return CorruptMetadata(f"{where}. Run check.")
+
+    def close(self) -> None:
+        """Close the connection; the child of a fork only forgets it."""
+        if not self._open:
+            return
+        self._open = False
+        if os.getpid() != self._pid:
+            _abandoned.append((self._engine, self.__dict__.get("_connection"), self._driver))
+            return
+        if connection := self.__dict__.get("_connection"):
+            connection.close()
+        self._engine.dispose()
+        self._driver.close()
+
+    def abandon(self) -> None:
+        """Forget the connection without closing it (in the child of a fork)."""
+        self._open = False
+        _abandoned.append((self._engine, self.__dict__.get("_connection"), self._driver))
+
+
+def create_database(vfs: Vfs, path: str, metadata: sa.MetaData) -> Database:
+    """Create an empty database of ours with mode 0600 and the given tables; open for writing."""
+    vfs.close(vfs.open(path, create=True))
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        for pragma in (
+            "page_size=8192",
+            "journal_mode=WAL",
+            f"application_id={APPLICATION_ID}",
+            f"user_version={USER_VERSION}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    finally:
+        connection.close()
+    database = Database(path, write=True)
+    with database.write() as writing:
+        metadata.create_all(writing)
+    return database

@@ -1,0 +1,207 @@
+"""The watermark: which derived bytes of a session are visible, and how it moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checksums import chain_seed
+from .generation import Generation, Problem
+from .layouts import common_fields, read_layout
+from .paths import generation_folder
+from .rows import State
+from .seals import drop_seals, put_seals, read_seals
+from .truth import Truth
+from .types import Layout
+from .vfs import Vfs
+
+_CHECKPOINT_CHUNKS = 64
+_CHECKPOINT_SECONDS = 5.0
+
+
+class Derived:
+    """Derived files of a session under its state row.
+
+    Args:
+        folder: the session's directory.
+        truth: loaded; its state row holds the watermark.
+        write: whether this is the session's writer.
+    """
+
+    def __init__(
+        self, vfs: Vfs, folder: str, store_id: bytes, sid: bytes, truth: Truth, *, write: bool
+    ) -> None:
+        self._vfs = vfs
+        self._folder = folder
+        self._store_id = store_id
+        self._sid = sid
+        self._truth = truth
+        self._write = write
+        self._checkpointed = time.monotonic()
+        self.published = 0
+        self.layout: Layout
+        self.generation: Generation
+        self._open()
+
+    def _open(self) -> None:
+        gen = self._truth.state.gen
+        self.layout, self._geometry = read_layout(self._truth, gen)
+        self.generation = Generation(
+            self._vfs,
+            generation_folder(self._folder, gen),
+            common_fields(self._store_id, self._sid, gen, self.layout, self._geometry),
+            self.layout,
+            self._geometry,
+            chain_seed=chain_seed(self._store_id, self._sid),
+            tokens_of=self._truth.tokens_of,
+            write=self._write,
+        )
+
+    def reopen(self) -> None:
+        """Forget everything about the files and read them again."""
+        self.generation.close()
+        self.published = 0
+        self._open()
+
+    def follow(self) -> list[Problem]:
+        """Take in what the state row publishes, up to the first chunk that cannot be used.
+
+        The writer lowers the watermark to that chunk; a reader only sees less.
+        """
+        state = self._truth.state
+        known = self.generation.count
+        seals = read_seals(self._truth, state.gen)
+        problems = self.generation.advance(state.pub_chunk, seals)
+        good = self.generation.count
+        # Published but never forced to disk: may be torn after a power cut.
+        unsynced = np.arange(max(known, min(state.durable_chunk, good)), good)
+        bad = self.generation.bad_chunks(unsynced)
+        if bad:
+            good = bad[0]
+            path = self.generation.segment_path(good // self._geometry.cap)
+            problems.append(Problem(path, "corrupt-chunk", f"chunk {good}"))
+        self.generation.roll_back(good)
+        self.published = good
+        if self._write and good < state.pub_chunk:
+            self.roll_back(good)
+        return problems
+
+    # ---- writing
+
+    def write_chunks(self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]) -> None:
+        """See SessionStore.write_chunks."""
+        landmarks, kv = self._checked(first, landmarks, kv)
+        if not len(kv):
+            return
+        size = self.layout.chunk_size
+        tokens, last_seqs = self._truth.tokens_with_ends(
+            first * size, (first + len(kv)) * size, size
+        )
+        self.generation.roll_back(first)
+        self.generation.write(first, landmarks, kv, tokens, last_seqs)
+
+    def _checked(
+        self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        widths = {"landmarks": self.layout.landmark_bytes, "kv": self.layout.kv_bytes}
+        for name, array in (("landmarks", landmarks), ("kv", kv)):
+            shape = (len(kv), widths[name])
+            if array.dtype != np.uint8 or array.shape != shape:
+                raise ValueError(
+                    f"{name} must be uint8 {list(shape)}, got {array.dtype} {list(array.shape)}"
+                )
+        if not self.published <= first <= self.generation.count:
+            raise ValueError(
+                f"first chunk is {first}; expected {self.published} (published) to "
+                f"{self.generation.count} (written)"
+            )
+        available = self._truth.state.n_tok // self.layout.chunk_size
+        if first + len(kv) > available:
+            raise ValueError(f"chunks up to {first + len(kv)}, but tokens for {available} only")
+        return np.ascontiguousarray(landmarks), np.ascontiguousarray(kv)
+
+    def publish(self, num_chunks: int, tail: bytes) -> None:
+        """See SessionStore.publish."""
+        if not self.published <= num_chunks <= self.generation.count:
+            raise ValueError(
+                f"cannot publish {num_chunks} chunks: {self.published} are published and "
+                f"{self.generation.count} written"
+            )
+        state = self._truth.state
+        serial = state.tail_serial + 1
+        chain = self.generation.chain_before(num_chunks)
+        self.generation.tails.write(serial, num_chunks, chain, tail)
+        self._commit(replace(state, pub_chunk=num_chunks, tail_serial=serial))
+
+    def _commit(self, new: State, *, force_sync: bool = False) -> None:
+        """Commit a watermark; bytes are synced before it when a segment fills or it is time."""
+        old = self._truth.state
+        seals = self.generation.seals(old.pub_chunk, new.pub_chunk)
+        pending = new.pub_chunk - new.durable_chunk
+        late = time.monotonic() - self._checkpointed > _CHECKPOINT_SECONDS
+        if force_sync or seals or pending >= _CHECKPOINT_CHUNKS or (late and pending):
+            self.generation.sync()
+            self._checkpointed = time.monotonic()
+            new = replace(new, durable_chunk=new.pub_chunk)
+        with self._truth.writing(new) as connection:
+            put_seals(connection, self._sid, new.gen, seals)
+        self.published = new.pub_chunk
+        self._truth.database.checkpoint(only_if_large=True)
+
+    def settle(self) -> None:
+        """Sync what is published and note a clean end."""
+        self._commit(replace(self._truth.state, clean=1), force_sync=True)
+
+    def roll_back(self, num_chunks: int) -> None:
+        """Lower the watermark; readers that follow start over."""
+        state = self._truth.state
+        self.generation.roll_back(num_chunks)
+        new = replace(
+            state,
+            pub_chunk=num_chunks,
+            durable_chunk=min(num_chunks, state.durable_chunk),
+            revision=state.revision + 1,
+        )
+        with self._truth.writing(new) as connection:
+            drop_seals(connection, new.gen, num_chunks // self._geometry.cap)
+        self.published = num_chunks
+
+    # ---- reading
+
+    def landmarks(self) -> NDArray[np.uint8]:
+        """See SessionStore.landmarks."""
+        return self.generation.landmarks(self.published)
+
+    def gather(
+        self, ids: NDArray[np.int64] | Sequence[int], out: NDArray[np.uint8] | None
+    ) -> NDArray[np.uint8]:
+        """See SessionStore.gather."""
+        wanted = np.asarray(ids, dtype=np.int64).reshape(-1)
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < self.published):
+            raise IndexError(
+                f"chunk ids {wanted.min()}..{wanted.max()}, {self.published} chunks are published"
+            )
+        shape = (len(wanted), self.layout.kv_bytes)
+        if out is None:
+            out = np.empty(shape, np.uint8)
+        elif out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
+            raise ValueError(f"out must be a contiguous uint8 {list(shape)}")
+        if len(wanted):
+            self.generation.gather(wanted, out)
+        return out
+
+    def tail(self) -> bytes | None:
+        """See SessionStore.tail."""
+        state = self._truth.state
+        if self.published != state.pub_chunk or not state.tail_serial:
+            return None
+        chain = self.generation.chain_before(self.published)
+        return self.generation.tails.read_or_none(state.tail_serial, self.published, chain)
+
+    def close(self) -> None:
+        """Close all files."""
+        self.generation.close()

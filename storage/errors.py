@@ -1,0 +1,118 @@
+"""Errors of the store; every one of them is a StoreError.
+
+StoreError
+ +-- StoreLocked        another process holds the catalog for too long
+ +-- SessionBusy        another writer has this session open
+ +-- SessionMissing     no session of that name
+ +-- SessionClosed      the handle was closed, or belongs to the parent of a fork
+ +-- ReadOnly           a write through a read-only handle
+ +-- Erased             the session was deleted while this handle was open
+ +-- FencedWriter       a newer writer has taken the session over
+ +-- DurabilityLost     an fsync or commit failed; reopen from disk
+ +-- StoreFull          no space left; nothing acknowledged was lost
+ +-- StorePermission    the operating system refused access
+ +-- CorruptMetadata    a database row or a file header fails its checksum
+ +-- CorruptChunk       derived bytes of some chunks fail their checksum
+ +-- ModelMismatch      the session was written by another model
+ +-- TurnConflict       a turn id is known with another content
+ +-- LimitExceeded      a value is larger than the format allows (also a ValueError)
+ +-- FormatTooNew       written by a newer hsa-memory
+ +-- FormatTooOld       written by a version that this one no longer reads
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class StoreError(Exception):
+    """Base of everything the store raises on purpose."""
+
+
+class StoreLocked(StoreError):
+    """The catalog's lock stayed with another process longer than we wait."""
+
+
+class SessionBusy(StoreError):
+    """Another handle, in this process or another one, writes to the session."""
+
+
+class SessionMissing(StoreError):
+    """The named session does not exist and creation was not asked for."""
+
+
+class SessionClosed(StoreError):
+    """The handle was closed, or was inherited through a fork."""
+
+
+class ReadOnly(StoreError):
+    """A write was asked of a handle that was opened read-only."""
+
+
+class Erased(StoreError):
+    """The session's files were deleted while the handle was open."""
+
+
+class FencedWriter(StoreError):
+    """A newer writer has opened the session; this one wrote nothing."""
+
+
+class DurabilityLost(StoreError):
+    """An fsync or commit failed; what reached the disk is known only after a reopen."""
+
+
+class StoreFull(StoreError):
+    """The disk or the quota is full; acknowledged turns are safe and readable."""
+
+
+class StorePermission(StoreError):
+    """The operating system refused to open or change a file of the store."""
+
+
+class CorruptMetadata(StoreError):
+    """A row of a database or the header of a file is not what was written."""
+
+
+class CorruptChunk(StoreError):
+    """Stored bytes of some chunks are not what was written for their tokens.
+
+    Attributes:
+        chunk_ids: indexes of the chunks, ascending. Lower the watermark to the first of
+            them (`SessionStore.rollback`) and encode again from the tokens.
+    """
+
+    def __init__(self, message: str, *, chunk_ids: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.chunk_ids = list(chunk_ids)
+
+
+class ModelMismatch(StoreError):
+    """The session's derived files belong to another model or layout.
+
+    Attributes:
+        field: name of the layout field that differs.
+        expected: its value in the session's files.
+        found: its value in the layout that was passed in.
+    """
+
+    def __init__(self, message: str, *, field: str, expected: object, found: object) -> None:
+        super().__init__(message)
+        self.field = field
+        self.expected = expected
+        self.found = found
+
+
+class TurnConflict(StoreError):
+    """A turn with this id is stored already, with another role or text."""
+
+
+class LimitExceeded(StoreError, ValueError):
+    """A value is larger than a documented limit of the format."""
+
+
+class FormatTooNew(StoreError):
+    """The file was written by a newer version of the format."""
+
+
+class FormatTooOld(StoreError):
+    """The file was written by a version of the format that is no longer read."""

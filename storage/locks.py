@@ -1,0 +1,77 @@
+"""flock files: one writer per session, one writer of the catalog.
+
+flock and not fcntl locks, because those vanish when an unrelated descriptor of the file is
+closed. A child of a fork inherits the descriptor and with it the lock, so it closes it at once.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .errors import StoreLocked
+from .vfs import Vfs
+
+_POLL_SECONDS = 0.005
+_held: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+class FileLock:
+    """A lock that is held from construction to `release`, or to the end of the process."""
+
+    def __init__(self, vfs: Vfs, fd: int) -> None:
+        self._vfs = vfs
+        self._fd = fd
+        _held.add(self)
+
+    def release(self) -> None:
+        """Free the lock; a second call does nothing."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            self._vfs.close(fd)
+
+
+def try_lock(vfs: Vfs, path: str) -> FileLock | None:
+    """Take a lock if nobody holds it. The file is created and never removed."""
+    try:
+        fd = vfs.open(path, write=True)
+    except FileNotFoundError:
+        try:
+            fd = vfs.open(path, create=True)
+        except FileExistsError:
+            fd = vfs.open(path, write=True)
+    if vfs.try_lock(fd):
+        return FileLock(vfs, fd)
+    vfs.close(fd)
+    return None
+
+
+@contextmanager
+def hold(vfs: Vfs, path: str, wait_seconds: float) -> Iterator[None]:
+    """Hold a lock for the length of a block.
+
+    Raises:
+        StoreLocked: it was not free in time.
+    """
+    deadline = time.monotonic() + wait_seconds
+    while (lock := try_lock(vfs, path)) is None:
+        if time.monotonic() > deadline:
+            raise StoreLocked(
+                f"{path} is held by another process for {wait_seconds:g} s; try again"
+            )
+        time.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _release_in_child() -> None:
+    for lock in list(_held):
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_release_in_child)

@@ -1,0 +1,55 @@
+"""Rows of `segments`: one per full segment, with the digests that replace row-by-row checks."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from .generation import Seal
+from .rows import DECODE_ERRORS, segment_sum
+from .tables import segments
+from .truth import Truth
+
+_select = sa.select(segments).where(segments.c.gen == sa.bindparam("gen"))
+
+
+def read_seals(truth: Truth, gen: int) -> dict[int, Seal]:
+    """Seals of a generation by segment number; a damaged row is left out.
+
+    Without its seal a segment is verified row by row, so a lost row costs time and no safety.
+    """
+    with truth.database.read() as connection:
+        rows = connection.execute(_select, {"gen": gen}).all()
+    found = {}
+    for row in rows:
+        if _row_is_whole(truth.sid, row):
+            found[row.n] = Seal(row.table_sum, row.landmarks_sum)
+    return found
+
+
+def damaged_seals(truth: Truth, gen: int) -> list[str]:
+    """Complaints about rows that fail their checksum."""
+    with truth.database.read() as connection:
+        rows = connection.execute(_select, {"gen": gen}).all()
+    return [f"segment row {row.n!r}" for row in rows if not _row_is_whole(truth.sid, row)]
+
+
+def _row_is_whole(sid: bytes, row: sa.Row[tuple[int, int, int, bytes, bytes, bytes]]) -> bool:
+    gen, n, sealed, table_sum, landmarks_sum, found = row
+    try:
+        return segment_sum(sid, gen, n, sealed, table_sum, landmarks_sum) == found
+    except DECODE_ERRORS:
+        return False
+
+
+def put_seals(connection: sa.Connection, sid: bytes, gen: int, seals: dict[int, Seal]) -> None:
+    """Add the rows of newly full segments."""
+    for n, seal in seals.items():
+        row = {"gen": gen, "n": n, "sealed": 1, **seal.__dict__}
+        row["sum"] = segment_sum(sid, gen, n, 1, seal.table_sum, seal.landmarks_sum)
+        connection.execute(sa.delete(segments).where(segments.c.gen == gen, segments.c.n == n))
+        connection.execute(sa.insert(segments), row)
+
+
+def drop_seals(connection: sa.Connection, gen: int, first: int) -> None:
+    """Remove the rows of segments from number `first` on."""
+    connection.execute(sa.delete(segments).where(segments.c.gen == gen, segments.c.n >= first))

@@ -1,0 +1,377 @@
+"""SessionStore: one session's turns (truth) and chunks (derived), under one watermark."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checking import check_session, session_stats
+from .derived import Derived
+from .errors import CorruptMetadata, DurabilityLost, Erased, ReadOnly, SessionClosed
+from .generation import Problem
+from .index import IndexCache
+from .layouts import read_layout, require_layout
+from .locks import FileLock
+from .paths import session_folder
+from .truth import Truth
+from .types import Finding, Layout, SessionInfo, Turn, TurnIndex
+from .vfs import Vfs
+
+_NOTE_PREFIX = "user-"
+
+
+class SessionStore:
+    """An open session; made by `Store.session`.
+
+    A context manager, and safe to share between threads. After an error of durability
+    the handle refuses everything but `close`; open the session again.
+
+    Attributes:
+        info: the session's row of the catalog.
+        folder: its directory.
+        recovered: what the opening, or a refresh, found damaged; the chunks from there on
+            are not published any more, so the caller encodes them again.
+    """
+
+    def __init__(
+        self,
+        vfs: Vfs,
+        root: str,
+        store_id: bytes,
+        info: SessionInfo,
+        *,
+        layout: Layout | None,
+        lock: FileLock | None,
+        trust_head: bool = True,
+        on_close: Callable[[SessionStore], None] | None = None,
+    ) -> None:
+        self.info = info
+        self.folder = session_folder(root, info.id)
+        self._vfs = vfs
+        self._root = root
+        self._lock_file = lock
+        self._on_close = on_close
+        self._mutex = threading.RLock()
+        self._pid = os.getpid()
+        self._closed = False
+        self._poison: DurabilityLost | None = None
+        sid = bytes.fromhex(info.id)
+        self._truth = Truth(vfs, self.folder, sid, write=lock is not None)
+        self._index = IndexCache(self._truth)
+        try:
+            state = self._truth.load()
+            if trust_head:
+                self._truth.require_acknowledged()
+            stored, _ = read_layout(self._truth, state.gen)
+            require_layout(stored, layout, state.n_tok, info.name)
+            if lock is not None:
+                self._truth.take_over()
+            self._derived = Derived(
+                vfs, self.folder, store_id, sid, self._truth, write=lock is not None
+            )
+            self.recovered = self._findings(self._derived.follow())
+        except BaseException:
+            self._truth.close()
+            raise
+
+    def _findings(self, problems: Sequence[Problem]) -> list[Finding]:
+        return [self._finding(replace(problem, repaired=self.writable)) for problem in problems]
+
+    def _finding(self, problem: Problem) -> Finding:
+        return Finding(
+            session=self.info.name,
+            path=os.path.relpath(problem.path, self._root),
+            kind=problem.kind,
+            detail=problem.detail,
+            repaired=problem.repaired,
+        )
+
+    @property
+    def layout(self) -> Layout:
+        """What the session's derived files hold."""
+        return self._derived.layout
+
+    @property
+    def writable(self) -> bool:
+        """Whether this handle is the session's writer."""
+        return self._lock_file is not None
+
+    def close(self) -> None:
+        """Sync what was published, close all files and free the lock; idempotent."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if os.getpid() == self._pid and self.writable and self._poison is None:
+                    self._derived.settle()
+                    self._truth.database.checkpoint(truncate=True)
+            finally:
+                self._release()
+
+    def _release(self) -> None:
+        self._derived.close()
+        self._truth.close()
+        if self._lock_file is not None:
+            self._lock_file.release()
+        if self._on_close is not None:
+            self._on_close(self)
+
+    def __enter__(self) -> SessionStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Truth]:
+        with self._mutex:
+            if self._closed or os.getpid() != self._pid:
+                raise SessionClosed(
+                    f"session {self.info.name!r} is closed in this process; open it again"
+                )
+            if self._poison is not None:
+                raise DurabilityLost(f"an earlier write failed: {self._poison}")
+            yield self._truth
+
+    @contextmanager
+    def _writing(self) -> Iterator[Truth]:
+        with self._reading() as truth:
+            if not self.writable:
+                raise ReadOnly(f"session {self.info.name!r} was opened read-only")
+            try:
+                yield truth
+            except DurabilityLost as error:
+                self._poison = error
+                raise
+
+    # ---- truth
+
+    def append(self, turns: Sequence[Turn]) -> list[Turn]:
+        """Store turns in one transaction; when this returns they are durable.
+
+        A turn whose id is known is not stored again; the stored one is returned in its place.
+
+        Args:
+            turns: in stream order; text up to 256 MiB of UTF-8, up to 2**27 tokens,
+                metadata up to 64 KiB packed, id up to 512 and role up to 64 bytes.
+
+        Returns:
+            The turns as stored, with `seq` and `token_start`.
+
+        Raises:
+            ValueError, LimitExceeded: a bad field; nothing was stored.
+            TurnConflict: a known id with another role or text; nothing was stored.
+            StoreFull: nothing was stored; try again when there is space.
+            DurabilityLost, FencedWriter, ReadOnly, SessionClosed.
+        """
+        with self._writing() as truth:
+            return truth.append(turns)
+
+    @property
+    def num_turns(self) -> int:
+        """Turns stored, as of the last append or refresh."""
+        return self._truth.state.n_turn
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in the stream, as of the last append or refresh."""
+        return self._truth.state.n_tok
+
+    def turns(self, start: int = 0, stop: int | None = None) -> list[Turn]:
+        """Turns by number, as a slice would take them.
+
+        Raises:
+            CorruptMetadata: a row is not what was written; the message names the turn.
+        """
+        with self._reading() as truth:
+            first, last, _ = slice(start, stop).indices(self.num_turns)
+            return truth.turns(first, last) if first < last else []
+
+    def turn_at_token(self, position: int) -> Turn:
+        """The turn that holds a stream position; IndexError outside the stream."""
+        with self._reading() as truth:
+            if not 0 <= position < self.num_tokens:
+                raise IndexError(f"token {position} of a stream of {self.num_tokens}")
+            seq = truth.seq_at(position)
+            return truth.turns(seq, seq + 1)[0]
+
+    def turns_in_tokens(self, start: int, stop: int) -> list[Turn]:
+        """Turns that have a token in start..stop-1; the range is clipped to the stream."""
+        with self._reading() as truth:
+            start, stop = max(start, 0), min(stop, self.num_tokens)
+            if start >= stop:
+                return []
+            return truth.turns(truth.seq_at(start), truth.seq_at(stop - 1) + 1)
+
+    def find(self, turn_id: str) -> Turn | None:
+        """The turn with that id, or None."""
+        with self._reading() as truth:
+            return truth.find(turn_id)
+
+    def turn_index(self) -> TurnIndex:
+        """Numbers of all turns as arrays; read once, then extended."""
+        with self._reading():
+            return self._index.upto(self.num_turns)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles in order of first appearance; `TurnIndex.role_code` points into it."""
+        return self.turn_index().roles
+
+    def tokens(self, start: int, stop: int) -> NDArray[np.uint32]:
+        """Token ids of stream positions start..stop-1, uint32; the range must exist."""
+        with self._reading() as truth:
+            if not 0 <= start <= stop <= self.num_tokens:
+                raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
+            return truth.tokens(start, stop)
+
+    def get_meta(self, key: str) -> dict[str, Any] | None:
+        """A small map of the caller's, or None."""
+        with self._reading() as truth:
+            return truth.note(_NOTE_PREFIX + key)
+
+    def set_meta(self, key: str, value: dict[str, Any]) -> None:
+        """Keep a small map (64 KiB packed) under a key; survives a kill, synced by `append`."""
+        with self._writing() as truth, truth.writing(truth.state) as connection:
+            truth.put_note(connection, _NOTE_PREFIX + key, value)
+
+    # ---- derived state
+
+    @property
+    def published(self) -> int:
+        """The watermark: chunks whose landmark and K/V are visible here."""
+        return self._derived.published
+
+    def write_chunks(self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]) -> None:
+        """Write chunks that nobody sees until `publish`.
+
+        Args:
+            first: index of the first one, from `published` up to what was written so far.
+            landmarks: uint8 [n, landmark_bytes].
+            kv: uint8 [n, kv_bytes].
+
+        Raises:
+            ValueError: wrong shape, a gap, or chunks whose tokens are not all appended.
+            StoreFull: nothing visible has changed; try again when there is space.
+        """
+        with self._writing():
+            self._derived.write_chunks(first, landmarks, kv)
+
+    def publish(self, num_chunks: int, tail: bytes) -> None:
+        """Move the watermark up and replace the tail; both become visible together.
+
+        Survives a kill at once. After a power cut the watermark may be older.
+
+        Args:
+            num_chunks: new watermark, from `published` up to what was written.
+            tail: derived state that belongs to exactly that many chunks.
+
+        Raises:
+            ValueError: num_chunks out of range.
+        """
+        with self._writing():
+            self._derived.publish(num_chunks, tail)
+
+    def rollback(self, num_chunks: int) -> None:
+        """Lower the watermark; the chunks above it are to be written again.
+
+        Raises:
+            ValueError: num_chunks is above the watermark or negative.
+        """
+        with self._writing():
+            if not 0 <= num_chunks <= self.published:
+                raise ValueError(f"cannot roll back to {num_chunks} of {self.published} chunks")
+            self._derived.roll_back(num_chunks)
+
+    def landmarks(self) -> NDArray[np.uint8]:
+        """Landmarks of all published chunks: uint8 [published, landmark_bytes], read-only.
+
+        The rows lie in the page cache; they were verified when the watermark was taken in.
+        """
+        with self._reading():
+            return self._derived.landmarks()
+
+    def gather(
+        self, ids: NDArray[np.int64] | Sequence[int], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """K/V of chosen chunks, every block verified.
+
+        Args:
+            ids: int64 [n], each below `published`, in any order.
+            out: uint8 [n, kv_bytes], C-contiguous, to be filled; None makes a new one.
+
+        Returns:
+            uint8 [n, kv_bytes] in the order of ids.
+
+        Raises:
+            IndexError: an id that is not published.
+            CorruptChunk: names the chunks whose bytes are not what was written.
+        """
+        with self._reading():
+            return self._derived.gather(ids, out)
+
+    def tail(self) -> bytes | None:
+        """The tail that was published with the watermark, or None if it cannot be used."""
+        with self._reading():
+            return self._derived.tail()
+
+    def refresh(self) -> bool:
+        """Follow the writer: see its turns and chunks. Returns whether anything changed.
+
+        Raises:
+            Erased: the session was deleted.
+        """
+        with self._reading() as truth:
+            if self.writable:
+                return False
+            if self._vfs.lstat(truth.where) is None:
+                raise Erased(f"session {self.info.name!r} was deleted")
+            old = truth.state
+            if truth.load() == old:
+                return False
+            if truth.state.revision != old.revision or truth.state.gen != old.gen:
+                self._derived.reopen()
+            self.recovered += self._findings(self._derived.follow())
+            return True
+
+    # ---- inspection
+
+    def identity(self) -> SessionInfo:
+        """Name and id as the session itself keeps them, whatever the catalog says."""
+        with self._reading() as truth:
+            note = truth.note("identity")
+            if note is None or note.get("sid") != self.info.id:
+                raise CorruptMetadata(f"{truth.where}: does not say which session it is")
+            return SessionInfo(
+                name=str(note["name"]), id=self.info.id, created=float(note["created"])
+            )
+
+    def stats(self) -> dict[str, Any]:
+        """Counts, bytes on disk by kind (allocated blocks, not lengths), bytes per token."""
+        with self._reading():
+            return session_stats(self._vfs, self.folder, self._truth, self._derived)
+
+    def check(self, *, repair: bool = False) -> list[Finding]:
+        """Read everything and report what is not as written; empty means all is well.
+
+        Args:
+            repair: lower the watermark to the first damaged chunk, drop a damaged tail,
+                write head.bin anew. Damaged turns are reported and never changed.
+        """
+        with self._writing() if repair else self._reading():
+            found = check_session(self._vfs, self.folder, self._truth, self._derived, repair)
+            return [self._finding(problem) for problem in found]

@@ -1,0 +1,377 @@
+"""Store: a directory of sessions."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from types import TracebackType
+
+from .catalog import Catalog, create_catalog
+from .checking_store import check_store
+from .database import create_database
+from .errors import (
+    CorruptMetadata,
+    ReadOnly,
+    SessionBusy,
+    SessionClosed,
+    SessionMissing,
+    StorePermission,
+)
+from .geometry import geometry_of
+from .header import HEADER_BYTES, decode_header, encode_header
+from .landmarks import create_landmarks
+from .layouts import common_fields, layout_key, layout_note
+from .locks import FileLock, hold, try_lock
+from .paths import session_folder
+from .rows import State, encode_head
+from .session import SessionStore
+from .tables import session_tables
+from .truth import initialise
+from .types import Finding, Layout, SessionInfo
+from .vfs import Vfs
+
+MAX_NAME_BYTES = 1024
+_LOCK_SECONDS = 10.0
+_FOLDERS = ("locks", "s", "tmp", "trash")
+
+
+class Store:
+    """An open store; made by `Store.open`, a context manager, safe between threads."""
+
+    def __init__(self, vfs: Vfs, root: str, store_id: bytes, *, read_only: bool) -> None:
+        self.root = root
+        self.read_only = read_only
+        self._vfs = vfs
+        self._id = store_id
+        self._catalog = Catalog(self._path("catalog.db"), store_id)
+        self._sessions: set[SessionStore] = set()
+        self._mutex = threading.RLock()
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        vfs: Vfs | None = None,
+    ) -> Store:
+        """Open the store in a directory.
+
+        Args:
+            path: the directory; made with mode 0700 if it is missing and `create` is set.
+            create: make a new store in a missing or empty directory.
+            read_only: never write, not even locks.
+            vfs: file access, for tests.
+
+        Raises:
+            SessionMissing: there is no store and none may be made.
+            StorePermission: no access, or everybody may write to the directory.
+            CorruptMetadata, FormatTooNew, FormatTooOld.
+        """
+        vfs = vfs or Vfs()
+        root = os.path.abspath(os.fspath(path))
+        marker = os.path.join(root, "STORE")
+        if vfs.lstat(marker) is None:
+            if not create or read_only:
+                raise SessionMissing(f"there is no store in {root}; open it with create=True")
+            _create_store(vfs, root)
+        status = os.stat(root)
+        if status.st_mode & 0o002:
+            raise StorePermission(f"{root} is writable by everybody; run chmod o-w on it")
+        store = cls(vfs, root, _read_marker(vfs, marker), read_only=read_only)
+        if not read_only:
+            store._sweep()
+        return store
+
+    def _path(self, *parts: str) -> str:
+        return os.path.join(self.root, *parts)
+
+    def _sweep(self) -> None:
+        """Finish deletions and empty tmp and trash, if something is there and nobody is busy."""
+        leftovers = [self._path(f, n) for f in ("tmp", "trash") for n in self._names(f)]
+        if not leftovers:
+            return
+        lock = try_lock(self._vfs, self._path("locks", "catalog.lock"))
+        if lock is None:
+            return
+        try:
+            for session_id in self._catalog.deleted_ids():
+                self._remove_files(session_id)
+                self._catalog.remove(session_id)
+            for path in leftovers:
+                self._vfs.remove_tree(path)
+        finally:
+            lock.release()
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            return self._vfs.list_dir(self._path(folder))
+        except FileNotFoundError:
+            return []
+
+    # ---- sessions
+
+    def session(
+        self,
+        name: str,
+        *,
+        layout: Layout | None,
+        create: bool = True,
+        read_only: bool = False,
+    ) -> SessionStore:
+        """Open a session, making it if it is new.
+
+        Args:
+            name: any text of 1 to 1024 bytes of UTF-8; it never becomes part of a path.
+            layout: what the model's derived files look like; None takes an existing
+                session as it is.
+            create: make the session if it is missing.
+            read_only: take no lock and follow a writer with `refresh`.
+
+        Raises:
+            SessionBusy: another handle writes to the session, here or in another process.
+            SessionMissing: no such session.
+            ModelMismatch: it was written with another layout.
+            ValueError: an impossible name.
+        """
+        encoded = _encode_name(name)
+        with self._mutex:
+            self._require_open()
+            read_only = read_only or self.read_only
+            info = self._catalog.find(name)
+            if info is None:
+                if not create or read_only or layout is None:
+                    raise SessionMissing(f"there is no session {name!r} in {self.root}")
+                info = self._create_session(name, encoded, layout)
+            return self._open_session(info, layout, read_only=read_only)
+
+    def _open_session(
+        self,
+        info: SessionInfo,
+        layout: Layout | None,
+        *,
+        read_only: bool,
+        trust_head: bool = True,
+    ) -> SessionStore:
+        lock = None if read_only else self._lock_session(info)
+        try:
+            session = SessionStore(
+                self._vfs,
+                self.root,
+                self._id,
+                info,
+                layout=layout,
+                lock=lock,
+                trust_head=trust_head,
+                on_close=self._sessions.discard,
+            )
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+        self._sessions.add(session)
+        return session
+
+    def _lock_session(self, info: SessionInfo) -> FileLock:
+        lock = try_lock(self._vfs, self._path("locks", f"s-{info.id}.lock"))
+        if lock is None:
+            raise SessionBusy(
+                f"session {info.name!r} is being written by another handle or process; "
+                "close it there, or open it here with read_only=True"
+            )
+        return lock
+
+    def list_sessions(self) -> list[SessionInfo]:
+        """All sessions, oldest first."""
+        with self._mutex:
+            self._require_open()
+            return self._catalog.list()
+
+    def has_session(self, name: str) -> bool:
+        """Whether a session of that name exists."""
+        _encode_name(name)
+        with self._mutex:
+            self._require_open()
+            return self._catalog.find(name) is not None
+
+    def delete_session(self, name: str) -> None:
+        """Delete a session's files. Bytes may linger on the medium; this is no secure erase.
+
+        Raises:
+            SessionMissing, SessionBusy.
+        """
+        with self._mutex:
+            self._require_open()
+            self._require_writable()
+            info = self._catalog.find(name)
+            if info is None:
+                raise SessionMissing(f"there is no session {name!r} in {self.root}")
+            session_lock = self._lock_session(info)
+            try:
+                with hold(self._vfs, self._path("locks", "catalog.lock"), _LOCK_SECONDS):
+                    self._catalog.mark_deleted(info)
+                    self._remove_files(info.id)
+                    self._catalog.remove(info.id)
+            finally:
+                session_lock.release()
+
+    def _remove_files(self, session_id: str) -> None:
+        folder = session_folder(self.root, session_id)
+        grave = self._path("trash", session_id)
+        if self._vfs.lstat(folder) is not None:
+            self._vfs.rename(folder, grave)
+            self._vfs.sync_dir(os.path.dirname(folder))
+            self._vfs.sync_dir(self._path("trash"))
+        self._vfs.remove_tree(grave)
+
+    def _create_session(self, name: str, encoded: bytes, layout: Layout) -> SessionInfo:
+        with hold(self._vfs, self._path("locks", "catalog.lock"), _LOCK_SECONDS):
+            found = self._catalog.find(name)
+            if found is not None:
+                return found
+            info = SessionInfo(name=name, id=os.urandom(16).hex(), created=time.time())
+            staged = self._path("tmp", info.id)
+            write_session(self._vfs, staged, self._id, info, layout)
+            folder = session_folder(self.root, info.id)
+            fan = os.path.dirname(folder)
+            if self._vfs.lstat(fan) is None:
+                self._vfs.make_dir(fan)
+                self._vfs.sync_dir(self._path("s"))
+            self._vfs.rename(staged, folder)
+            self._vfs.sync_dir(fan)
+            self._catalog.add(info)
+            return info
+
+    # ---- inspection and closing
+
+    def check(self, *, repair: bool = False) -> list[Finding]:
+        """Read every byte of the store and report what is not as written.
+
+        Args:
+            repair: lower watermarks below damaged chunks, rebuild damaged catalog rows,
+                drop damaged tails. Damaged turns are reported, never changed. Sessions
+                that another writer has open are reported as busy and left alone.
+        """
+        with self._mutex:
+            self._require_open()
+            if repair:
+                self._require_writable()
+            if not repair:
+                return check_store(self._vfs, self, self._catalog, repair=False)
+            with hold(self._vfs, self._path("locks", "catalog.lock"), _LOCK_SECONDS):
+                return check_store(self._vfs, self, self._catalog, repair=True)
+
+    def open_for_check(self, info: SessionInfo, *, repair: bool) -> SessionStore:
+        """A session whatever its layout and its head.bin say; for `check`."""
+        return self._open_session(info, None, read_only=not repair, trust_head=False)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise SessionClosed(f"the store in {self.root} is closed; open it again")
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise ReadOnly(f"the store in {self.root} was opened read-only")
+
+    def close(self) -> None:
+        """Close every open session and the catalog; idempotent."""
+        with self._mutex:
+            self._closed = True
+            for session in list(self._sessions):
+                session.close()
+            self._catalog.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _encode_name(name: str) -> bytes:
+    if not isinstance(name, str):
+        raise ValueError(f"session name must be a str, got {type(name).__name__}")
+    try:
+        encoded = name.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"session name has a lone surrogate: {error}") from error
+    if not 0 < len(encoded) <= MAX_NAME_BYTES:
+        raise ValueError(f"session name is {len(encoded)} bytes; 1 to {MAX_NAME_BYTES} are allowed")
+    return encoded
+
+
+def _create_store(vfs: Vfs, root: str) -> None:
+    if vfs.lstat(root) is None:
+        os.makedirs(os.path.dirname(root), exist_ok=True)
+        try:
+            vfs.make_dir(root)
+        except FileExistsError:
+            pass
+    for folder in _FOLDERS:
+        if vfs.lstat(os.path.join(root, folder)) is None:
+            vfs.make_dir(os.path.join(root, folder))
+    with hold(vfs, os.path.join(root, "locks", "catalog.lock"), _LOCK_SECONDS):
+        marker = os.path.join(root, "STORE")
+        if vfs.lstat(marker) is not None:
+            return
+        catalog = os.path.join(root, "catalog.db")
+        for name in (catalog, catalog + "-wal", catalog + "-shm"):
+            vfs.unlink(name)
+        create_catalog(vfs, catalog)
+        staged = os.path.join(root, "tmp", "STORE")
+        vfs.unlink(staged)
+        fd = vfs.open(staged, create=True)
+        try:
+            vfs.write(fd, encode_header("store", {"store": os.urandom(16).hex()}), 0)
+            vfs.sync(fd)
+        finally:
+            vfs.close(fd)
+        vfs.rename(staged, marker)
+        vfs.sync_dir(root)
+        vfs.sync_dir(os.path.dirname(root))
+
+
+def _read_marker(vfs: Vfs, path: str) -> bytes:
+    fd = vfs.open(path)
+    try:
+        fields = decode_header("store", vfs.read(fd, HEADER_BYTES + 1, 0), path)
+    finally:
+        vfs.close(fd)
+    try:
+        store_id = bytes.fromhex(fields["store"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CorruptMetadata(f"{path}: no store id ({error})") from error
+    if len(store_id) != 16:
+        raise CorruptMetadata(f"{path}: store id of {len(store_id)} bytes, expected 16")
+    return store_id
+
+
+def write_session(
+    vfs: Vfs, folder: str, store_id: bytes, info: SessionInfo, layout: Layout
+) -> None:
+    """Write all files of a new session into a staging directory and sync them."""
+    sid = bytes.fromhex(info.id)
+    geometry = geometry_of(layout)
+    vfs.make_dir(folder)
+    database = create_database(vfs, os.path.join(folder, "session.db"), session_tables)
+    identity = {"store": store_id.hex(), "sid": info.id, "name": info.name, "created": info.created}
+    initialise(database, sid, {"identity": identity, layout_key(1): layout_note(layout, geometry)})
+    database.checkpoint(truncate=True)
+    database.close()
+    fd = vfs.open(os.path.join(folder, "head.bin"), create=True)
+    vfs.write(fd, encode_head(State(), sid), 0)
+    vfs.close(fd)
+    generation = os.path.join(folder, "g1")
+    vfs.make_dir(generation)
+    fields = common_fields(store_id, sid, 1, layout, geometry)
+    create_landmarks(vfs, os.path.join(generation, "landmarks.bin"), fields)
+    vfs.sync_dir(generation)
+    vfs.sync_dir(folder)

@@ -1,0 +1,359 @@
+"""Truth of one session: turns, state and notes in session.db, plus head.bin."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+import zstandard
+from numpy.typing import NDArray
+
+from .checksums import xxh3_bytes
+from .database import Database
+from .errors import CorruptMetadata, FencedWriter, TurnConflict
+from .maps import pack_map, unpack_map
+from .rows import (
+    DECODE_ERRORS,
+    HEAD_BYTES,
+    State,
+    check_row,
+    decode_head,
+    decode_state,
+    decode_tokens,
+    decode_turn,
+    encode_head,
+    encode_turn,
+    note_sum,
+    place_turn,
+)
+from .tables import notes, state, turns
+from .types import Turn
+from .vfs import Vfs
+
+_BATCH = 500
+# A turn of more tokens than this is kept after a read: its readers come back for more of it.
+_LARGE_TURN = 1 << 16
+
+_TokenRows = tuple[int, NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]
+
+_light = [turns.c[name] for name in ("seq", "turn_id", "ts", "role", "n_tok", "tok0", "flags")]
+_light.append(turns.c.sums)
+_select_state = sa.select(*[c for c in state.c if c.name != "id"]).where(state.c.id == 1)
+_select_turns = (
+    sa.select(turns)
+    .where(turns.c.seq >= sa.bindparam("start"), turns.c.seq < sa.bindparam("stop"))
+    .order_by(turns.c.seq)
+)
+_select_light = _select_turns.with_only_columns(*_light)
+_select_at = (
+    sa.select(turns.c.seq, turns.c.tok0, turns.c.n_tok)
+    .where(turns.c.tok0 <= sa.bindparam("position"))
+    .order_by(turns.c.tok0.desc())
+    .limit(1)
+)
+_select_tokens = (
+    sa.select(*_light, turns.c.tok)
+    .where(turns.c.seq >= sa.bindparam("first"), turns.c.tok0 < sa.bindparam("stop"))
+    .order_by(turns.c.seq)
+)
+_select_tokens_of = sa.select(*_light, turns.c.tok).where(
+    turns.c.seq.in_(sa.bindparam("seqs", expanding=True))
+)
+_select_ids = sa.select(turns).where(turns.c.turn_id.in_(sa.bindparam("ids", expanding=True)))
+_insert_turn = sa.insert(turns)
+_update_state = (
+    sa.update(state)
+    .where(state.c.id == 1, state.c.epoch == sa.bindparam("mine"))
+    .values({c.name: sa.bindparam(c.name) for c in state.c if c.name != "id"})
+)
+_select_note = sa.select(notes.c.value, notes.c.sum).where(notes.c.key == sa.bindparam("k"))
+
+
+class Truth:
+    """What cannot be recomputed.
+
+    Args:
+        vfs: file access for head.bin.
+        folder: the session's directory.
+        sid: the session's id, 16 bytes.
+        write: whether to open as the session's writer.
+    """
+
+    def __init__(self, vfs: Vfs, folder: str, sid: bytes, *, write: bool) -> None:
+        self._vfs = vfs
+        self.sid = sid
+        self._head_path = os.path.join(folder, "head.bin")
+        self._head_fd = -1
+        self._compressor = zstandard.ZstdCompressor(level=3)
+        self._large: _TokenRows | None = None
+        self.head = self.read_head()
+        self.database = Database(os.path.join(folder, "session.db"), write=write)
+        self.where = os.path.join(folder, "session.db")
+        self.state = State()
+
+    def load(self) -> State:
+        """Read the state row again; returns it."""
+        with self.database.read() as connection:
+            row = connection.execute(_select_state).one_or_none()
+        self.state = decode_state(row, self.sid, self.where)
+        return self.state
+
+    def read_head(self) -> tuple[int, bytes] | None:
+        """What head.bin says now; None if it is missing or damaged."""
+        try:
+            fd = self._vfs.open(self._head_path)
+        except FileNotFoundError:
+            return None
+        try:
+            return decode_head(self._vfs.read(fd, HEAD_BYTES + 1, 0), self.sid)
+        finally:
+            self._vfs.close(fd)
+
+    def require_acknowledged(self) -> None:
+        """Raise CorruptMetadata if session.db lacks turns that head.bin saw acknowledged."""
+        if self.head is None or self.head[0] == 0:
+            return
+        n_turn, link = self.head
+        if n_turn > self.state.n_turn:
+            raise CorruptMetadata(
+                f"{self.where}: holds {self.state.n_turn} turns, but {n_turn} were acknowledged; "
+                "its log was damaged or removed. Restore a backup, or run check with repair to "
+                "go on with what is left."
+            )
+        found = self.state.link
+        if n_turn < self.state.n_turn:
+            found = self._light_rows(n_turn - 1, n_turn)[0]["sums"][32:]
+        if found != link:
+            raise CorruptMetadata(f"{self.where}: turn {n_turn - 1} is not the one acknowledged")
+
+    # ---- writing
+
+    def take_over(self) -> None:
+        """Become the writer: a new epoch, which fences every older one."""
+        self.commit_state(replace(self.state, epoch=self.state.epoch + 1, clean=0), durable=True)
+        self.write_head()
+
+    def commit_state(self, new: State, *, durable: bool = False) -> None:
+        """Write the state row in a transaction of its own."""
+        with self.writing(new, durable=durable):
+            pass
+
+    @contextmanager
+    def writing(self, new: State, *, durable: bool = False) -> Iterator[sa.Connection]:
+        """A transaction that ends with the new state row; `self.state` moves at commit."""
+        with self.database.write(durable=durable) as connection:
+            yield connection
+            self._put_state(connection, new)
+        self.state = new
+
+    def _put_state(self, connection: sa.Connection, new: State) -> None:
+        done = connection.execute(_update_state, {**new.to_row(self.sid), "mine": self.state.epoch})
+        if done.rowcount != 1:
+            raise FencedWriter(
+                f"{self.where}: epoch {self.state.epoch} is over, a newer writer has the session"
+            )
+
+    def write_head(self) -> None:
+        """Note the newest acknowledged turn outside of SQLite; not synced, never ahead."""
+        if self._head_fd < 0:
+            exists = self._vfs.lstat(self._head_path) is not None
+            self._head_fd = self._vfs.open(self._head_path, write=True, create=not exists)
+        self._vfs.write(self._head_fd, encode_head(self.state, self.sid), 0)
+
+    def append(self, new_turns: Sequence[Turn]) -> list[Turn]:
+        """Store turns in one durable transaction; see SessionStore.append."""
+        rows = [encode_turn(turn, self._compressor) for turn in new_turns]
+        with self.database.write() as connection:
+            stored = self._known(connection, [turn.turn_id for turn in new_turns])
+            new, fresh, result = self.state, [], []
+            for turn, row in zip(new_turns, rows, strict=True):
+                known = stored.get(turn.turn_id)
+                if known is None:
+                    new = place_turn(row, self.sid, new)
+                    fresh.append(row)
+                    known = replace(
+                        turn, timestamp=row["ts"], seq=row["seq"], token_start=row["tok0"]
+                    )
+                    stored[turn.turn_id] = known
+                _require_same(known, turn)
+                result.append(known)
+            for first in range(0, len(fresh), _BATCH):
+                connection.execute(_insert_turn, fresh[first : first + _BATCH])
+            if fresh:
+                self._put_state(connection, new)
+        if fresh:
+            self.state = new
+            self.write_head()
+            self.database.checkpoint(only_if_large=True)
+        return result
+
+    def _known(self, connection: sa.Connection, ids: list[str]) -> dict[str, Turn]:
+        found: dict[str, Turn] = {}
+        for first in range(0, len(ids), _BATCH):
+            rows = connection.execute(_select_ids, {"ids": ids[first : first + _BATCH]})
+            for row in rows.mappings():
+                found[row["turn_id"]] = decode_turn(row, self.sid, self.where)
+        return found
+
+    # ---- reading
+
+    def turns(self, start: int, stop: int) -> list[Turn]:
+        """Verified turns start..stop-1."""
+        with self.database.read() as connection:
+            rows = connection.execute(_select_turns, {"start": start, "stop": stop})
+            found = [decode_turn(row, self.sid, self.where) for row in rows.mappings()]
+        self._require_run([turn.seq for turn in found], start, stop)
+        return found
+
+    def find(self, turn_id: str) -> Turn | None:
+        """The turn of that id, or None."""
+        with self.database.read() as connection:
+            return self._known(connection, [turn_id]).get(turn_id)
+
+    def seq_at(self, position: int) -> int:
+        """Number of the turn that holds a stream position."""
+        with self.database.read() as connection:
+            row = connection.execute(_select_at, {"position": position}).one_or_none()
+        if row is None or not row.tok0 <= position < row.tok0 + row.n_tok:
+            raise CorruptMetadata(f"{self.where}: no turn holds token {position}; run check")
+        return int(row.seq)
+
+    def light_rows(self, start: int, stop: int) -> list[Any]:
+        """Rows start..stop-1 without their blobs, each verified and linked to the one before."""
+        rows = self._light_rows(max(start - 1, 0), stop)
+        link = bytes(8)
+        for i, row in enumerate(rows):
+            found = check_row(row, self.sid, self.where)
+            if (i or start == 0) and xxh3_bytes(link + row["sums"][24:32]) != found:
+                raise CorruptMetadata(f"{self.where}: turn {row['seq']} does not follow its link")
+            link = found
+        if stop == self.state.n_turn and link != self.state.link:
+            raise CorruptMetadata(f"{self.where}: the last turn is not the one in the state row")
+        return rows[1 if start else 0 :]
+
+    def _light_rows(self, start: int, stop: int) -> list[Any]:
+        with self.database.read() as connection:
+            result = connection.execute(_select_light, {"start": start, "stop": stop})
+            rows = list(result.mappings())
+        self._require_run([row["seq"] for row in rows], start, stop)
+        return rows
+
+    def _require_run(self, seqs: list[int], start: int, stop: int) -> None:
+        if seqs != list(range(start, stop)):
+            raise CorruptMetadata(
+                f"{self.where}: {len(seqs)} of the turns {start}..{stop - 1} are there; run check"
+            )
+
+    def tokens(self, start: int, stop: int) -> NDArray[np.uint32]:
+        """Verified token ids of the stream's positions start..stop-1."""
+        if start >= stop:
+            return np.empty(0, np.uint32)
+        begin, ids, _, _ = self._token_rows(start, stop)
+        return ids[start - begin : stop - begin]
+
+    def tokens_with_ends(
+        self, start: int, stop: int, size: int
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """`tokens`, and the number of the turn that holds the last of every `size` of them."""
+        begin, ids, seqs, starts = self._token_rows(start, stop)
+        ends = np.arange(start + size - 1, stop, size)
+        return ids[start - begin : stop - begin], seqs[np.searchsorted(starts, ends, "right") - 1]
+
+    def _token_rows(self, start: int, stop: int) -> _TokenRows:
+        """(position, ids, turns' numbers, turns' positions) of the turns that cover a range."""
+        if self._large is not None:
+            begin, ids, seqs, starts = self._large
+            if begin <= start and stop <= begin + len(ids):
+                return self._large
+        first = self.seq_at(start)
+        with self.database.read() as connection:
+            result = connection.execute(_select_tokens, {"first": first, "stop": stop})
+            rows = list(result.mappings())
+        parts = [self._row_tokens(row) for row in rows]
+        seqs = np.array([row["seq"] for row in rows])
+        starts = np.array([row["tok0"] for row in rows])
+        ends = starts + np.array([len(part) for part in parts])
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if starts[0] > start or ends[-1] < stop or (ends[:-1] != starts[1:]).any():
+            raise CorruptMetadata(f"{self.where}: tokens {start}..{stop - 1} have a gap; run check")
+        return int(starts[0]), joined, seqs, starts
+
+    def tokens_of(self, seqs: Sequence[int]) -> dict[int, tuple[int, NDArray[np.uint32]]]:
+        """(first position, verified token ids) of the given turns."""
+        found = {}
+        for first in range(0, len(seqs), _BATCH):
+            wanted = list(seqs[first : first + _BATCH])
+            with self.database.read() as connection:
+                result = connection.execute(_select_tokens_of, {"seqs": wanted})
+                rows = list(result.mappings())
+            for row in rows:
+                found[row["seq"]] = (row["tok0"], self._row_tokens(row))
+        if len(found) != len(set(seqs)):
+            raise CorruptMetadata(f"{self.where}: {len(found)} of {len(set(seqs))} turns are there")
+        return found
+
+    def _row_tokens(self, row: Any) -> NDArray[np.uint32]:
+        check_row(row, self.sid, self.where)
+        ids = decode_tokens(row, self.where)
+        if len(ids) > _LARGE_TURN:
+            self._large = (row["tok0"], ids, np.array([row["seq"]]), np.array([row["tok0"]]))
+        return ids
+
+    # ---- notes
+
+    def note(self, key: str) -> dict[str, Any] | None:
+        """A small map by name, or None."""
+        with self.database.read() as connection:
+            row = connection.execute(_select_note, {"k": key}).one_or_none()
+        if row is None:
+            return None
+        value, found = row
+        try:
+            good = note_sum(self.sid, key, value) == found
+        except DECODE_ERRORS as error:
+            raise CorruptMetadata(f"{self.where}: note {key!r} is damaged ({error})") from error
+        if not good:
+            raise CorruptMetadata(f"{self.where}: note {key!r} fails its checksum; run check")
+        return unpack_map(value, f"{self.where}: note {key!r}")
+
+    def note_keys(self) -> list[str]:
+        """Names of all notes."""
+        with self.database.read() as connection:
+            return list(connection.execute(sa.select(notes.c.key)).scalars())
+
+    def put_note(self, connection: sa.Connection, key: str, value: dict[str, Any]) -> None:
+        """Set a note inside a transaction of `writing`."""
+        packed = pack_map(value, f"note {key!r}")
+        row = {"key": key, "value": packed, "sum": note_sum(self.sid, key, packed)}
+        connection.execute(sa.delete(notes).where(notes.c.key == key))
+        connection.execute(sa.insert(notes), row)
+
+    def close(self) -> None:
+        """Close files; the caller has committed what it wants kept."""
+        if self._head_fd >= 0:
+            self._vfs.close(self._head_fd)
+            self._head_fd = -1
+        self.database.close()
+
+
+def _require_same(known: Turn, turn: Turn) -> None:
+    if known.role != turn.role or known.text != turn.text:
+        raise TurnConflict(
+            f"turn id {turn.turn_id!r} is stored as turn {known.seq} with another role or text; "
+            "use a new id"
+        )
+
+
+def initialise(database: Database, sid: bytes, maps: dict[str, dict[str, Any]]) -> None:
+    """Fill the tables of a new session: its first state row and its notes."""
+    with database.write() as connection:
+        connection.execute(sa.insert(state), {"id": 1, **State().to_row(sid)})
+        for key, value in maps.items():
+            packed = pack_map(value, key)
+            row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
+            connection.execute(sa.insert(notes), row)

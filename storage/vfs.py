@@ -1,0 +1,202 @@
+"""The one place where the store touches files of its own (SQLite's go through SQLite).
+
+Tests inject faults by passing a subclass to `Store.open`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from .errors import DurabilityLost, StoreError, StoreFull, StorePermission
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP)
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
+# Linux guarantees 1024 buffers per call.
+_MAX_BUFFERS = 1024
+
+
+@contextmanager
+def translated(action: str, path: str) -> Iterator[None]:
+    """Turn an OSError into the store's own error; a missing file stays FileNotFoundError."""
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError):
+        raise
+    except OSError as error:
+        raise _from_os_error(error, action, path) from error
+
+
+def _from_os_error(error: OSError, action: str, path: str) -> StoreError:
+    if error.errno in _FULL:
+        return StoreFull(f"cannot {action} {path}: {error.strerror}. Free space and try again.")
+    if error.errno in _REFUSED:
+        return StorePermission(f"cannot {action} {path}: {error.strerror}. Check its owner.")
+    return StoreError(f"cannot {action} {path}: {error}")
+
+
+class Vfs:
+    """Files and directories by path, bytes by descriptor."""
+
+    def open(self, path: str, *, write: bool = False, create: bool = False) -> int:
+        """Open a regular file, never through a link; create means O_EXCL and mode 0600."""
+        flags = _FLAGS | (os.O_RDWR if write or create else os.O_RDONLY)
+        if create:
+            flags |= os.O_CREAT | os.O_EXCL
+        with translated("open", path):
+            fd = os.open(path, flags, 0o600)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise StorePermission(f"{path} is not a regular file; remove it and try again")
+        return fd
+
+    def close(self, fd: int) -> None:
+        """Close a descriptor."""
+        os.close(fd)
+
+    def size(self, fd: int) -> int:
+        """Length of an open file in bytes."""
+        return os.fstat(fd).st_size
+
+    def read(self, fd: int, length: int, offset: int) -> bytes:
+        """Up to `length` bytes; fewer only at the end of the file."""
+        parts = []
+        with translated("read", f"descriptor {fd}"):
+            while length > 0 and (part := os.pread(fd, length, offset)):
+                parts.append(part)
+                length -= len(part)
+                offset += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def read_into(self, fd: int, buffers: Sequence[memoryview], offset: int) -> int:
+        """Fill buffers from one contiguous range; returns the bytes read."""
+        total = 0
+        with translated("read", f"descriptor {fd}"):
+            for first in range(0, len(buffers), _MAX_BUFFERS):
+                batch = list(buffers[first : first + _MAX_BUFFERS])
+                while batch:
+                    got = os.preadv(fd, batch, offset + total)
+                    if got == 0:
+                        return total
+                    total += got
+                    batch = _skip(batch, got)
+        return total
+
+    def write(self, fd: int, data: bytes | memoryview, offset: int) -> None:
+        """Write all of data at offset."""
+        view = memoryview(data)
+        with translated("write", f"descriptor {fd}"):
+            while len(view):
+                done = os.pwrite(fd, view, offset)
+                view = view[done:]
+                offset += done
+
+    def allocate(self, fd: int, offset: int, length: int) -> None:
+        """Reserve a range on disk, so that a full disk shows here and not in mid-write."""
+        with translated("allocate", f"descriptor {fd}"):
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(fd, offset, length)
+            elif offset + length > os.fstat(fd).st_size:
+                os.ftruncate(fd, offset + length)
+
+    def extend(self, fd: int, length: int) -> None:
+        """Make a file longer with a hole; never shorter."""
+        with translated("extend", f"descriptor {fd}"):
+            if length > os.fstat(fd).st_size:
+                os.ftruncate(fd, length)
+
+    def map(self, fd: int, length: int) -> mmap.mmap:
+        """Map a range that lies inside the file, for reading."""
+        with translated("map", f"descriptor {fd}"):
+            return mmap.mmap(fd, length, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
+
+    def sync(self, fd: int, *, data_only: bool = False) -> None:
+        """Force a file to the disk; a failure is DurabilityLost and must not be retried."""
+        try:
+            if sys.platform == "darwin":
+                fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+            elif data_only:
+                os.fdatasync(fd)
+            else:
+                os.fsync(fd)
+        except OSError as error:
+            raise DurabilityLost(
+                f"fsync failed ({error.strerror}); close the session and open it again to see "
+                "what reached the disk"
+            ) from error
+
+    def sync_dir(self, path: str) -> None:
+        """Force a directory's entries to the disk."""
+        with translated("open", path):
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+        try:
+            self.sync(fd)
+        finally:
+            os.close(fd)
+
+    def make_dir(self, path: str) -> None:
+        """Create a directory with mode 0700."""
+        with translated("create", path):
+            os.mkdir(path, 0o700)
+
+    def list_dir(self, path: str) -> list[str]:
+        """Names in a directory, sorted."""
+        with translated("list", path):
+            return sorted(os.listdir(path))
+
+    def lstat(self, path: str) -> os.stat_result | None:
+        """File status without following links, or None if there is nothing."""
+        try:
+            return os.lstat(path)
+        except FileNotFoundError:
+            return None
+
+    def rename(self, old: str, new: str) -> None:
+        """Move a file or directory, replacing a file at the target."""
+        with translated("rename", old):
+            os.replace(old, new)
+
+    def unlink(self, path: str) -> None:
+        """Remove a file; a missing one is fine."""
+        with translated("remove", path):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                return
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory and what is in it; links are removed, not followed."""
+        status = self.lstat(path)
+        if status is None:
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            self.unlink(path)
+            return
+        for name in self.list_dir(path):
+            self.remove_tree(os.path.join(path, name))
+        with translated("remove", path):
+            os.rmdir(path)
+
+    def try_lock(self, fd: int) -> bool:
+        """Take an exclusive flock if it is free."""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def _skip(buffers: list[memoryview], done: int) -> list[memoryview]:
+    """What is left of buffers once their first `done` bytes are filled."""
+    for i, buffer in enumerate(buffers):
+        if done < len(buffer):
+            return [buffer[done:], *buffers[i + 1 :]]
+        done -= len(buffer)
+    return []
