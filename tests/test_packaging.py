@@ -63,15 +63,37 @@ def test_every_folder_with_modules_is_a_package(root: Path) -> None:
     assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
 
 
-def test_package_data_exists(root: Path, mini_weights: Path, pyproject: dict[str, Any]) -> None:
-    patterns = pyproject["tool"]["setuptools"]["package-data"]
-    missing = [
-        f"{FOLDER_OF[package]}/{pattern}"
-        for package, listed in patterns.items()
-        for pattern in listed
-        if not (root / FOLDER_OF[package] / pattern).is_file()
-    ]
-    assert missing == []
+def package_data(root: Path, pyproject: dict[str, Any]) -> dict[str, list[Path]]:
+    """Return the files that each package-data pattern matches, keyed by its path from the root."""
+    listed = pyproject["tool"]["setuptools"]["package-data"]
+    return {
+        f"{folder_of(package)}/{pattern}": list((root / folder_of(package)).glob(pattern))
+        for package, patterns in listed.items()
+        for pattern in patterns
+    }
+
+
+def folder_of(package: str) -> str:
+    parent = max((name for name in FOLDER_OF if package.startswith(name)), key=len)
+    return FOLDER_OF[parent] + package.removeprefix(parent).replace(".", "/")
+
+
+def test_every_data_pattern_matches(
+    root: Path, mini_weights: Path, pyproject: dict[str, Any]
+) -> None:
+    matched = package_data(root, pyproject)
+    assert [pattern for pattern, files in matched.items() if not files] == []
+
+
+def test_every_data_file_in_a_package_is_shipped(root: Path, pyproject: dict[str, Any]) -> None:
+    shipped = {path for files in package_data(root, pyproject).values() for path in files}
+    present = {
+        path
+        for folder in FOLDER_OF.values()
+        for path in (root / folder).rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc"} and not path.name.startswith(".")
+    }
+    assert [str(path.relative_to(root)) for path in sorted(present - shipped)] == []
 
 
 def test_the_version_has_one_source(pyproject: dict[str, Any]) -> None:
