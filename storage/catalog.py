@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from .checksums import xxh3_bytes
 from .database import Database, create_database
-from .errors import CorruptMetadata
+from .errors import CorruptMetadata, StoreError
 from .rows import DECODE_ERRORS
 from .tables import catalog_tables, sessions
 from .types import SessionInfo
@@ -21,7 +21,7 @@ from .vfs import Vfs
 
 _NUMBERS = struct.Struct("<dq")
 _select_all = sa.select(sessions).order_by(sessions.c.created, sessions.c.sid)
-_select_name = sa.select(sessions).where(sessions.c.name == sa.bindparam("wanted"))
+_select_name = sa.text("SELECT sid, name, created, deleted, sum FROM sessions WHERE name = :wanted")
 
 
 class Catalog:
@@ -47,7 +47,7 @@ class Catalog:
             return None
         return self._decode(row)
 
-    def list(self) -> list[SessionInfo]:
+    def sessions(self) -> list[SessionInfo]:
         """All live sessions, oldest first."""
         with self._read() as connection:
             rows = connection.execute(_select_all).all()
@@ -61,15 +61,26 @@ class Catalog:
 
     def damaged(self) -> list[str]:
         """Complaints of SQLite and about rows that fail their checksum."""
-        with self._mutex:
-            complaints = self._open_reader().integrity()
-        with self._read() as connection:
-            for row in connection.execute(_select_all).all():
-                try:
-                    self._is_deleted(row)
-                except CorruptMetadata as error:
-                    complaints.append(str(error))
+        try:
+            with self._mutex:
+                complaints = self._open_reader().integrity()
+            with self._read() as connection:
+                rows = connection.execute(_select_all).all()
+        except StoreError as error:
+            return [str(error)]
+        for row in rows:
+            try:
+                self._is_deleted(row)
+            except CorruptMetadata as error:
+                complaints.append(str(error))
         return complaints
+
+    def rebuild(self, vfs: Vfs) -> None:
+        """Start over with an empty catalog; `restore` fills it. The caller holds the lock."""
+        self.close()
+        for suffix in ("-wal", "-shm", ""):
+            vfs.unlink(self._path + suffix)
+        create_catalog(vfs, self._path)
 
     def add(self, info: SessionInfo) -> None:
         """Insert a session; the caller holds the lock and has made its files."""
@@ -129,10 +140,8 @@ class Catalog:
             yield connection
 
     def _open_reader(self) -> Database:
-        if self._reader is not None and self._pid != os.getpid():
-            self._reader.abandon()
-            self._reader = None
-        if self._reader is None:
+        # The child of a fork inherits a reader it must not touch.
+        if self._reader is None or self._pid != os.getpid():
             self._reader = Database(self._path, write=False)
             self._pid = os.getpid()
         return self._reader
@@ -144,7 +153,7 @@ class Catalog:
         try:
             with database.write() as connection:
                 yield connection
-            database.checkpoint(truncate=True)
+            database.checkpoint()
         finally:
             database.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -125,11 +126,9 @@ def _check_derived(truth: Truth, derived: Derived, repair: bool) -> list[Problem
     problems = derived.follow()
     state, generation = truth.state, derived.generation
     bad = generation.damaged(derived.published)
-    try:
+    # Damaged turns are reported by themselves; chunks that lost their tokens cannot be judged.
+    with suppress(CorruptMetadata):
         bad = sorted({*bad, *_broken_chain(truth, derived)})
-    except CorruptMetadata:
-        # Reported with the turns; chunks whose tokens are lost cannot be judged.
-        pass
     for chunk in bad:
         path = generation.segment_path(generation.segment_of(chunk))
         problems.append(Problem(path, "corrupt-chunk", f"chunk {chunk}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,16 +28,18 @@ class Sessions(Protocol):
 
 def check_store(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) -> list[Finding]:
     """Everything that is wrong with a store; see Store.check."""
+    complaints = catalog.damaged()
     found = [
-        Finding(session="", path="catalog.db", kind="corrupt-catalog", detail=complaint)
-        for complaint in catalog.damaged()
+        Finding(session="", path="catalog.db", kind="corrupt-catalog", detail=text, repaired=repair)
+        for text in complaints
     ]
-    known = {}
-    try:
-        known = {info.id: info for info in catalog.list()}
-    except StoreError:
-        # Reported above; what the directories say is still checked.
-        pass
+    if complaints and repair:
+        # Each session knows its own name, so the rows are written again from those.
+        catalog.rebuild(vfs)
+    known: dict[str, SessionInfo] = {}
+    # Damaged rows are reported above; what the directories say is checked in any case.
+    with suppress(StoreError):
+        known = {info.id: info for info in catalog.sessions()}
     for session_id in _session_ids(vfs, store.root):
         info = known.pop(session_id, None) or SessionInfo(name="", id=session_id, created=0.0)
         found += _check_one(store, catalog, info, repair=repair)
@@ -63,7 +66,7 @@ def _check_one(
     with session:
         found = session.recovered + session.check(repair=repair)
         identity = session.identity()
-    found = [replace(finding, session=info.name) for finding in found]
+    found = [replace(finding, session=identity.name) for finding in found]
     if info.name:
         return found
     return [*found, _adopt(catalog, identity, repair=repair)]
@@ -72,9 +75,11 @@ def _check_one(
 def _adopt(catalog: Catalog, identity: SessionInfo, *, repair: bool) -> Finding:
     """A whole session without a row in the catalog: give it its row back."""
     detail = f"session {identity.name!r} has no usable row in the catalog"
-    if repair:
+    finding = _finding(identity, "unlisted-session", detail)
+    if repair and catalog.find(identity.name) is None:
         catalog.restore(identity)
-    return replace(_finding(identity, "unlisted-session", detail), repaired=repair)
+        finding = replace(finding, repaired=True)
+    return finding
 
 
 def _finding(info: SessionInfo, kind: str, detail: str) -> Finding:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -33,6 +36,7 @@ _WAL_BYTES = 4 << 20
 # A connection inherited through a fork must never be closed by the child: SQLite would act on
 # locks that belong to the parent. It is kept reachable here instead.
 _abandoned: list[Any] = []
+_live: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
 class Blob(sa.LargeBinary):
@@ -43,6 +47,35 @@ class Blob(sa.LargeBinary):
 
     def bind_processor(self, dialect: Any) -> None:
         return None
+
+
+# Which file the next connection of the one engine goes to.
+_opening: ContextVar[Callable[[], sqlite3.Connection]] = ContextVar("_opening")
+
+
+@cache
+def _engine() -> sa.Engine:
+    """One engine for all files, so that statements are compiled once per process."""
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: _opening.get()(),
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(connection.info["begin"])
+
+
+def _connect_with(creator: Callable[[], sqlite3.Connection]) -> sa.Connection:
+    token = _opening.set(creator)
+    try:
+        return _engine().connect()
+    finally:
+        _opening.reset(token)
 
 
 class Database:
@@ -59,19 +92,12 @@ class Database:
     def __init__(self, path: str, *, write: bool) -> None:
         self.path = path
         self._write = write
-        self._begin = "BEGIN"
         self._durable = True
-        self._pid = os.getpid()
+        self._wal_limit = _WAL_BYTES
         self._open = True
-        self._engine = sa.create_engine(
-            "sqlite://",
-            creator=self._connect,
-            poolclass=NullPool,
-            hide_parameters=True,
-        )
-        event.listen(self._engine, "begin", self._on_begin)
         with self.translated("open"):
-            self._connection = self._engine.connect()
+            self._connection = _connect_with(self._connect)
+        _live.add(self)
         try:
             self._require_ours()
         except BaseException:
@@ -108,9 +134,6 @@ class Database:
         folder = os.path.dirname(os.path.abspath(self.path))
         return not os.access(folder, os.W_OK) and not os.path.exists(self.path + "-wal")
 
-    def _on_begin(self, connection: sa.Connection) -> None:
-        connection.exec_driver_sql(self._begin)
-
     def _require_ours(self) -> None:
         with self.translated("read"):
             found = self._driver.execute("PRAGMA application_id").fetchone()[0]
@@ -125,7 +148,7 @@ class Database:
     def read(self) -> Iterator[sa.Connection]:
         """A read transaction: every statement sees the same state."""
         self._require_open()
-        self._begin = "BEGIN"
+        self._connection.info["begin"] = "BEGIN"
         with self.translated("read"), self._connection.begin():
             yield self._connection
 
@@ -146,18 +169,21 @@ class Database:
         if durable != self._durable:
             self._driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._durable = durable
-        self._begin = "BEGIN IMMEDIATE"
+        self._connection.info["begin"] = "BEGIN IMMEDIATE"
         with self.translated("write"), self._connection.begin():
             yield self._connection
 
-    def checkpoint(self, *, only_if_large: bool = False, truncate: bool = False) -> None:
-        """Copy the log into the database; a reader may keep part of it back."""
+    def checkpoint(self, *, only_if_large: bool = False) -> None:
+        """Copy the log into the database and empty it; a reader may hold that up."""
         self._require_open()
-        if only_if_large and self.wal_bytes() < _WAL_BYTES:
+        if only_if_large and self.wal_bytes() < self._wal_limit:
             return
         with self.translated("write"):
-            mode = "TRUNCATE" if truncate else "PASSIVE"
-            self._driver.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            # Readers are not waited for: what they keep back goes with the next try.
+            self._driver.execute("PRAGMA busy_timeout=0")
+            self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._driver.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
+        self._wal_limit = self.wal_bytes() + _WAL_BYTES
 
     def wal_bytes(self) -> int:
         """Length of the log file."""
@@ -188,6 +214,9 @@ class Database:
             raise self._typed(error.orig, action) from error
         except sqlite3.Error as error:
             raise self._typed(error, action) from error
+        except sa.exc.SQLAlchemyError as error:
+            # Results of another shape than the statement allows: only damage does that.
+            raise CorruptMetadata(f"cannot {action} {self.path}: {error}. Run check.") from error
 
     def _typed(self, error: BaseException | None, action: str) -> Exception:
         text = str(error)
@@ -198,27 +227,32 @@ class Database:
             return StorePermission(f"{where}. Check that it exists and who owns it.")
         if "locked" in text or "busy" in text:
             return StoreLocked(f"{where}. Another program holds the database open.")
-        if action == "write" and "malformed" not in text and "not a database" not in text:
+        if action == "write" and type(error) is sqlite3.OperationalError:
             return DurabilityLost(f"{where}. Close the session and open it again.")
         return CorruptMetadata(f"{where}. Run check.")
 
     def close(self) -> None:
-        """Close the connection; the child of a fork only forgets it."""
+        """Close the connection; a second call does nothing."""
         if not self._open:
             return
         self._open = False
-        if os.getpid() != self._pid:
-            _abandoned.append((self._engine, self.__dict__.get("_connection"), self._driver))
-            return
-        if connection := self.__dict__.get("_connection"):
-            connection.close()
-        self._engine.dispose()
+        _live.discard(self)
+        self._connection.close()
         self._driver.close()
 
     def abandon(self) -> None:
         """Forget the connection without closing it (in the child of a fork)."""
-        self._open = False
-        _abandoned.append((self._engine, self.__dict__.get("_connection"), self._driver))
+        if self._open:
+            self._open = False
+            _abandoned.append((self._connection, self._driver))
+
+
+def _abandon_in_child() -> None:
+    for database in list(_live):
+        database.abandon()
+
+
+os.register_at_fork(after_in_child=_abandon_in_child)
 
 
 def create_database(vfs: Vfs, path: str, metadata: sa.MetaData) -> Database:

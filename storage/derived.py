@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -88,12 +89,15 @@ class Derived:
         self.published = good
         if self._write and good < state.pub_chunk:
             self.roll_back(good)
+            if good == 0:
+                self.generation.remake_landmarks()
         return problems
 
     # ---- writing
 
     def write_chunks(self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]) -> None:
         """See SessionStore.write_chunks."""
+        first = operator.index(first)
         landmarks, kv = self._checked(first, landmarks, kv)
         if not len(kv):
             return
@@ -126,6 +130,7 @@ class Derived:
 
     def publish(self, num_chunks: int, tail: bytes) -> None:
         """See SessionStore.publish."""
+        num_chunks = operator.index(num_chunks)
         if not self.published <= num_chunks <= self.generation.count:
             raise ValueError(
                 f"cannot publish {num_chunks} chunks: {self.published} are published and "
@@ -135,7 +140,7 @@ class Derived:
         serial = state.tail_serial + 1
         chain = self.generation.chain_before(num_chunks)
         self.generation.tails.write(serial, num_chunks, chain, tail)
-        self._commit(replace(state, pub_chunk=num_chunks, tail_serial=serial))
+        self._commit(replace(state, pub_chunk=num_chunks, tail_serial=serial, clean=0))
 
     def _commit(self, new: State, *, force_sync: bool = False) -> None:
         """Commit a watermark; bytes are synced before it when a segment fills or it is time."""
@@ -153,12 +158,16 @@ class Derived:
         self._truth.database.checkpoint(only_if_large=True)
 
     def settle(self) -> None:
-        """Sync what is published and note a clean end."""
+        """Sync what is published and note a clean end, unless nothing has changed."""
+        state = self._truth.state
+        if state.clean and state.durable_chunk == state.pub_chunk:
+            return
         self._commit(replace(self._truth.state, clean=1), force_sync=True)
 
     def roll_back(self, num_chunks: int) -> None:
         """Lower the watermark; readers that follow start over."""
         state = self._truth.state
+        num_chunks = operator.index(num_chunks)
         self.generation.roll_back(num_chunks)
         new = replace(
             state,

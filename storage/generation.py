@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from .checksums import bound_sums, chain_next, rows_of, xxh3_bytes
 from .errors import CorruptChunk, CorruptMetadata
 from .geometry import RECORD, RECORD_SUMMED_BYTES, Geometry
-from .landmarks import Landmarks
+from .landmarks import Landmarks, create_landmarks
 from .segment import Records, Segment, runs
 from .tail import Tails
 from .types import Layout
@@ -313,6 +314,18 @@ class Generation:
             self._bound[first:] = False
         self._records[first:stop] = records
         self._bound[first:stop] = False
+
+    def remake_landmarks(self) -> None:
+        """Replace a landmark file that cannot be opened; nothing may be published."""
+        try:
+            self._open_landmarks()
+        except CorruptMetadata:
+            with suppress(FileExistsError):
+                self._vfs.make_dir(self.folder)
+            self._vfs.unlink(self.landmarks_path)
+            create_landmarks(self._vfs, self.landmarks_path, self._common)
+            self._vfs.sync_dir(self.folder)
+            self._vfs.sync_dir(os.path.dirname(self.folder))
 
     def sync(self) -> None:
         """Force everything written to the disk."""

@@ -33,17 +33,13 @@ class IndexCache:
     def _extend(self, known: int, num_turns: int) -> None:
         rows = self._truth.light_rows(known, num_turns)
         old = self._index
-        codes = [self._codes.setdefault(row["role"], len(self._codes)) for row in rows]
-
-        def joined(name: str, column: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-            new = np.array([row[column] for row in rows], getattr(old, name).dtype)
-            return np.concatenate([getattr(old, name), new])
-
+        seq, _, timestamp, role, n_tokens, token_start, *_ = zip(*rows, strict=True)
+        codes = [self._codes.setdefault(name, len(self._codes)) for name in role]
         self._index = TurnIndex(
-            seq=joined("seq", "seq"),
-            token_start=joined("token_start", "tok0"),
-            n_tokens=joined("n_tokens", "n_tok"),
-            timestamp=np.concatenate([old.timestamp, np.array([row["ts"] for row in rows])]),
+            seq=np.concatenate([old.seq, np.array(seq, np.int64)]),
+            token_start=np.concatenate([old.token_start, np.array(token_start, np.int64)]),
+            n_tokens=np.concatenate([old.n_tokens, np.array(n_tokens, np.int64)]),
+            timestamp=np.concatenate([old.timestamp, np.array(timestamp, np.float64)]),
             role_code=np.concatenate([old.role_code, np.array(codes, np.int32)]),
             roles=tuple(self._codes),
         )

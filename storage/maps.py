@@ -53,7 +53,7 @@ def pack_map(value: dict[str, Any], what: str = "metadata") -> bytes:
     return blob
 
 
-def unpack_map(blob: bytes, where: str) -> dict[str, Any]:
+def unpack_map(blob: object, where: str) -> dict[str, Any]:
     """Decode a map that came from disk; anything unexpected is CorruptMetadata."""
     if not isinstance(blob, bytes) or len(blob) > MAX_MAP_BYTES:
         raise CorruptMetadata(f"{where}: expected a msgpack map of at most {MAX_MAP_BYTES} bytes")

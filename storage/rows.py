@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import zstandard
+from numpy.typing import NDArray
 
 from .checksums import xxh3_bytes
 from .errors import CorruptMetadata, LimitExceeded
@@ -25,9 +26,10 @@ TEXT_IS_ZSTD = 1
 _LEVEL = 3
 # What a damaged row can make struct, int or str complain about.
 DECODE_ERRORS = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
-_SCALARS = struct.Struct("<qdqqq")
+SCALARS = ("seq", "turn_id", "ts", "role", "n_tok", "tok0", "flags")
+SUMS_BYTES = 40
+_SCALARS = struct.Struct("<qdqqqII")
 _STATE = struct.Struct("<9q8s")
-_SUMS = struct.Struct("<8s8s8s8s8s")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class State:
     def to_row(self, sid: bytes) -> dict[str, Any]:
         """The row's columns but its key."""
         return {**self.__dict__, "sum": self.checksum(sid)}
+
+
+STATE_COLUMNS = (*State.__dataclass_fields__, "sum")
 
 
 def decode_state(row: Sequence[Any] | None, sid: bytes, where: str) -> State:
@@ -132,10 +137,10 @@ def _utf8(value: str, name: str, limit: int) -> bytes:
 def place_turn(row: dict[str, Any], sid: bytes, state: State) -> State:
     """Give a row its place after `state`, seal it with checksums; returns the state after it."""
     row["seq"], row["tok0"] = state.n_turn, state.n_tok
-    parts = (xxh3_bytes(row["text"]), xxh3_bytes(row["tok"]), xxh3_bytes(row["meta"]))
-    own = _row_sum(sid, row, parts)
+    parts = xxh3_bytes(row["text"]) + xxh3_bytes(row["tok"]) + xxh3_bytes(row["meta"])
+    own = _row_sum(sid, [row[name] for name in SCALARS], parts)
     link = xxh3_bytes(state.link + own)
-    row["sums"] = _SUMS.pack(*parts, own, link)
+    row["sums"] = parts + own + link
     return State(
         **{
             **state.__dict__,
@@ -146,69 +151,69 @@ def place_turn(row: dict[str, Any], sid: bytes, state: State) -> State:
     )
 
 
-def _row_sum(sid: bytes, row: Any, parts: tuple[bytes, bytes, bytes]) -> bytes:
-    turn_id, role = row["turn_id"].encode(), row["role"].encode()
-    scalars = _SCALARS.pack(row["seq"], row["ts"], row["n_tok"], row["tok0"], row["flags"])
-    lengths = struct.pack("<II", len(turn_id), len(role))
-    return xxh3_bytes(b"".join((sid, scalars, lengths, turn_id, role, *parts)))
+def _row_sum(sid: bytes, scalars: Sequence[Any], parts: bytes) -> bytes:
+    seq, turn_id, ts, role, n_tok, tok0, flags = scalars
+    known, spoken = turn_id.encode(), role.encode()
+    numbers = _SCALARS.pack(seq, ts, n_tok, tok0, flags, len(known), len(spoken))
+    return xxh3_bytes(b"".join((sid, numbers, known, spoken, parts)))
 
 
-def check_row(row: Any, sid: bytes, where: str) -> bytes:
+def check_row(row: Sequence[Any], sid: bytes, where: str) -> bytes:
     """Verify a row's scalars (not its blobs); returns its link.
 
     Args:
-        row: mapping with the scalar columns and `sums`.
+        row: columns in table order, at least up to `sums`.
     """
     try:
-        text_sum, tok_sum, meta_sum, own, link = _SUMS.unpack(row["sums"])
-        good = _row_sum(sid, row, (text_sum, tok_sum, meta_sum)) == own
+        sums = row[7]
+        good = len(sums) == SUMS_BYTES and _row_sum(sid, row[:7], sums[:24]) == sums[24:32]
     except DECODE_ERRORS as error:
         raise _damaged(where, row, str(error)) from error
     if not good:
         raise _damaged(where, row, "its columns fail their checksum")
-    return bytes(link)
+    return bytes(sums[32:])
 
 
-def decode_tokens(row: Any, where: str) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    """The verified token ids of a row."""
-    blob = row["tok"]
-    if not isinstance(blob, bytes) or xxh3_bytes(blob) != row["sums"][8:16]:
+def decode_tokens(row: Sequence[Any], where: str) -> NDArray[np.uint32]:
+    """The verified token ids of a checked row, whose last column they are."""
+    blob = row[-1]
+    if not isinstance(blob, bytes) or xxh3_bytes(blob) != row[7][8:16]:
         raise _damaged(where, row, "its tokens fail their checksum")
-    if len(blob) != 4 * row["n_tok"]:
-        raise _damaged(where, row, f"{len(blob)} bytes of tokens for {row['n_tok']} tokens")
+    if len(blob) != 4 * row[4]:
+        raise _damaged(where, row, f"{len(blob)} bytes of tokens for {row[4]} tokens")
     return np.frombuffer(blob, dtype="<u4").astype(np.uint32, copy=False)
 
 
-def decode_turn(row: Any, sid: bytes, where: str) -> Turn:
+def decode_turn(row: Sequence[Any], sid: bytes, where: str) -> Turn:
     """Verify every column of a row and build its turn."""
     check_row(row, sid, where)
     tokens = decode_tokens(row, where)
-    text, meta, sums = row["text"], row["meta"], row["sums"]
+    seq, turn_id, ts, role, _, tok0, flags, sums, meta, text, _ = row
     if not isinstance(text, bytes) or xxh3_bytes(text) != sums[:8]:
         raise _damaged(where, row, "its text fails its checksum")
     if not isinstance(meta, bytes) or xxh3_bytes(meta) != sums[16:24]:
         raise _damaged(where, row, "its metadata fails its checksum")
     try:
-        if row["flags"] & TEXT_IS_ZSTD:
+        if flags & TEXT_IS_ZSTD:
             text = zstandard.ZstdDecompressor().decompress(text, max_output_size=MAX_TEXT_BYTES)
         decoded = text.decode()
     except (zstandard.ZstdError, UnicodeDecodeError) as error:
         raise _damaged(where, row, str(error)) from error
     return Turn(
-        turn_id=row["turn_id"],
-        role=row["role"],
+        turn_id=turn_id,
+        role=role,
         text=decoded,
         tokens=tokens,
-        timestamp=row["ts"],
+        timestamp=ts,
         metadata=unpack_map(meta, where),
-        seq=row["seq"],
-        token_start=row["tok0"],
+        seq=seq,
+        token_start=tok0,
     )
 
 
-def _damaged(where: str, row: Any, why: str) -> CorruptMetadata:
+def _damaged(where: str, row: Sequence[Any], why: str) -> CorruptMetadata:
     return CorruptMetadata(
-        f"{where}: turn {row['seq']!r} (id {row['turn_id']!r}) is damaged: {why}. "
+        f"{where}: turn {row[0]!r} (id {row[1]!r}) is damaged: {why}. "
         "Restore it from a backup; other turns stay readable."
     )
 

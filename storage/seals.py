@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
 from .generation import Seal
@@ -9,7 +12,9 @@ from .rows import DECODE_ERRORS, segment_sum
 from .tables import segments
 from .truth import Truth
 
-_select = sa.select(segments).where(segments.c.gen == sa.bindparam("gen"))
+_select = sa.text(
+    "SELECT gen, n, sealed, table_sum, landmarks_sum, sum FROM segments WHERE gen = :gen"
+)
 
 
 def read_seals(truth: Truth, gen: int) -> dict[int, Seal]:
@@ -33,10 +38,10 @@ def damaged_seals(truth: Truth, gen: int) -> list[str]:
     return [f"segment row {row.n!r}" for row in rows if not _row_is_whole(truth.sid, row)]
 
 
-def _row_is_whole(sid: bytes, row: sa.Row[tuple[int, int, int, bytes, bytes, bytes]]) -> bool:
+def _row_is_whole(sid: bytes, row: Sequence[Any]) -> bool:
     gen, n, sealed, table_sum, landmarks_sum, found = row
     try:
-        return segment_sum(sid, gen, n, sealed, table_sum, landmarks_sum) == found
+        return bool(segment_sum(sid, gen, n, sealed, table_sum, landmarks_sum) == found)
     except DECODE_ERRORS:
         return False
 

@@ -72,8 +72,6 @@ class SessionStore:
                 self._truth.require_acknowledged()
             stored, _ = read_layout(self._truth, state.gen)
             require_layout(stored, layout, state.n_tok, info.name)
-            if lock is not None:
-                self._truth.take_over()
             self._derived = Derived(
                 vfs, self.folder, store_id, sid, self._truth, write=lock is not None
             )
@@ -113,7 +111,7 @@ class SessionStore:
             try:
                 if os.getpid() == self._pid and self.writable and self._poison is None:
                     self._derived.settle()
-                    self._truth.database.checkpoint(truncate=True)
+                    self._truth.database.checkpoint()
             finally:
                 self._release()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from .catalog import Catalog, create_catalog
@@ -16,6 +17,7 @@ from .errors import (
     SessionBusy,
     SessionClosed,
     SessionMissing,
+    StoreError,
     StorePermission,
 )
 from .geometry import geometry_of
@@ -188,7 +190,7 @@ class Store:
         """All sessions, oldest first."""
         with self._mutex:
             self._require_open()
-            return self._catalog.list()
+            return self._catalog.sessions()
 
     def has_session(self, name: str) -> bool:
         """Whether a session of that name exists."""
@@ -310,13 +312,12 @@ def _encode_name(name: str) -> bytes:
 
 def _create_store(vfs: Vfs, root: str) -> None:
     if vfs.lstat(root) is None:
-        os.makedirs(os.path.dirname(root), exist_ok=True)
-        try:
-            vfs.make_dir(root)
-        except FileExistsError:
-            pass
+        # Another process may be making the same store; the lock below decides.
+        with suppress(FileExistsError):
+            vfs.make_dir(root, parents=True)
+    _require_free(vfs, root)
     for folder in _FOLDERS:
-        if vfs.lstat(os.path.join(root, folder)) is None:
+        with suppress(FileExistsError):
             vfs.make_dir(os.path.join(root, folder))
     with hold(vfs, os.path.join(root, "locks", "catalog.lock"), _LOCK_SECONDS):
         marker = os.path.join(root, "STORE")
@@ -337,6 +338,16 @@ def _create_store(vfs: Vfs, root: str) -> None:
         vfs.rename(staged, marker)
         vfs.sync_dir(root)
         vfs.sync_dir(os.path.dirname(root))
+
+
+def _require_free(vfs: Vfs, root: str) -> None:
+    """Refuse to make a store over somebody's files, or over a store that lost its marker."""
+    foreign = [n for n in vfs.list_dir(root) if n not in _FOLDERS and not n.startswith("catalog.")]
+    if foreign and "STORE" not in foreign:
+        raise StoreError(f"{root} is not a store and not empty (it holds {foreign[0]!r})")
+    sessions = os.path.join(root, "s")
+    if vfs.lstat(sessions) is not None and vfs.list_dir(sessions):
+        raise CorruptMetadata(f"{root} holds sessions but no STORE file; restore it from a backup")
 
 
 def _read_marker(vfs: Vfs, path: str) -> bytes:
@@ -364,7 +375,7 @@ def write_session(
     database = create_database(vfs, os.path.join(folder, "session.db"), session_tables)
     identity = {"store": store_id.hex(), "sid": info.id, "name": info.name, "created": info.created}
     initialise(database, sid, {"identity": identity, layout_key(1): layout_note(layout, geometry)})
-    database.checkpoint(truncate=True)
+    database.checkpoint()
     database.close()
     fd = vfs.open(os.path.join(folder, "head.bin"), create=True)
     vfs.write(fd, encode_head(State(), sid), 0)

@@ -20,6 +20,8 @@ from .maps import pack_map, unpack_map
 from .rows import (
     DECODE_ERRORS,
     HEAD_BYTES,
+    SCALARS,
+    STATE_COLUMNS,
     State,
     check_row,
     decode_head,
@@ -39,39 +41,36 @@ _BATCH = 500
 # A turn of more tokens than this is kept after a read: its readers come back for more of it.
 _LARGE_TURN = 1 << 16
 
+Rows = Sequence[Sequence[Any]]
 _TokenRows = tuple[int, NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]
 
-_light = [turns.c[name] for name in ("seq", "turn_id", "ts", "role", "n_tok", "tok0", "flags")]
-_light.append(turns.c.sums)
-_select_state = sa.select(*[c for c in state.c if c.name != "id"]).where(state.c.id == 1)
-_select_turns = (
-    sa.select(turns)
-    .where(turns.c.seq >= sa.bindparam("start"), turns.c.seq < sa.bindparam("stop"))
-    .order_by(turns.c.seq)
+# Statements of the restore path are text: they cost no compiling in a fresh process.
+_light = ", ".join((*SCALARS, "sums"))
+_select_state = sa.text(f"SELECT {', '.join(STATE_COLUMNS)} FROM state WHERE id = 1")
+_select_note = sa.text("SELECT value, sum FROM notes WHERE key = :key")
+_select_light = sa.text(
+    f"SELECT {_light} FROM turns WHERE seq >= :start AND seq < :stop ORDER BY seq"
 )
-_select_light = _select_turns.with_only_columns(*_light)
-_select_at = (
-    sa.select(turns.c.seq, turns.c.tok0, turns.c.n_tok)
-    .where(turns.c.tok0 <= sa.bindparam("position"))
-    .order_by(turns.c.tok0.desc())
-    .limit(1)
+_select_turns = sa.text(
+    f"SELECT {_light}, meta, text, tok FROM turns WHERE seq >= :start AND seq < :stop ORDER BY seq"
 )
-_select_tokens = (
-    sa.select(*_light, turns.c.tok)
-    .where(turns.c.seq >= sa.bindparam("first"), turns.c.tok0 < sa.bindparam("stop"))
-    .order_by(turns.c.seq)
+_select_at = sa.text(
+    "SELECT seq, tok0, n_tok FROM turns WHERE tok0 <= :position ORDER BY tok0 DESC LIMIT 1"
 )
-_select_tokens_of = sa.select(*_light, turns.c.tok).where(
-    turns.c.seq.in_(sa.bindparam("seqs", expanding=True))
+_select_tokens = sa.text(
+    f"SELECT {_light}, tok FROM turns WHERE seq >= :first AND tok0 < :stop ORDER BY seq"
 )
-_select_ids = sa.select(turns).where(turns.c.turn_id.in_(sa.bindparam("ids", expanding=True)))
+_select_tokens_of = sa.text(f"SELECT {_light}, tok FROM turns WHERE seq IN :seqs").bindparams(
+    sa.bindparam("seqs", expanding=True)
+)
+_select_ids = sa.text(
+    f"SELECT {_light}, meta, text, tok FROM turns WHERE turn_id IN :ids"
+).bindparams(sa.bindparam("ids", expanding=True))
 _insert_turn = sa.insert(turns)
-_update_state = (
-    sa.update(state)
-    .where(state.c.id == 1, state.c.epoch == sa.bindparam("mine"))
-    .values({c.name: sa.bindparam(c.name) for c in state.c if c.name != "id"})
+_update_state = sa.text(
+    f"UPDATE state SET {', '.join(f'{name} = :{name}' for name in STATE_COLUMNS)} "
+    "WHERE id = 1 AND epoch = :old_epoch AND sum = :old_sum"
 )
-_select_note = sa.select(notes.c.value, notes.c.sum).where(notes.c.key == sa.bindparam("k"))
 
 
 class Truth:
@@ -95,6 +94,8 @@ class Truth:
         self.database = Database(os.path.join(folder, "session.db"), write=write)
         self.where = os.path.join(folder, "session.db")
         self.state = State()
+        # Whether this handle has begun its own epoch.
+        self._fenced = False
 
     def load(self) -> State:
         """Read the state row again; returns it."""
@@ -127,16 +128,11 @@ class Truth:
             )
         found = self.state.link
         if n_turn < self.state.n_turn:
-            found = self._light_rows(n_turn - 1, n_turn)[0]["sums"][32:]
+            found = self._light_rows(n_turn - 1, n_turn)[0][7][32:]
         if found != link:
             raise CorruptMetadata(f"{self.where}: turn {n_turn - 1} is not the one acknowledged")
 
     # ---- writing
-
-    def take_over(self) -> None:
-        """Become the writer: a new epoch, which fences every older one."""
-        self.commit_state(replace(self.state, epoch=self.state.epoch + 1, clean=0), durable=True)
-        self.write_head()
 
     def commit_state(self, new: State, *, durable: bool = False) -> None:
         """Write the state row in a transaction of its own."""
@@ -148,15 +144,32 @@ class Truth:
         """A transaction that ends with the new state row; `self.state` moves at commit."""
         with self.database.write(durable=durable) as connection:
             yield connection
-            self._put_state(connection, new)
-        self.state = new
+            new = self._put_state(connection, new)
+        self._moved(new)
 
-    def _put_state(self, connection: sa.Connection, new: State) -> None:
-        done = connection.execute(_update_state, {**new.to_row(self.sid), "mine": self.state.epoch})
+    def _moved(self, new: State) -> None:
+        self.state = new
+        self._fenced = True
+
+    def _put_state(self, connection: sa.Connection, new: State) -> State:
+        """Write the state row over the one this handle knows; returns it as written."""
+        old = self.state
+        if not self._fenced:
+            # The first write of a writer opens its epoch, which shuts out any older one.
+            new = replace(new, epoch=old.epoch + 1)
+        done = connection.execute(
+            _update_state,
+            {
+                **new.to_row(self.sid),
+                "old_epoch": old.epoch,
+                "old_sum": old.checksum(self.sid),
+            },
+        )
         if done.rowcount != 1:
             raise FencedWriter(
-                f"{self.where}: epoch {self.state.epoch} is over, a newer writer has the session"
+                f"{self.where}: epoch {old.epoch} is over, a newer writer has the session"
             )
+        return new
 
     def write_head(self) -> None:
         """Note the newest acknowledged turn outside of SQLite; not synced, never ahead."""
@@ -185,9 +198,9 @@ class Truth:
             for first in range(0, len(fresh), _BATCH):
                 connection.execute(_insert_turn, fresh[first : first + _BATCH])
             if fresh:
-                self._put_state(connection, new)
+                new = self._put_state(connection, replace(new, clean=0))
         if fresh:
-            self.state = new
+            self._moved(new)
             self.write_head()
             self.database.checkpoint(only_if_large=True)
         return result
@@ -196,8 +209,9 @@ class Truth:
         found: dict[str, Turn] = {}
         for first in range(0, len(ids), _BATCH):
             rows = connection.execute(_select_ids, {"ids": ids[first : first + _BATCH]})
-            for row in rows.mappings():
-                found[row["turn_id"]] = decode_turn(row, self.sid, self.where)
+            for row in rows:
+                turn = decode_turn(row, self.sid, self.where)
+                found[turn.turn_id] = turn
         return found
 
     # ---- reading
@@ -206,7 +220,7 @@ class Truth:
         """Verified turns start..stop-1."""
         with self.database.read() as connection:
             rows = connection.execute(_select_turns, {"start": start, "stop": stop})
-            found = [decode_turn(row, self.sid, self.where) for row in rows.mappings()]
+            found = [decode_turn(row, self.sid, self.where) for row in rows]
         self._require_run([turn.seq for turn in found], start, stop)
         return found
 
@@ -223,24 +237,24 @@ class Truth:
             raise CorruptMetadata(f"{self.where}: no turn holds token {position}; run check")
         return int(row.seq)
 
-    def light_rows(self, start: int, stop: int) -> list[Any]:
+    def light_rows(self, start: int, stop: int) -> Rows:
         """Rows start..stop-1 without their blobs, each verified and linked to the one before."""
         rows = self._light_rows(max(start - 1, 0), stop)
         link = bytes(8)
         for i, row in enumerate(rows):
             found = check_row(row, self.sid, self.where)
-            if (i or start == 0) and xxh3_bytes(link + row["sums"][24:32]) != found:
-                raise CorruptMetadata(f"{self.where}: turn {row['seq']} does not follow its link")
+            if (i or start == 0) and xxh3_bytes(link + row[7][24:32]) != found:
+                raise CorruptMetadata(f"{self.where}: turn {row[0]} does not follow its link")
             link = found
         if stop == self.state.n_turn and link != self.state.link:
             raise CorruptMetadata(f"{self.where}: the last turn is not the one in the state row")
         return rows[1 if start else 0 :]
 
-    def _light_rows(self, start: int, stop: int) -> list[Any]:
+    def _light_rows(self, start: int, stop: int) -> Rows:
         with self.database.read() as connection:
             result = connection.execute(_select_light, {"start": start, "stop": stop})
-            rows = list(result.mappings())
-        self._require_run([row["seq"] for row in rows], start, stop)
+            rows = result.all()
+        self._require_run([row[0] for row in rows], start, stop)
         return rows
 
     def _require_run(self, seqs: list[int], start: int, stop: int) -> None:
@@ -273,10 +287,10 @@ class Truth:
         first = self.seq_at(start)
         with self.database.read() as connection:
             result = connection.execute(_select_tokens, {"first": first, "stop": stop})
-            rows = list(result.mappings())
+            rows = result.all()
         parts = [self._row_tokens(row) for row in rows]
-        seqs = np.array([row["seq"] for row in rows])
-        starts = np.array([row["tok0"] for row in rows])
+        seqs = np.array([row[0] for row in rows])
+        starts = np.array([row[5] for row in rows])
         ends = starts + np.array([len(part) for part in parts])
         joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if starts[0] > start or ends[-1] < stop or (ends[:-1] != starts[1:]).any():
@@ -290,18 +304,18 @@ class Truth:
             wanted = list(seqs[first : first + _BATCH])
             with self.database.read() as connection:
                 result = connection.execute(_select_tokens_of, {"seqs": wanted})
-                rows = list(result.mappings())
+                rows = result.all()
             for row in rows:
-                found[row["seq"]] = (row["tok0"], self._row_tokens(row))
+                found[row[0]] = (row[5], self._row_tokens(row))
         if len(found) != len(set(seqs)):
             raise CorruptMetadata(f"{self.where}: {len(found)} of {len(set(seqs))} turns are there")
         return found
 
-    def _row_tokens(self, row: Any) -> NDArray[np.uint32]:
+    def _row_tokens(self, row: Sequence[Any]) -> NDArray[np.uint32]:
         check_row(row, self.sid, self.where)
         ids = decode_tokens(row, self.where)
         if len(ids) > _LARGE_TURN:
-            self._large = (row["tok0"], ids, np.array([row["seq"]]), np.array([row["tok0"]]))
+            self._large = (row[5], ids, np.array([row[0]]), np.array([row[5]]))
         return ids
 
     # ---- notes
@@ -309,7 +323,7 @@ class Truth:
     def note(self, key: str) -> dict[str, Any] | None:
         """A small map by name, or None."""
         with self.database.read() as connection:
-            row = connection.execute(_select_note, {"k": key}).one_or_none()
+            row = connection.execute(_select_note, {"key": key}).one_or_none()
         if row is None:
             return None
         value, found = row

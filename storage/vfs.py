@@ -141,9 +141,11 @@ class Vfs:
         finally:
             os.close(fd)
 
-    def make_dir(self, path: str) -> None:
-        """Create a directory with mode 0700."""
+    def make_dir(self, path: str, *, parents: bool = False) -> None:
+        """Create a directory with mode 0700, and on demand those above it."""
         with translated("create", path):
+            if parents:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
             os.mkdir(path, 0o700)
 
     def list_dir(self, path: str) -> list[str]:
@@ -155,7 +157,7 @@ class Vfs:
         """File status without following links, or None if there is nothing."""
         try:
             return os.lstat(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def rename(self, old: str, new: str) -> None:
