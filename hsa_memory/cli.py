@@ -1,0 +1,224 @@
+"""The `hsa-memory` command: reads arguments, calls the command, turns errors into exit codes.
+
+Exit codes: 0 success, 1 an error (said on stderr), 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from . import __version__
+from .errors import HSAMemoryError
+
+STORE_VARIABLE = "HSA_MEMORY_STORE"
+DEFAULT_STORE = "./agent-memory"
+
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+# Command -> the module whose function `run_<command>` does it. Imported when it is called: the
+# help must not wait for torch.
+_MODULES = {
+    "add": "cli_commands",
+    "ask": "cli_commands",
+    "chat": "repl",
+    "check": "cli_commands",
+    "context": "cli_commands",
+    "demo": "demo",
+    "ingest": "cli_ingest",
+    "search": "cli_commands",
+    "sessions": "cli_commands",
+    "stats": "cli_commands",
+}
+# Commands that bring their own arguments: `add_arguments(parser)` and `main(args) -> int`.
+_DELEGATED = {"train": ".model.training.train", "eval": ".evaluation"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line, `sys.argv` by default, and return its exit code."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    if rest and args.command not in _DELEGATED:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        code = _run(args, rest)
+        sys.stdout.flush()
+        return code
+    except HSAMemoryError as error:
+        return _fail(f"{type(error).__name__}: {error}")
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_ERROR
+    except OSError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _run(args: argparse.Namespace, rest: Sequence[str]) -> int:
+    if args.command in _DELEGATED:
+        module = import_module(_DELEGATED[args.command], __package__)
+        parser = argparse.ArgumentParser(prog=f"hsa-memory {args.command}")
+        module.add_arguments(parser)
+        return int(module.main(parser.parse_args(rest)))
+    module = import_module(f".{_MODULES[args.command]}", __package__)
+    return int(getattr(module, f"run_{args.command}")(args))
+
+
+def _fail(message: str) -> int:
+    print(f"hsa-memory: {message}", file=sys.stderr)
+    return EXIT_ERROR
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="hsa-memory",
+        description="Long-term memory for language-model agents.",
+        epilog="exit codes: 0 success, 1 error, 2 wrong usage, 130 interrupted",
+    )
+    parser.add_argument("--version", action="version", version=f"hsa-memory {__version__}")
+    _add_common(parser, suppress=False)
+    # The same options after the command; absent there, they keep what stood before it.
+    common = argparse.ArgumentParser(add_help=False)
+    _add_common(common, suppress=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help, description=help, parents=[common])
+
+    _add_demo(command("demo", "show the whole line: read a book, be killed, restore, answer"))
+    command("chat", "talk to a session, interactively")
+    _add_add(command("add", "remember one message"))
+    _add_ingest(command("ingest", "remember a file: text, or JSON lines of messages"))
+    _add_search(command("search", "find past messages"))
+    _add_ask(command("ask", "answer a question from memory"))
+    _add_context(command("context", "lay out past messages for another model's prompt"))
+    command("sessions", "list the sessions of the store")
+    command("stats", "sizes of the store and of a session")
+    check = command("check", "verify the store's files; exit code 1 if something is wrong")
+    check.add_argument("--repair", action="store_true", help="recompute what can be recomputed")
+    commands.add_parser("train", help="train a model; `hsa-memory train --help`", add_help=False)
+    commands.add_parser("eval", help="measure a model; `hsa-memory eval --help`", add_help=False)
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
+    def default(value: str | bool) -> str | bool:
+        return argparse.SUPPRESS if suppress else value
+
+    store = os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
+    parser.add_argument(
+        "--store",
+        metavar="DIR",
+        default=default(store),
+        help=f"folder of the store (default: ${STORE_VARIABLE}, else {DEFAULT_STORE})",
+    )
+    parser.add_argument(
+        "--session",
+        metavar="NAME",
+        default=default("default"),
+        help='session in the store (default: "default")',
+    )
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        default=default("mini"),
+        help="bundled model, or folder of a checkpoint (default: mini)",
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=default(False), help="print JSON on stdout"
+    )
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--book", metavar="FILE", help="another text to read, UTF-8")
+    parser.add_argument("--keep", metavar="DIR", help="keep the store in this new folder")
+
+
+def _add_add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("text", help='the message; "-" reads it from stdin')
+    parser.add_argument(
+        "--role", default="user", help="user, assistant, system, tool or document (default: user)"
+    )
+    parser.add_argument("--id", help="id of the message; adding it again changes nothing")
+    parser.add_argument("--timestamp", help="ISO 8601, for example 2026-03-01T09:30 (default: now)")
+
+
+def _add_ingest(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help='the file; "-" reads stdin')
+    parser.add_argument(
+        "--format",
+        choices=("auto", "text", "jsonl"),
+        default="auto",
+        help="auto: by the name, .jsonl and .ndjson are JSON lines, the rest is text",
+    )
+    parser.add_argument(
+        "--encoding", default="utf-8", help="of a text file; undecodable bytes stay as \\xNN"
+    )
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query")
+    parser.add_argument("-k", type=_positive, default=5, help="most messages (default: 5)")
+    _add_filters(parser)
+
+
+def _add_ask(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("question")
+    parser.add_argument(
+        "--max-tokens", type=_positive, default=64, help="longest answer (default: 64)"
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=0.0, help="0 (default): the best token"
+    )
+    parser.add_argument("--seed", type=int, help="makes a temperature above 0 repeatable")
+    parser.add_argument("--remember", action="store_true", help="add question and answer")
+    _add_filters(parser)
+
+
+def _add_context(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("query")
+    parser.add_argument(
+        "--max-tokens", type=_positive, default=1024, help="longest text (default: 1024)"
+    )
+    _add_filters(parser)
+
+
+def _add_filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--role", action="append", help="only messages of this role (repeatable)")
+    parser.add_argument("--since", metavar="TIME", help="only messages from this time on, ISO 8601")
+    parser.add_argument("--until", metavar="TIME", help="only messages before this time, ISO 8601")
+    parser.add_argument(
+        "--where",
+        metavar="KEY=VALUE",
+        action="append",
+        type=_key_value,
+        help="only messages with this metadata; VALUE is JSON or else text (repeatable)",
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1; found {value}")
+    return value
+
+
+def _key_value(text: str) -> tuple[str, object]:
+    import json
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"must be KEY=VALUE; found {text!r}")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value

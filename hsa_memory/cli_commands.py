@@ -1,0 +1,149 @@
+"""The commands that do one thing and end."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import hsa_memory
+
+from . import cli_view
+from .errors import SessionNotFound
+from .memory import Memory
+from .session import MemorySession
+
+
+def open_memory(args: argparse.Namespace, *, create: bool) -> Memory:
+    """Open the store that the arguments name, for writing if it may be created."""
+    return hsa_memory.open(args.store, model=args.model, create=create, read_only=not create)
+
+
+def run_add(args: argparse.Namespace) -> int:
+    """Remember one message and print its id."""
+    text = sys.stdin.read() if args.text == "-" else args.text
+    with open_memory(args, create=True) as memory, memory.session(args.session) as session:
+        result = session.add(args.role, text, id=args.id, timestamp=args.timestamp)
+    if args.json:
+        print_json(result)
+    else:
+        cli_view.added(result)
+    return 0
+
+
+def run_search(args: argparse.Namespace) -> int:
+    """Print the past messages that fit a query best."""
+    with open_memory(args, create=False) as memory, _reader(memory, args) as session:
+        result = session.search(args.query, args.k, **filters(args))
+    if args.json:
+        print_json(result)
+    else:
+        cli_view.hits(result, time.time())
+    return 0
+
+
+def run_ask(args: argparse.Namespace) -> int:
+    """Answer a question; without --json the answer appears while it is made."""
+    with open_memory(args, create=args.remember) as memory:
+        with memory.session(args.session, create=False, read_only=not args.remember) as session:
+            stream = session.stream(
+                args.question,
+                max_tokens=args.max_tokens,
+                temperature=args.temperature,
+                seed=args.seed,
+                remember=args.remember,
+                **filters(args),
+            )
+            for piece in stream:
+                if not args.json:
+                    cli_view.piece(piece)
+            answer = stream.answer
+    if args.json:
+        print_json(answer)
+    else:
+        cli_view.answer_end(answer)
+    return 0
+
+
+def run_context(args: argparse.Namespace) -> int:
+    """Print past messages, laid out for the prompt of another model."""
+    with open_memory(args, create=False) as memory, _reader(memory, args) as session:
+        result = session.context(args.query, args.max_tokens, **filters(args))
+    if args.json:
+        print_json(result)
+    else:
+        print(result.text)
+    return 0
+
+
+def run_sessions(args: argparse.Namespace) -> int:
+    """List the sessions of the store."""
+    with open_memory(args, create=False) as memory:
+        sessions = memory.sessions()
+    if args.json:
+        print_json(sessions)
+    else:
+        cli_view.sessions(sessions, time.time())
+    return 0
+
+
+def run_stats(args: argparse.Namespace) -> int:
+    """Print the sizes of the store and, if it exists, of the session."""
+    with open_memory(args, create=False) as memory:
+        about_memory, about_session = memory.stats(), None
+        if memory.has_session(args.session):
+            with _reader(memory, args) as session:
+                about_session = session.stats()
+        elif args.session != "default":
+            raise SessionNotFound(f"no session {args.session!r} in {args.store}")
+    if args.json:
+        print_json({"memory": about_memory, "session": about_session})
+    else:
+        cli_view.stats(about_memory, about_session)
+    return 0
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Verify the store; 1 if something is wrong and was not repaired."""
+    with hsa_memory.open(args.store, model=args.model, create=False) as memory:
+        findings = memory.check(repair=args.repair)
+    if args.json:
+        print_json(findings)
+    else:
+        cli_view.findings(findings)
+    return int(any(not finding.repaired for finding in findings))
+
+
+def filters(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments of `search` and `ask` that the options stand for."""
+    return {
+        "role": args.role,
+        "since": args.since,
+        "until": args.until,
+        "where": dict(args.where) if args.where else None,
+    }
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document, results and their parts as objects."""
+    print(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return value
+
+
+def _reader(memory: Memory, args: argparse.Namespace) -> MemorySession:
+    return memory.session(args.session, create=False, read_only=True)

@@ -1,0 +1,157 @@
+"""Files as messages: paragraphs or JSON lines, with ids that survive a re-run."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .errors import InvalidMessage
+
+Format = Literal["text", "jsonl"]
+
+MESSAGE_CHARS = 2_000
+"""Characters a message cut from a text file has at most."""
+
+# Lines are read in pieces of this size: a file without line breaks must not become one string.
+_READ_BYTES = 1 << 14
+
+# Where an overlong paragraph may be cut, best first: after a sentence, between words.
+_SENTENCE_END = re.compile(r"[.!?][\"')\]]*\s")
+_SPACE = re.compile(r"\s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileMessage:
+    """One message read from a file."""
+
+    id: str
+    """The same for the same message after the same beginning of a file, whatever its name."""
+    role: str
+    content: str
+    end: int
+    """Bytes of the file read when this message was complete."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """`timestamp` and `metadata`, where a JSON line gives them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the message in the shape that `MemorySession.add_messages` takes."""
+        return {"id": self.id, "role": self.role, "content": self.content, **self.extra}
+
+
+def read_messages(
+    file: io.BufferedIOBase, *, format: Format, encoding: str = "utf-8"
+) -> Iterator[FileMessage]:
+    """Yield the messages of a file, reading only as far as needed.
+
+    Args:
+        file: the bytes.
+        format: "text": paragraphs become messages of role document and at most `MESSAGE_CHARS`
+            characters. "jsonl": each line is an object with role, content and perhaps id,
+            timestamp, metadata.
+        encoding: of a "text" file; a byte that it cannot decode is kept as `\\xNN`. JSON lines are
+            always UTF-8.
+
+    Raises:
+        InvalidMessage: if a line of a "jsonl" file is not such an object; it names the line.
+    """
+    records = _read_json_lines(file) if format == "jsonl" else _read_text(file, encoding)
+    chain = hashlib.sha256()
+    for role, content, end, extra in records:
+        # The id covers all that came before: the same text later in the file is another message,
+        # and a file that has grown since gives the old part its old ids.
+        chain.update(f"{role}\0{len(content)}\0{content}".encode("utf-8", "surrogatepass"))
+        given = extra.pop("id", None)
+        name = given if given is not None else f"file-{chain.hexdigest()[:24]}"
+        yield FileMessage(id=name, role=role, content=content, end=end, extra=extra)
+
+
+_Record = tuple[str, str, int, dict[str, Any]]
+
+
+def _read_text(file: io.BufferedIOBase, encoding: str) -> Iterator[_Record]:
+    pending, end = "", 0
+    for paragraph, paragraph_end in _paragraphs(file, encoding):
+        if pending and len(pending) + 2 + len(paragraph) > MESSAGE_CHARS:
+            yield "document", pending, end, {}
+            pending = ""
+        pending = f"{pending}\n\n{paragraph}" if pending else paragraph
+        end = paragraph_end
+        while len(pending) > MESSAGE_CHARS:
+            piece, pending = _cut(pending)
+            yield "document", piece, end, {}
+    if pending:
+        yield "document", pending, end, {}
+
+
+def _paragraphs(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[str, int]]:
+    """Yield the paragraphs, without the empty lines between them, and the bytes read so far."""
+    lines: list[str] = []
+    held = end = 0
+    for line, end in _lines(file, encoding):
+        if line.strip():
+            lines.append(line)
+            held += len(line)
+        if lines and (not line.strip() or held > _READ_BYTES):
+            yield "".join(lines).rstrip("\n"), end
+            lines, held = [], 0
+    if lines:
+        yield "".join(lines).rstrip("\n"), end
+
+
+def _lines(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[str, int]]:
+    """Yield lines, or pieces of overlong ones, and the bytes read so far."""
+    # Incremental: a bounded read may end inside a character.
+    decoder = codecs.getincrementaldecoder(encoding)("backslashreplace")
+    end = 0
+    while raw := file.readline(_READ_BYTES):
+        first, end = not end, end + len(raw)
+        text = decoder.decode(raw)
+        yield (text.removeprefix("\ufeff") if first else text).replace("\r\n", "\n"), end
+    if rest := decoder.decode(b"", final=True):
+        yield rest, end
+
+
+def _cut(text: str) -> tuple[str, str]:
+    """Split off a beginning of at most `MESSAGE_CHARS` characters at the best place."""
+    for boundary in (_SENTENCE_END, _SPACE):
+        ends = [m.end() for m in boundary.finditer(text, MESSAGE_CHARS // 2, MESSAGE_CHARS)]
+        if ends:
+            return text[: ends[-1]].rstrip(), text[ends[-1] :]
+    return text[:MESSAGE_CHARS], text[MESSAGE_CHARS:]
+
+
+def _read_json_lines(file: io.BufferedIOBase) -> Iterator[_Record]:
+    end = 0
+    for number, raw in enumerate(file, start=1):
+        end += len(raw)
+        if not raw.strip():
+            continue
+        try:
+            record = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except ValueError as error:
+            raise InvalidMessage(f"line {number} is not JSON in UTF-8: {error}") from error
+        yield *_checked_record(record, number, end), _extra(record)
+
+
+def _checked_record(record: Any, number: int, end: int) -> tuple[str, str, int]:
+    if not isinstance(record, dict):
+        raise InvalidMessage(
+            f"line {number} must be an object with role and content, "
+            f'for example {{"role": "user", "content": "Hello"}}; found {record!r:.80}'
+        )
+    for key in ("role", "content"):
+        if not isinstance(record.get(key), str):
+            raise InvalidMessage(
+                f"line {number}: {key!r} must be a string; found {record.get(key)!r:.80}"
+            )
+    return record["role"], record["content"], end
+
+
+def _extra(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in ("id", "timestamp", "metadata") if key in record}

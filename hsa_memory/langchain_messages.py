@@ -1,0 +1,134 @@
+"""LangChain messages as messages of a session and back, without loss.
+
+The session's text is what the model reads and remembers: the text of the content, and a line per
+tool call. Everything else lies beside it, as JSON in the metadata:
+
+- "langchain": what `message_to_dict` gives, without the content where the text says the same;
+- "langchain_parts": how many messages that JSON is spread over, where it is longer than
+  `PART_CHARS`. The parts follow at once, as messages of role tool with the text `PART_TEXT` and
+  the piece under "langchain".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .errors import CorruptStore, InvalidMessage
+from .types import Message
+
+try:
+    from langchain_core.messages import BaseMessage, message_to_dict, messages_from_dict
+except ImportError as error:
+    raise ImportError(
+        "hsa_memory.langchain needs langchain-core: pip install 'langchain-core>=1.4,<2'"
+    ) from error
+
+KEY = "langchain"
+PARTS_KEY = "langchain_parts"
+PART_TEXT = "(attachment)"
+PART_CHARS = 60_000
+"""Of ASCII JSON in one message's metadata, which may take 64 KiB."""
+
+EMPTY_TEXT = "(no text)"
+"""Stands for a message without text or tool calls: a session stores no blank message."""
+
+_ROLES = {
+    "ai": "assistant",
+    "AIMessageChunk": "assistant",
+    "system": "system",
+    "SystemMessageChunk": "system",
+    "tool": "tool",
+    "ToolMessageChunk": "tool",
+    "function": "tool",
+    "FunctionMessageChunk": "tool",
+    "remove": "system",
+}
+_CHAT_ROLES = ("system", "user", "assistant", "tool", "document")
+
+
+def to_session(message: BaseMessage) -> list[dict[str, Any]]:
+    """Return the session messages that stand for a LangChain message: one, or more if it is large.
+
+    Raises:
+        InvalidMessage: if a part of the message (a tool's artifact, say) is not JSON.
+    """
+    data = message_to_dict(message)
+    text = visible_text(message)
+    if data["data"]["content"] == text:
+        del data["data"]["content"]
+    packed = _to_json(data, message)
+    parts = [packed[i : i + PART_CHARS] for i in range(0, len(packed), PART_CHARS)]
+    metadata: dict[str, Any] = {KEY: parts[0]}
+    if len(parts) > 1:
+        metadata[PARTS_KEY] = len(parts)
+    first = {"role": _role(message), "content": text, "metadata": metadata}
+    return [first] + [
+        {"role": "tool", "content": PART_TEXT, "metadata": {KEY: part}} for part in parts[1:]
+    ]
+
+
+def from_session(messages: Iterable[Message]) -> Iterator[BaseMessage]:
+    """Yield the LangChain messages of a session; plain messages become those of their role.
+
+    Raises:
+        CorruptStore: if parts of a large message are missing.
+    """
+    iterator = iter(messages)
+    for message in iterator:
+        packed = message.metadata.get(KEY)
+        if packed is None:
+            yield _plain_message(message)
+            continue
+        for _ in range(1, message.metadata.get(PARTS_KEY, 1)):
+            part = next(iterator, None)
+            if part is None or KEY not in part.metadata:
+                raise CorruptStore(f"message {message.id!r}: a part of it is missing")
+            packed += part.metadata[KEY]
+        data = json.loads(packed)
+        data["data"].setdefault("content", message.text)
+        yield messages_from_dict([data])[0]
+
+
+def is_part(message: Message) -> bool:
+    """Tell whether a session message only carries on the JSON of the one before."""
+    return message.text == PART_TEXT and KEY in message.metadata
+
+
+def visible_text(message: BaseMessage) -> str:
+    """Return what the model remembers of a message: its text, and a line per tool call."""
+    lines = [str(message.text)] if str(message.text).strip() else []
+    for call in getattr(message, "tool_calls", ()):
+        arguments = ", ".join(f"{k}={_short(v)}" for k, v in call["args"].items())
+        lines.append(f"{call['name']}({arguments})")
+    return "\n".join(lines) or EMPTY_TEXT
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _role(message: BaseMessage) -> str:
+    role = str(getattr(message, "role", ""))
+    if message.type in ("chat", "ChatMessageChunk") and role in _CHAT_ROLES:
+        return role
+    return _ROLES.get(message.type, "user")
+
+
+def _to_json(data: Mapping[str, Any], message: BaseMessage) -> str:
+    try:
+        return json.dumps(data)
+    except (TypeError, ValueError) as error:
+        raise InvalidMessage(
+            f"a {message.type} message cannot be stored: {error}; artifact, additional_kwargs and "
+            "response_metadata may hold only what JSON has"
+        ) from error
+
+
+def _plain_message(message: Message) -> BaseMessage:
+    kind = {"user": "human", "assistant": "ai", "system": "system"}.get(message.role, "chat")
+    data: dict[str, Any] = {"content": message.text, "id": message.id}
+    if kind == "chat":
+        data["role"] = message.role
+    return messages_from_dict([{"type": kind, "data": data}])[0]
