@@ -144,14 +144,14 @@ def _check_derived(truth: Truth, derived: Derived, repair: bool) -> list[Problem
 def _broken_chain(truth: Truth, derived: Derived) -> list[int]:
     """First chunk whose chain hash does not follow from all tokens before it."""
     size = derived.layout.chunk_size
-    chain = derived.generation.chain_before(0)
+    chain = derived.generation.records.chain_before(0)
     batch = 1024
     for first in range(0, derived.published, batch):
         stop = min(first + batch, derived.published)
         tokens = truth.tokens(first * size, stop * size).astype("<u4", copy=False)
         for chunk, own in zip(range(first, stop), np.split(tokens, stop - first), strict=True):
             chain = chain_next(chain, own.tobytes())
-            if chain != derived.generation.chain_before(chunk + 1):
+            if chain != derived.generation.records.chain_before(chunk + 1):
                 return [chunk]
     return []
 
@@ -160,7 +160,7 @@ def _check_tail(truth: Truth, derived: Derived, repair: bool) -> list[Problem]:
     state, generation = truth.state, derived.generation
     if not state.tail_serial or derived.published != state.pub_chunk:
         return []
-    chain = generation.chain_before(derived.published)
+    chain = generation.records.chain_before(derived.published)
     try:
         generation.tails.read(state.tail_serial, derived.published, chain)
     except StoreError as error:

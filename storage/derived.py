@@ -89,8 +89,8 @@ class Derived:
         self.published = good
         if self._write and good < state.pub_chunk:
             self.roll_back(good)
-            if good == 0:
-                self.generation.remake_landmarks()
+        if self._write and good == 0:
+            self.generation.remake_landmarks()
         return problems
 
     # ---- writing
@@ -138,7 +138,7 @@ class Derived:
             )
         state = self._truth.state
         serial = state.tail_serial + 1
-        chain = self.generation.chain_before(num_chunks)
+        chain = self.generation.records.chain_before(num_chunks)
         self.generation.tails.write(serial, num_chunks, chain, tail)
         self._commit(replace(state, pub_chunk=num_chunks, tail_serial=serial, clean=0))
 
@@ -208,7 +208,7 @@ class Derived:
         state = self._truth.state
         if self.published != state.pub_chunk or not state.tail_serial:
             return None
-        chain = self.generation.chain_before(self.published)
+        chain = self.generation.records.chain_before(self.published)
         return self.generation.tails.read_or_none(state.tail_serial, self.published, chain)
 
     def close(self) -> None:

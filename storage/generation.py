@@ -7,7 +7,6 @@ published; what lies above is garbage that nobody reads.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .checksums import bound_sums, chain_next, rows_of, xxh3_bytes
+from .checksums import bound_sums, xxh3_bytes
 from .errors import CorruptChunk, CorruptMetadata
-from .geometry import RECORD, RECORD_SUMMED_BYTES, Geometry
+from .geometry import Geometry
 from .landmarks import Landmarks, create_landmarks
-from .segment import Records, Segment, runs
+from .records import RecordTable, TokensOf
+from .segment import Segment, runs
 from .tail import Tails
 from .types import Layout
 from .vfs import Vfs
 
 _SCAN = 64
-TokensOf = Callable[[Sequence[int]], dict[int, tuple[int, NDArray[np.uint32]]]]
 
 
 @dataclass(frozen=True)
@@ -74,16 +73,13 @@ class Generation:
         self.number = int(common["gen"])
         self._layout = layout
         self._geometry = geometry
-        self._chain_seed = chain_seed
-        self._tokens_of = tokens_of
         self._write = write
         self._segments: dict[int, Segment] = {}
         self._dirty: set[int] = set()
         self._landmarks: Landmarks | None = None
         self.tails = Tails(vfs, folder, common)
-        # Records of chunks 0..count-1, and which of them were seen to match the truth.
-        self._records: Records = np.zeros(0, RECORD)
-        self._bound = np.zeros(0, bool)
+        self.records = RecordTable(self.number, layout.chunk_size, chain_seed, tokens_of)
+        # Chunks whose records are in memory; those above the watermark are not visible yet.
         self.count = 0
 
     # ---- opening
@@ -121,7 +117,7 @@ class Generation:
         problems = []
         if usable < stop:
             problems.append(Problem(path, "short-file", f"bytes for chunks below {usable} only"))
-        self._keep_records(first, records[: usable - first])
+        self.records.keep(first, records[: usable - first])
         seal = seals.get(n)
         full = first == n * self._geometry.cap and usable == first + self._geometry.cap
         if seal is None or not full or self._seal(n) != seal:
@@ -133,10 +129,10 @@ class Generation:
 
     def _first_bad(self, first: int, stop: int, *, with_records: bool) -> int:
         """First chunk of first..stop-1 whose landmark (or record) fails its checksum."""
-        records = self._records[first:stop]
+        records = self.records.rows[first:stop]
         good = self.landmark_sums(first, stop) == records["landmark_sum"]
         if with_records:
-            good &= self.record_sums(first, stop) == records["record_sum"]
+            good &= self.records.sums(first, stop) == records["record_sum"]
         return stop if good.all() else first + int(np.argmin(good))
 
     def _open_landmarks(self) -> Landmarks:
@@ -177,59 +173,18 @@ class Generation:
 
     # ---- checksums
 
-    def chain_before(self, chunk: int) -> int:
-        """Chain hash of all tokens before a chunk."""
-        return int(self._records["chain"][chunk - 1]) if chunk else self._chain_seed
-
     def landmark_sums(self, first: int, stop: int) -> NDArray[np.uint64]:
         """Checksums that the stored landmark rows have now."""
         ids = np.arange(first, stop)
         rows = self._open_landmarks().rows(stop)[first:stop]
-        return bound_sums(self.number, ids, self._records["chain"][first:stop], rows)
-
-    def record_sums(self, first: int, stop: int) -> NDArray[np.uint64]:
-        """Checksums that the records in memory have now."""
-        return self._sums_of(np.arange(first, stop), self._records[first:stop])
-
-    def _sums_of(self, ids: NDArray[np.int64], records: Records) -> NDArray[np.uint64]:
-        raw = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), -1)
-        summed = np.ascontiguousarray(raw[:, :RECORD_SUMMED_BYTES])
-        return bound_sums(self.number, ids, records["chain"], summed)
-
-    def first_unbound(self, ids: NDArray[np.int64]) -> list[int]:
-        """Those of the chunks whose record is damaged or was made for other tokens."""
-        ids = np.unique(ids[~self._bound[ids]])
-        if not len(ids):
-            return []
-        whole = self._sums_of(ids, self._records[ids]) == self._records["record_sum"][ids]
-        bad = ids[~whole].tolist()
-        bad += self._foreign(ids[whole].tolist())
-        self._bound[ids] = True
-        self._bound[bad] = False
-        return sorted(bad)
-
-    def _foreign(self, ids: list[int]) -> list[int]:
-        """Chunks whose chain hash does not follow from the truth's tokens."""
-        size = self._layout.chunk_size
-        last = self._records["last_seq"]
-        spans = {i: range(int(last[i - 1]) if i else 0, int(last[i]) + 1) for i in ids}
-        wanted = sorted({seq for span in spans.values() for seq in span})
-        tokens = self._tokens_of(wanted)
-        bad = []
-        for i, span in spans.items():
-            start = tokens[span[0]][0]
-            joined = np.concatenate([tokens[seq][1] for seq in span])
-            own = joined[i * size - start : (i + 1) * size - start].astype("<u4", copy=False)
-            if chain_next(self.chain_before(i), own.tobytes()) != self._records["chain"][i]:
-                bad.append(i)
-        return bad
+        return bound_sums(self.number, ids, self.records.rows["chain"][first:stop], rows)
 
     def _seal(self, n: int) -> Seal:
         first = n * self._geometry.cap
         stop = first + self._geometry.cap
         rows = self._open_landmarks().rows(stop)[first:stop]
         return Seal(
-            xxh3_bytes(self._records[first:stop].tobytes()),
+            xxh3_bytes(self.records.rows[first:stop].tobytes()),
             xxh3_bytes(memoryview(rows.reshape(-1))),
         )
 
@@ -251,7 +206,7 @@ class Generation:
             tokens: [n * chunk_size], the chunks' own tokens from the truth.
             last_seqs: [n], the turn that holds each chunk's last token.
         """
-        records = self._make_records(first, landmarks, kv, tokens, last_seqs)
+        records = self.records.make(first, landmarks, kv, tokens, last_seqs)
         for start, chunk, length in runs(range(first, first + len(kv)), self._geometry.cap):
             n = self._geometry.segment_of(chunk)
             segment = self._segments.get(n) or self._new_segment(n)
@@ -260,34 +215,8 @@ class Generation:
             segment.write_records(chunk, records[part])
             self._dirty.add(n)
         self._open_landmarks().write(first, landmarks)
-        self._keep_records(first, records)
-        self._bound[first : first + len(kv)] = True
+        self.records.keep(first, records, bound=True)
         self.count = first + len(kv)
-
-    def _make_records(
-        self,
-        first: int,
-        landmarks: NDArray[np.uint8],
-        kv: NDArray[np.uint8],
-        tokens: NDArray[np.uint32],
-        last_seqs: NDArray[np.int64],
-    ) -> Records:
-        ids = np.arange(first, first + len(kv))
-        records = np.zeros(len(kv), RECORD)
-        chains = np.empty(len(kv), np.uint64)
-        chain = self.chain_before(first)
-        raw = tokens.astype("<u4", copy=False).view(np.uint8).reshape(len(kv), -1)
-        for i, own in enumerate(rows_of(np.ascontiguousarray(raw))):
-            chain = chain_next(chain, own)
-            chains[i] = chain
-        records["chain"] = chains
-        records["kv_sum"] = bound_sums(self.number, ids, chains, kv)
-        records["landmark_sum"] = bound_sums(self.number, ids, chains, landmarks)
-        records["tok0"] = ids * self._layout.chunk_size
-        records["last_seq"] = last_seqs
-        records["n_tok"] = self._layout.chunk_size
-        records["record_sum"] = self._sums_of(ids, records)
-        return records
 
     def _new_segment(self, n: int) -> Segment:
         path = self.segment_path(n)
@@ -302,18 +231,6 @@ class Generation:
         self._segments[n] = segment
         self._vfs.sync_dir(self.folder)
         return segment
-
-    def _keep_records(self, first: int, records: Records) -> None:
-        stop = first + len(records)
-        if stop > len(self._records):
-            room = max(stop, len(self._records) * 3 // 2, 64)
-            grown = np.zeros(room, RECORD)
-            grown[:first] = self._records[:first]
-            self._records = grown
-            self._bound = np.resize(self._bound, room)
-            self._bound[first:] = False
-        self._records[first:stop] = records
-        self._bound[first:stop] = False
 
     def remake_landmarks(self) -> None:
         """Replace a landmark file that cannot be opened; nothing may be published."""
@@ -343,7 +260,7 @@ class Generation:
     def roll_back(self, count: int) -> None:
         """Forget chunks from `count` on; their bytes are overwritten later."""
         self.count = min(self.count, count)
-        self._bound[self.count :] = False
+        self.records.forget(self.count)
 
     def segment_of(self, chunk: int) -> int:
         """Number of the segment that holds a chunk."""
@@ -363,14 +280,14 @@ class Generation:
         Raises:
             CorruptChunk: naming every chunk that cannot be trusted.
         """
-        bad = set(self.first_unbound(ids))
+        bad = set(self.records.unbound(ids))
         listed = ids.tolist()
         for start, first, length in runs(listed, self._geometry.cap):
             segment = self._segments[self._geometry.segment_of(first)]
             if not segment.read_blocks(first, out[start : start + length]):
                 bad.update(range(first, first + length))
-        found = bound_sums(self.number, ids, self._records["chain"][ids], out)
-        wrong = found != self._records["kv_sum"][ids]
+        found = bound_sums(self.number, ids, self.records.rows["chain"][ids], out)
+        wrong = found != self.records.rows["kv_sum"][ids]
         if bad or wrong.any():
             bad.update(ids[wrong].tolist())
             raise CorruptChunk(
@@ -394,9 +311,9 @@ class Generation:
         """Chunks below `count` whose landmark, record, K/V or tokens do not agree."""
         if count == 0:
             return []
-        wrong = self.landmark_sums(0, count) != self._records["landmark_sum"][:count]
-        wrong |= self.record_sums(0, count) != self._records["record_sum"][:count]
-        self._bound[:count] = False
+        wrong = self.landmark_sums(0, count) != self.records.rows["landmark_sum"][:count]
+        wrong |= self.records.sums(0, count) != self.records.rows["record_sum"][:count]
+        self.records.forget(0)
         return sorted({*np.flatnonzero(wrong).tolist(), *self.bad_chunks(np.arange(count))})
 
     def close(self) -> None:
