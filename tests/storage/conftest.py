@@ -1,0 +1,91 @@
+"""Small layouts, turns and chunks whose right bytes can be told from their tokens alone."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xxhash
+
+from hsa_memory.storage import Layout, SessionStore, Store, Turn
+
+LAYOUT = Layout(
+    fingerprint="ab" * 32, chunk_size=4, dtype="bfloat16", kv_bytes=96, landmark_bytes=16
+)
+
+
+def make_turn(number: int, num_tokens: int = 6, **fields: object) -> Turn:
+    """A turn that is a function of its number."""
+    values = {
+        "turn_id": f"turn-{number}",
+        "role": ("user", "assistant")[number % 2],
+        "text": f"message {number} " * (number % 5 + 1),
+        "tokens": (np.arange(num_tokens, dtype=np.uint32) * 7 + number) % 4096,
+        "timestamp": 1000.5 + number,
+        "metadata": {"number": number},
+    }
+    return Turn(**{**values, **fields})
+
+
+def expected_rows(session: SessionStore, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks and K/V that chunks first..stop-1 must have: bytes drawn from their tokens."""
+    size, layout = session.layout.chunk_size, session.layout
+    tokens = session.tokens(first * size, stop * size).reshape(stop - first, size)
+    seeds = [xxhash.xxh3_64_intdigest(row.tobytes() + bytes([7])) for row in tokens]
+    width = layout.landmark_bytes + layout.kv_bytes
+    rows = np.array(
+        [np.random.default_rng(seed).integers(0, 256, width, np.uint8) for seed in seeds], np.uint8
+    ).reshape(stop - first, width)
+    return rows[:, : layout.landmark_bytes].copy(), rows[:, layout.landmark_bytes :].copy()
+
+
+def tail_of(count: int) -> bytes:
+    """The tail that belongs to a number of chunks."""
+    return f"tail of {count} ".encode() * 20
+
+
+def catch_up(session: SessionStore, step: int = 5) -> None:
+    """Write and publish every chunk whose tokens are there, as the API layer does."""
+    available = session.num_tokens // session.layout.chunk_size
+    while session.published < available:
+        first, stop = session.published, min(available, session.published + step)
+        session.write_chunks(first, *expected_rows(session, first, stop))
+        session.publish(stop, tail_of(stop))
+
+
+def assert_right(session: SessionStore) -> None:
+    """Every published byte is what its tokens ask for."""
+    count = session.published
+    landmarks, kv = expected_rows(session, 0, count)
+    np.testing.assert_array_equal(session.landmarks(), landmarks)
+    np.testing.assert_array_equal(session.gather(np.arange(count)), kv)
+    assert session.tail() in (None, tail_of(count))
+
+
+@pytest.fixture
+def kit() -> SimpleNamespace:
+    """The helpers above."""
+    return SimpleNamespace(
+        layout=LAYOUT,
+        turn=make_turn,
+        rows=expected_rows,
+        tail=tail_of,
+        catch_up=catch_up,
+        assert_right=assert_right,
+    )
+
+
+@pytest.fixture
+def open_session(tmp_path: Path) -> Iterator[Callable[..., SessionStore]]:
+    """Opens sessions of a store under tmp_path; everything is closed at the end."""
+    stores = []
+
+    def opened(name: str = "alice", **options: object) -> SessionStore:
+        store = Store.open(tmp_path / "store")
+        stores.append(store)
+        return store.session(name, **{"layout": LAYOUT, **options})
+
+    yield opened
+    for store in stores:
+        store.close()
