@@ -66,9 +66,7 @@ def record_messages(record: dict[str, Any]) -> list[Message]:
     return _document_messages(record.get("context") or record["text"])
 
 
-def texts_for_tokenizer(
-    data_dir: Path, max_bytes: int, rng: np.random.Generator
-) -> Iterator[str]:
+def texts_for_tokenizer(data_dir: Path, max_bytes: int, rng: np.random.Generator) -> Iterator[str]:
     """A sample of text for BPE training, about max_bytes in all, equally from every source."""
     paths = [path for source in SOURCES if (path := data_dir / f"{source}.jsonl.xz").exists()]
     for path in paths:

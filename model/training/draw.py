@@ -14,8 +14,6 @@ from typing import TypeVar
 import numpy as np
 
 TEST_PERCENT = 18
-# Shorter lists cannot be split: too little would be left on either side.
-MIN_SPLIT = 3
 
 T = TypeVar("T")
 
@@ -29,8 +27,8 @@ def split_of(text: str) -> str:
 
 @cache
 def split_list(items: tuple[str, ...], split: str) -> tuple[str, ...]:
-    """The items of one split; both splits get at least one, lists below MIN_SPLIT stay whole."""
-    if len(items) < MIN_SPLIT:
+    """The items of one split; both splits get at least one, a single item is shared."""
+    if len(items) < 2:
         return items
     kept = tuple(item for item in items if split_of(item) == split)
     if not kept:

@@ -11,6 +11,7 @@ A schema is written as a few lines of text (see the facts_*.py modules):
 
 First line: name, value generator, and who the fact may be about (me, person, none).
 `slot = a~b | c`: options of a slot; a and b are two words for the same option.
+A line that begins with two spaces continues the one before.
 s: clauses that tell it; a: sentences by which the assistant tells it; q: direct questions;
 n: noun phrases for the value; e: indirect questions.
 Slots: {v} value, {S} subject (I / my sister Ana), {P} possessive (my / Ana's), {be} am or is,
@@ -23,11 +24,23 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from . import facts_home, facts_people, facts_plans, facts_things
+from . import facts_daily, facts_home, facts_people, facts_plans, facts_tastes, facts_things
 from .draw import Draw
 from .values import GENERATORS
 
 _CHOICE = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
+_ARTICLE = re.compile(r"\b([Aa]) (?=[aeioAEIO]|u(?!ni|se|k|sh))")
+# Facts of one group about one subject would make a question ambiguous ("Where do I live?").
+_GROUPS = {
+    "home_city": "home",
+    "address": "home",
+    "birthday": "birth",
+    "birth_year": "birth",
+    "hobby": "leisure",
+    "sport": "leisure",
+    "instrument": "leisure",
+    "reading": "books",
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ def parse_schemas(text: str) -> list[Schema]:
     """Schemas of a text in the notation above; raises ValueError for a malformed line."""
     schemas = []
     for block in text.strip().split("\n\n"):
-        head, *lines = block.strip().splitlines()
+        head, *lines = block.replace("\n  ", " ").strip().splitlines()
         marker, name, value, *about = head.split()
         if marker != "#" or value not in GENERATORS:
             raise ValueError(f"not a schema head: {head!r}")
@@ -77,8 +90,15 @@ def parse_schemas(text: str) -> list[Schema]:
                 parts[key].append(rest.strip())
         schemas.append(
             Schema(
-                name, value, tuple(about), tuple(slots), tuple(parts["s"]), tuple(parts["a"]),
-                tuple(parts["q"]), tuple(parts["n"]), tuple(parts["e"]),
+                name,
+                value,
+                tuple(about),
+                tuple(slots),
+                tuple(parts["s"]),
+                tuple(parts["a"]),
+                tuple(parts["q"]),
+                tuple(parts["n"]),
+                tuple(parts["e"]),
             )
         )
     return schemas
@@ -87,7 +107,7 @@ def parse_schemas(text: str) -> list[Schema]:
 @cache
 def all_schemas() -> tuple[Schema, ...]:
     """Every schema of the facts_*.py modules."""
-    modules = (facts_people, facts_home, facts_plans, facts_things)
+    modules = (facts_people, facts_tastes, facts_home, facts_plans, facts_things, facts_daily)
     return tuple(schema for module in modules for schema in parse_schemas(module.SCHEMAS))
 
 
@@ -96,19 +116,23 @@ def render(template: str, subject: str, slots: dict[str, str], value: str) -> st
     me = subject == "I"
     text = _CHOICE.sub(lambda match: match.group(1 if me else 2), template)
     forms = {
-        "{S}": subject, "{P}": "my" if me else _possessive(subject),
-        "{be}": "am" if me else "is", "{was}": "was", "{have}": "have" if me else "has",
-        "{do}": "do" if me else "does", "{O}": "me" if me else subject,
+        "{S}": subject,
+        "{P}": "my" if me else _possessive(subject),
+        "{be}": "am" if me else "is",
+        "{was}": "was",
+        "{have}": "have" if me else "has",
+        "{do}": "do" if me else "does",
+        "{O}": "me" if me else subject,
     }
     for form, replacement in forms.items():
         text = text.replace(form, replacement)
     for slot, word in slots.items():
         text = text.replace("{" + slot + "}", word)
-    return text.replace("{v}", value)
+    return _ARTICLE.sub(r"\1n ", text.replace("{v}", value))
 
 
 def _possessive(name: str) -> str:
-    return f"{name}'" if name.endswith("s") else f"{name}'s"
+    return f"{name}'s"
 
 
 @dataclass(frozen=True)
@@ -125,7 +149,8 @@ class Fact:
     def key(self) -> str:
         """What identifies the question: one value per key at any time."""
         slots = ",".join(option for _, option in self.slots)
-        return f"{self.schema.name}/{self.subject.names[0]}/{slots}"
+        group = _GROUPS.get(self.schema.name, self.schema.name)
+        return f"{group}/{self.subject.names[0]}/{slots}"
 
     def fill(self, d: Draw, template: str, *, later: bool) -> str:
         """Render a template; later mentions may use another name of the subject or slot."""

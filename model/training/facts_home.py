@@ -2,7 +2,8 @@
 
 SCHEMAS = """
 # locker_code code me person
-lock = locker | garage door~garage | front door | safe | bike lock | gym locker | suitcase | alarm | office door | mailbox~letterbox | storage unit | garden gate | lift~elevator | key box
+lock = locker | garage door~garage | front door | safe | bike lock | gym locker | suitcase | alarm
+  | office door | mailbox~letterbox | storage unit | garden gate | lift~elevator | key box
 s the code for {P} {lock} is {v}
 s {P} {lock} code is {v}
 s the code of {P} {lock} is {v}
@@ -19,7 +20,8 @@ e what the code for {P} {lock} is
 e which code opens {P} {lock}
 
 # wifi password none
-place = at home | at the office | at the cabin | at my parents' house | in the cafe | at the hotel | at the studio
+place = at home | at the office | at the cabin | at my parents' house | in the cafe | at the hotel
+  | at the studio
 s the wifi password {place} is {v}
 s the password for the wifi {place} is {v}
 s the network {place} uses the password {v}
@@ -34,7 +36,8 @@ n the password for the wifi {place}
 e what the wifi password {place} is
 
 # account_password password me
-account = email | bank | streaming | library | laptop | photo archive | work | shopping | game | school portal
+account = email | bank | streaming | library | laptop | photo archive | work | shopping | game |
+  school portal
 s the password for my {account} account is {v}
 s my {account} password is {v}
 s I changed my {account} password to {v}
@@ -57,7 +60,8 @@ n {P} {card} PIN
 e what the PIN of {P} {card} is
 
 # reference alnum none
-doc = booking | hotel reservation | insurance claim | support ticket | train ticket | parcel | repair order | visa application | refund | loan | order for the sofa | concert booking
+doc = booking | hotel reservation | insurance claim | support ticket | train ticket | parcel |
+  repair order | visa application | refund | loan | order for the sofa | concert booking
 s the reference number of my {doc} is {v}
 s my {doc} has the number {v}
 s the reference for my {doc} is {v}
@@ -72,7 +76,8 @@ n the reference for my {doc}
 e what the reference number of my {doc} is
 
 # id_number alnum me person
-id = passport | driving licence | employee badge | student card | insurance policy | membership card | bank account | bike frame | frequent flyer card
+id = passport | driving licence | employee badge | student card | insurance policy | membership
+  card | bank account | bike frame | frequent flyer card
 s the number of {P} {id} is {v}
 s {P} {id} number is {v}
 s {P} {id} has the number {v}
@@ -102,7 +107,9 @@ n {P} address
 e what {P} address is
 
 # where_is place none
-object = passport | spare key | birth certificate | winter gloves | old camera | flashlight~torch | tape measure | sewing kit | charger | first aid kit | wedding ring | tax papers | guitar tuner | warranty card | sunglasses | umbrella | notebook | garage key | batteries | scissors
+object = passport | spare key | birth certificate | winter gloves | old camera | flashlight~torch
+  | tape measure | sewing kit | charger | first aid kit | wedding ring | tax papers | guitar tuner
+  | warranty card | sunglasses | umbrella | notebook | garage key | batteries | scissors
 s I put the {object} in {v}
 s the {object} is kept in {v}
 s I left the {object} in {v}
@@ -117,7 +124,9 @@ e where the {object} is
 e where I put the {object}
 
 # price price none
-item = rent | new sofa | car repair | electricity bill | gym membership | laptop | wedding dress | piano | dental bill | plane ticket | washing machine | birthday present for Mum | deposit | kitchen renovation | heating bill | bicycle
+item = rent | new sofa | car repair | electricity bill | gym membership | laptop | wedding dress |
+  piano | dental bill | plane ticket | washing machine | birthday present for Mum | deposit |
+  kitchen renovation | heating bill | bicycle
 s the {item} costs {v}
 s the {item} came to {v}
 s I paid {v} for the {item}
@@ -132,7 +141,8 @@ e how much the {item} costs
 e what the {item} costs
 
 # budget price none
-goal = holiday | wedding | new kitchen | birthday party | garden project | team dinner | conference | car
+goal = holiday | wedding | new kitchen | birthday party | garden project | team dinner |
+  conference | car
 s my budget for the {goal} is {v}
 s I set aside {v} for the {goal}
 s I can spend at most {v} on the {goal}
@@ -141,11 +151,16 @@ q how much can I spend on the {goal}
 n my budget for the {goal}
 e how much I can spend on the {goal}
 
-# car thing me person
-s {S} [drive|drives] {v}
-q what {do} {S} drive
-n the thing {S} [drive|drives]
-e what {S} [drive|drives]
+# car made_up me person
+s {S} [drive|drives] a car of the brand {v}
+s {P} car is made by {v}
+s {S} bought a car made by {v}
+q which brand is {P} car
+q which make of car {do} {S} drive
+q who makes {P} car
+n the brand of {P} car
+n the make of {P} car
+e which brand {P} car is
 
 # plate alnum me person
 s {P} licence plate is {v}
@@ -156,7 +171,8 @@ n the number plate of {P} car
 e what {P} licence plate is
 
 # paint colour none
-part = front door | kitchen wall | bedroom | fence | bathroom | hallway | living room | garden bench | shed | ceiling of the nursery
+part = front door | kitchen wall | bedroom | fence | bathroom | hallway | living room | garden
+  bench | shed | ceiling of the nursery
 s we painted the {part} {v}
 s the {part} is {v} now
 s I want the {part} painted {v}
@@ -176,7 +192,8 @@ n the reading of the {meter}
 e what the {meter} reads
 
 # bins weekday none
-thing = bins | recycling | cleaner | milk delivery | gardener | vegetable box | window cleaner | paper collection
+thing = bins | recycling | cleaner | milk delivery | gardener | vegetable box | window cleaner |
+  paper collection
 s the day for the {thing} is {v}
 s for the {thing} the day is always {v}
 q which day is for the {thing}

@@ -7,7 +7,7 @@ s {P} {pet} is called {v}
 s {P} {pet}'s name is {v}
 s {S} {have} a {pet} called {v}
 s {S} {have} a {pet} named {v}
-s [I named my|the name of {S} and family's] {pet} {v}
+s [I|{S}] named [my|the] {pet} {v}
 s the name of {P} {pet} is {v}
 s [I just got|{S} just got] a {pet} and named it {v}
 q what is {P} {pet} called
@@ -22,7 +22,9 @@ e what {P} {pet}'s name is
 e how {P} {pet} is called
 
 # relative_name first me
-rel = sister | brother | mother~mum | father~dad | aunt | uncle | cousin | grandmother~grandma | grandfather~grandpa | daughter | son | wife | husband | boss~manager | neighbour | landlord | flatmate~roommate | best friend | dentist | hairdresser | piano teacher | tennis partner | accountant
+rel = sister | brother | mother~mum | father~dad | aunt | uncle | cousin | grandmother~grandma |
+  grandfather~grandpa | daughter | son | wife | husband | boss~manager | neighbour | landlord |
+  flatmate~roommate | best friend | hairdresser | piano teacher | tennis partner
 s my {rel} is called {v}
 s my {rel}'s name is {v}
 s the name of my {rel} is {v}
@@ -151,117 +153,6 @@ n the subject {S} [study|studies]
 n {P} subject at university
 e what {S} [study|studies]
 
-# favourite_food food me person
-word = favourite~favorite
-s {P} {word} food is {v}
-s {P} {word} dish is {v}
-s {S} [love|loves] {v} more than any other food
-s of all dishes {S} [like|likes] {v} best
-q what is {P} {word} food
-q what is {P} {word} dish
-q which food {do} {S} like best
-n {P} {word} food
-n {P} {word} dish
-e what {P} {word} food is
-e what {S} [like|likes] to eat most
-
-# favourite_drink drink me person
-s {P} favourite drink is {v}
-s {S} [like|likes] to drink {v} best
-s {S} always [order|orders] {v}
-q what is {P} favourite drink
-q what {do} {S} like to drink
-n {P} favourite drink
-e what {P} favourite drink is
-e what {S} always [order|orders] to drink
-
-# favourite_colour colour me person
-word = colour~color
-s {P} favourite {word} is {v}
-s the {word} {S} [like|likes] best is {v}
-s {S} [prefer|prefers] {v} over every other {word}
-q what is {P} favourite {word}
-q which {word} {do} {S} like best
-n {P} favourite {word}
-e what {P} favourite {word} is
-e which {word} {S} [prefer|prefers]
-
-# favourite_animal animal me person
-s {P} favourite animal is the {v}
-s the animal {S} [like|likes] most is the {v}
-q what is {P} favourite animal
-q which animal {do} {S} like most
-n {P} favourite animal
-e which animal {S} [like|likes] most
-
-# favourite_flowers flowers me person
-s {P} favourite flowers are {v}
-s {S} [love|loves] {v} more than other flowers
-q what are {P} favourite flowers
-q which flowers {do} {S} like best
-n {P} favourite flowers
-e which flowers {S} [like|likes] best
-
-# favourite_music genre me person
-s {P} favourite kind of music is {v}
-s {S} mostly [listen|listens] to {v}
-q what is {P} favourite kind of music
-q what music {do} {S} listen to
-n {P} favourite kind of music
-e what music {S} mostly [listen|listens] to
-
-# favourite_book title me person
-work = book~novel | film~movie | band | song | video game | podcast | TV show~series
-s {P} favourite {work} is {v}
-s the {work} {S} [love|loves] most is {v}
-s no {work} is better than {v} [in my opinion|according to {S}]
-q what is {P} favourite {work}
-q which {work} {do} {S} love most
-n {P} favourite {work}
-n the title of {P} favourite {work}
-e what {P} favourite {work} is
-e which {work} {S} [love|loves] most
-
-# hobby hobby me person
-s {P} hobby is {v}
-s {S} [spend|spends] most weekends on {v}
-s {S} [have|has] recently taken up {v}
-s in {P} free time {S} [enjoy|enjoys] {v}
-q what is {P} hobby
-q what {do} {S} do in {P} free time
-q which hobby {do} {S} have
-n {P} hobby
-e what {P} hobby is
-e what {S} [do|does] in {P} free time
-
-# instrument instrument me person
-s {S} [play|plays] the {v}
-s {S} [have|has] played the {v} for years
-s {S} [am|is] taking lessons on the {v}
-q which instrument {do} {S} play
-q what instrument {do} {S} play
-n the instrument {S} [play|plays]
-n {P} instrument
-e which instrument {S} [play|plays]
-
-# learning language me person
-s {S} {be} learning {v}
-s {S} [take|takes] evening classes in {v}
-s {S} [have|has] started to learn {v}
-q which language {be} {S} learning
-q what language {be} {S} learning
-n the language {S} {be} learning
-e which language {S} {be} learning
-
-# sport sport me person
-s {S} [play|plays] {v} every week
-s {P} sport is {v}
-s {S} [do|does] {v} to keep fit
-q which sport {do} {S} do
-q what is {P} sport
-n {P} sport
-e which sport {S} [do|does]
-
 # age age me person
 s {S} {be} {v} years old
 s {S} just turned {v}
@@ -298,4 +189,126 @@ q what is {P} nickname
 q what do friends call {O}
 n {P} nickname
 e what {P} nickname is
+
+# son_daughter_school venue me person
+who = son | daughter | twins | youngest child | oldest child
+s the school for {P} {who} is called {v}
+s the school of {P} {who} is {v}
+s {P} {who}'s school is called {v}
+q what is the school of {P} {who} called
+q which school is for {P} {who}
+n the school of {P} {who}
+e what the school of {P} {who} is called
+
+# anniversary date me person
+s {P} wedding anniversary is on {v}
+s {S} got married on {v}
+s {S} [celebrate my|celebrates the] wedding anniversary on {v}
+q when is {P} wedding anniversary
+q when did {S} get married
+q on which date did {S} get married
+n {P} wedding anniversary
+n the date of {P} wedding
+e when {P} wedding anniversary is
+e when {S} got married
+
+# middle_name first me person
+s {P} middle name is {v}
+s {S} [have|has] the middle name {v}
+s {P} parents chose {v} as the middle name
+q what is {P} middle name
+q which middle name {do} {S} have
+n {P} middle name
+e what {P} middle name is
+
+# surname made_up me person
+s {P} last name is {v}
+s {P} surname is {v}
+s {P} family name is {v}
+s {S} [spell my|spells the] last name {v}
+q what is {P} last name
+q what is {P} surname
+q what is {P} family name
+n {P} last name
+n {P} surname
+e what {P} surname is
+
+# my_name first me
+s my name is {v}
+s I am called {v}
+s everybody calls me {v}
+s I go by {v}
+s you can call me {v}
+q what is my name
+q what am I called
+q who am I
+n my name
+e what my name is
+e what I am called
+
+# height measure_cm me person
+s {S} {be} {v} tall
+s {P} height is {v}
+s at the last check {S} [was|was] {v} tall
+q how tall {be} {S}
+q what is {P} height
+n {P} height
+e how tall {S} {be}
+
+# weight measure_kg me person
+s {S} [weigh|weighs] {v}
+s {P} weight is {v}
+s the scales showed {v} for {O}
+q how much {do} {S} weigh
+q what is {P} weight
+n {P} weight
+e how much {S} [weigh|weighs]
+
+# blood blood me person
+s {P} blood type is {v}
+s {S} {have} blood type {v}
+s {P} blood group is {v}
+q what is {P} blood type
+q which blood group {do} {S} have
+n {P} blood type
+n {P} blood group
+e what {P} blood type is
+
+# moving_to city me person
+s {S} {be} moving to {v} soon
+s {S} will relocate to {v}
+s {S} found a new flat in {v} and will move there
+q where {be} {S} moving
+q which city {be} {S} moving to
+n the city {S} {be} moving to
+e where {S} {be} moving
+
+# met_where venue me person
+who = husband | wife | partner | best friend | business partner
+s {S} met {P} {who} at {v}
+s {P} {who} and {S} first met at {v}
+q where did {S} meet {P} {who}
+q at which place did {S} meet {P} {who}
+n the place where {S} met {P} {who}
+e where {S} met {P} {who}
+
+# pet_age age none
+pet = dog | cat | parrot | pony | tortoise | rabbit
+s my {pet} is {v} years old
+s my {pet} turned {v}
+s the age of my {pet} is {v}
+q how old is my {pet}
+q what is the age of my {pet}
+n the age of my {pet}
+e how old my {pet} is
+
+# breed made_up none
+pet = dog~puppy | cat | horse | sheep | chicken
+s my {pet} is a {v} by breed
+s the breed of my {pet} is {v}
+s my {pet} belongs to the breed {v}
+q what breed is my {pet}
+q which breed is my {pet}
+n the breed of my {pet}
+e what breed my {pet} is
 """

@@ -2,7 +2,9 @@
 
 SCHEMAS = """
 # appointment moment me person
-what = dentist appointment | doctor's appointment | haircut | job interview | driving test | eye test | meeting with the bank | car inspection | piano lesson | vet appointment | therapy session | parent evening | massage | viewing of the flat
+what = dentist appointment | doctor's appointment | haircut | job interview | driving test | eye
+  test | meeting with the bank | car inspection | piano lesson | vet appointment | therapy session
+  | parent evening | massage | viewing of the flat
 s {P} {what} is on {v}
 s {S} {have} a {what} on {v}
 s {P} {what} was set for {v}
@@ -15,7 +17,9 @@ n the date of {P} {what}
 e when {P} {what} is
 
 # meeting clock none
-what = team meeting | budget review | call with the client | weekly stand-up | book club | choir rehearsal | yoga class | swimming lesson | lunch with the investors | school play | football practice | board meeting
+what = team meeting | budget review | call with the client | weekly stand-up | book club | choir
+  rehearsal | yoga class | swimming lesson | lunch with the investors | school play | football
+  practice | board meeting
 s the {what} starts at {v}
 s the {what} is at {v}
 s they moved the {what} to {v}
@@ -31,7 +35,8 @@ e when the {what} starts
 e what time the {what} is
 
 # deadline date none
-what = tax return | thesis | grant proposal | quarterly report | visa application | rent payment | scholarship form | manuscript | science project | car insurance renewal
+what = tax return | thesis | grant proposal | quarterly report | visa application | rent payment |
+  scholarship form | manuscript | science project | car insurance renewal
 s the deadline for the {what} is {v}
 s the {what} is due on {v}
 s I have to hand in the {what} by {v}
@@ -44,7 +49,8 @@ n the due date of the {what}
 e when the {what} is due
 
 # event_date date none
-what = wedding | housewarming party | school reunion | marathon | concert | graduation | family reunion | garden party | exhibition | moving day | baby shower | village fair
+what = wedding | housewarming party | school reunion | marathon | concert | graduation | family
+  reunion | garden party | exhibition | moving day | baby shower | village fair
 s the {what} is on {v}
 s the {what} takes place on {v}
 s we picked {v} for the {what}
@@ -56,7 +62,8 @@ n the date of the {what}
 e when the {what} is
 
 # flight alnum none
-what = flight to the conference | flight home | flight to the wedding | return flight | connecting flight | train to the coast | ferry to the island | night train
+what = flight to the conference | flight home | flight to the wedding | return flight | connecting
+  flight | train to the coast | ferry to the island | night train
 s the number of my {what} is {v}
 s my {what} has the number {v}
 a The number of your {what} is {v}.
@@ -66,7 +73,8 @@ n the number of my {what}
 e what the number of my {what} is
 
 # gate alnum none
-what = gate for the flight | seat on the train | seat at the theatre | seat on the plane | platform | parking space | table at the fair
+what = gate for the flight | seat on the train | seat at the theatre | seat on the plane |
+  platform | parking space | table at the fair
 s my {what} is {v}
 s they assigned me the {what}, number {v}
 a Your {what} is {v}.
@@ -76,7 +84,8 @@ n my {what}
 e what my {what} is
 
 # trip city me person
-when = next summer | in spring | next month | this autumn | over Christmas | next weekend | at Easter | for the honeymoon
+when = next summer | in spring | next month | this autumn | over Christmas | next weekend | at
+  Easter | for the honeymoon
 s {S} {be} travelling to {v} {when}
 s {S} {be} going to {v} {when}
 s {when} {S} [want|wants] to visit {v}
@@ -100,7 +109,8 @@ n the hotel for the {what}
 e which hotel is booked for the {what}
 
 # room number none
-what = conference | seminar | chemistry exam | job interview | workshop | hotel stay | language course | hospital visit
+what = conference | seminar | chemistry exam | job interview | workshop | hotel stay | language
+  course | hospital visit
 s the room for the {what} is {v}
 s the {what} is in room {v}
 a The {what} is in room {v}.
@@ -110,7 +120,8 @@ n the room number for the {what}
 e which room the {what} is in
 
 # restaurant venue none
-what = anniversary dinner | birthday lunch | team dinner | first date | farewell party | reunion brunch
+what = anniversary dinner | birthday lunch | team dinner | first date | farewell party | reunion
+  brunch
 s the {what} is at {v}
 s we booked a table at {v} for the {what}
 s for the {what} we chose {v}
@@ -122,7 +133,8 @@ n the restaurant for the {what}
 e where the {what} is
 
 # gift gift me
-who = my mother~my mum | my father~my dad | my sister | my brother | my boss | my wife | my husband | my niece | my grandson | my neighbour | my best friend | the teacher
+who = my mother~my mum | my father~my dad | my sister | my brother | my boss | my wife | my
+  husband | my niece | my grandson | my neighbour | my best friend | the teacher
 s I want to give {who} {v}
 s I bought {who} {v}
 s as a present for {who} I chose {v}
@@ -135,8 +147,9 @@ n the gift for {who}
 e what I am giving {who}
 
 # guests small none
-what = wedding | birthday party | barbecue | dinner on the boat | reunion | workshop | school trip | costume party
-s {v} people are coming to the {what}, so {v} it is
+what = wedding | birthday party | barbecue | dinner on the boat | reunion | workshop | school trip
+  | costume party
+s there are {v} people coming to the {what}
 s we expect {v} guests at the {what}
 s the number of guests at the {what} is {v}
 q how many guests do we expect at the {what}
@@ -145,7 +158,8 @@ n the number of guests at the {what}
 e how many people are coming to the {what}
 
 # duration duration none
-what = hike | train ride | operation | course | flight | renovation | film | rehearsal | contract | exam | ferry crossing
+what = hike | train ride | operation | course | flight | renovation | film | rehearsal | contract
+  | exam | ferry crossing
 s the {what} takes {v}
 s the {what} lasts {v}
 s they told me the {what} takes {v}
@@ -165,7 +179,8 @@ n the theme of the {what}
 e what the theme of the {what} is
 
 # contact fullname none
-what = plumber | caterer | wedding photographer | estate agent | babysitter | mechanic | insurance agent | tax adviser | piano tuner | travel agent | electrician | gardener | dog walker
+what = plumber | caterer | wedding photographer | estate agent | babysitter | mechanic | insurance
+  agent | tax adviser | piano tuner | travel agent | electrician | gardener | dog walker
 s the {what} is called {v}
 s the {what} we hired is {v}
 s the name of the {what} is {v}

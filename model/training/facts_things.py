@@ -2,7 +2,8 @@
 
 SCHEMAS = """
 # project_name title none
-what = project | new app | boat | band | start-up | newsletter | robot | book I am writing | charity | rock group | short film | team at work
+what = project | new app | boat | band | start-up | newsletter | robot | book I am writing |
+  charity | rock group | short film | team at work
 s the name of my {what} is {v}
 s my {what} is called {v}
 s we named the {what} {v}
@@ -14,7 +15,8 @@ n the name of my {what}
 e what my {what} is called
 
 # colleague first none
-what = designer | new intern | project lead | tester | receptionist | team lead | sales manager | night nurse | head of research | data engineer | accountant | union representative
+what = designer | new intern | project lead | tester | receptionist | team lead | sales manager |
+  night nurse | head of research | data engineer | accountant | union representative
 s the {what} at work is {v}
 s our {what} is called {v}
 s the name of our {what} is {v}
@@ -26,7 +28,8 @@ n the name of our {what}
 e who our {what} is
 
 # server alnum none
-what = test server | backup server | printer on the second floor | staging database | main router | build machine | conference phone
+what = test server | backup server | printer on the second floor | staging database | main router
+  | build machine | conference phone
 s the name of the {what} is {v}
 s the {what} is called {v}
 s the {what} goes by the name {v}
@@ -45,7 +48,8 @@ n the port of the {what}
 e which port the {what} listens on
 
 # codeword phrase none
-what = secret mission | group chat | treehouse | backup plan | quiz team | surprise party | night shift | radio drill
+what = secret mission | group chat | treehouse | backup plan | quiz team | surprise party | night
+  shift | radio drill
 s the code word for the {what} is {v}
 s our code word for the {what} is {v}
 s we use {v} as the code word for the {what}
@@ -55,15 +59,32 @@ n the code word for the {what}
 e what the code word for the {what} is
 
 # measure measure none
-what = distance to the office | length of the trail | depth of the pond | weight of the parcel | height of the shelf | width of the window | volume of the tank | length of the curtain
+what = depth of the pond | height of the shelf | width of the window | length of the curtain |
+  length of the table | height of the fence | width of the door
 s the {what} is {v}
 s I measured the {what}, and it is {v}
 q what is the {what}
+q what did I measure for the {what}
+q what did the {what} turn out to be
 n the {what}
 e what the {what} is
 
+# distance distance none
+to = to the office | to the lake | to the next village | to the airport | around the island | to
+  the summit
+s the way {to} is {v} long
+s it is {v} {to}
+s the distance {to} is {v}
+q how far is it {to}
+q what is the distance {to}
+q how long is the way {to}
+n the distance {to}
+e how far it is {to}
+
 # count number none
-what = chairs in the hall | boxes in the attic | books on the list | plants in the greenhouse | stamps in the album | tickets left | bricks for the wall | pages of the manuscript | bottles in the cellar | steps to the tower
+what = chairs in the hall | boxes in the attic | books on the list | plants in the greenhouse |
+  stamps in the album | tickets left | bricks for the wall | pages of the manuscript | bottles in
+  the cellar | steps to the tower
 s there are {v} {what}
 s the number of {what} is {v}
 s I counted the {what} and got {v}
@@ -73,7 +94,8 @@ n the number of {what}
 e how many {what} there are
 
 # owner fullname none
-what = red van | corner shop | house next door | old mill | bakery | fishing boat | vineyard | cinema | lost umbrella | farm
+what = red van | corner shop | house next door | old mill | bakery | fishing boat | vineyard |
+  cinema | lost umbrella | farm
 s the owner of the {what} is {v}
 s the {what} belongs to {v}
 q who owns the {what}
@@ -103,7 +125,8 @@ n the country the {what} comes from
 e where the {what} comes from
 
 # lost_thing thing me person
-where = on the train | at the airport | on the beach | in the park | at the cinema | in the taxi | at the library | at school
+where = on the train | at the airport | on the beach | in the park | at the cinema | in the taxi |
+  at the library | at school
 s {S} lost {v} {where}
 s {S} left {v} {where}
 s [I forgot|{S} forgot] {v} {where}
@@ -121,7 +144,8 @@ n the book {S} {be} reading
 e which book {S} {be} reading
 
 # model alnum none
-what = coffee machine | dishwasher | drill | camera | vacuum cleaner | printer | lawn mower | sewing machine | boiler
+what = coffee machine | dishwasher | drill | camera | vacuum cleaner | printer | lawn mower |
+  sewing machine | boiler
 s the model of the {what} is {v}
 s the {what} is a model {v}
 q which model is the {what}
@@ -134,11 +158,13 @@ what = bread | grandmother's cake | soup | salad | curry | sauce | cookies
 s the secret ingredient of the {what} is {v}
 s the {what} contains {v} as a secret ingredient
 q what is the secret ingredient of the {what}
+q which secret ingredient is in the {what}
 n the secret ingredient of the {what}
 e what the secret ingredient of the {what} is
 
 # planted flowers none
-where = by the gate | behind the shed | along the path | on the balcony | under the window | next to the pond
+where = by the gate | behind the shed | along the path | on the balcony | under the window | next
+  to the pond
 s {where} I planted {v}
 s I planted {v} {where}
 s the flowers {where} are {v}
@@ -148,7 +174,8 @@ n the flowers {where}
 e what I planted {where}
 
 # winner fullname none
-what = chess tournament | baking contest | poetry prize | raffle | cycling race | quiz night | spelling bee | golf cup
+what = chess tournament | baking contest | poetry prize | raffle | cycling race | quiz night |
+  spelling bee | golf cup
 s the winner of the {what} was {v}
 s the {what} was won by {v}
 q who won the {what}

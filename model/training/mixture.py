@@ -9,15 +9,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .corpora import CHAT_SOURCES, Corpus
-from .dialogue import Dialogue, changed_dialogue, fact_dialogue
+from .dialogue import (
+    Answer,
+    Dialogue,
+    Told,
+    changed_dialogue,
+    fact_dialogue,
+    hop_dialogue,
+    who_said_dialogue,
+)
 from .draw import Draw
 from .passages import Passages
 from .sample import ANSWER_WEIGHT, Piece, PieceWriter, Sample, TokenizerLike, ValueNotFound, weave
-from .synthetic import RULER_TASKS, ask_code, copy_sample, draw_codes, ruler_pieces, say_code
+from .synthetic import (
+    NUM_SPECIAL,
+    RULER_TASKS,
+    ask_code,
+    copy_sample,
+    draw_codes,
+    ruler_pieces,
+    say_code,
+)
 
 DEFAULT_SHARES = {
-    "text": 0.12, "copy": 0.13, "codes": 0.15, "dialogue": 0.35, "changed": 0.06,
-    "niah": 0.03, "mq_niah": 0.04, "vt": 0.04, "qa": 0.05, "chat_qa": 0.03,
+    "text": 0.10,
+    "copy": 0.12,
+    "codes": 0.12,
+    "dialogue": 0.38,
+    "changed": 0.06,
+    "hop": 0.02,
+    "who_said": 0.01,
+    "niah": 0.03,
+    "mq_niah": 0.04,
+    "vt": 0.04,
+    "qa": 0.05,
+    "chat_qa": 0.03,
 }
 UNKNOWN_SHARE = 0.09
 FILLER_SHARES = {"books": 4.0, "wiki": 3.0, "spoken": 1.0, "chat": 3.0, "stories": 1.0, "qa": 1.0}
@@ -62,6 +88,7 @@ class Mixture:
             raise ValueError(f"length must be at least 128, not {length}")
         self.tokenizer, self.length, self.seed, self.split = tokenizer, length, seed, split
         self.corpora, self.passages = corpora, passages
+        self._newline = tokenizer.encode("\n")[0]
         self.sources = [name for name in FILLER_SHARES if name in corpora]
         if not self.sources:
             raise ValueError(f"corpora must hold one of {sorted(FILLER_SHARES)}")
@@ -71,9 +98,15 @@ class Mixture:
         weights = np.array([FILLER_SHARES[name] for name in self.sources])
         self._source_bounds = np.cumsum(weights) / weights.sum()
         self._makers: dict[str, Callable[[Draw], Sample]] = {
-            "text": self._text, "copy": self._copy, "codes": self._codes,
-            "dialogue": self._dialogue, "changed": self._changed, "qa": self._qa,
+            "text": self._text,
+            "copy": self._copy,
+            "codes": self._codes,
+            "dialogue": self._dialogue,
+            "changed": self._changed,
+            "qa": self._qa,
             "chat_qa": self._chat_qa,
+            "hop": self._hop,
+            "who_said": self._who_said,
         }
 
     def task(self, index: int) -> str:
@@ -138,76 +171,83 @@ class Mixture:
 
     def _codes(self, d: Draw) -> Sample:
         codes = draw_codes(d, 2 + d.below(max(2, min(11, self.length // 48))))
-        dialogue = Dialogue()
         role = d.any(("user", "document", "assistant"))
         placed: list[tuple[float, Piece]] = []
         for code in codes:
             time = float(d.rng.random())
-            piece = PieceWriter(self.tokenizer).message(role, say_code(d, code), {code.key: code.value})
-            placed.append((time, piece.piece))
-            dialogue.told.clear()
+            told = Told(time, [(role, say_code(d, code))], {code.key: code.value}, d.chance(0.3))
+            placed.append((time, self._statement(d, told)))
             if d.chance(0.6):
                 asked = time + float(d.rng.random()) * (1 - time)
-                placed.append((asked, self._question(ask_code(d, code), code.value, code.key)))
+                placed.append((asked, self._question(ask_code(d, code), [(code.value, code.key)])))
         return self._weave(d, placed)
 
-    def _question(self, question: str, answer: str, key: str | None) -> Piece:
-        writer = PieceWriter(self.tokenizer).message("user", question)
-        if key is None:
-            answer = " " + answer
-        return writer.answer([(answer, key)]).piece
+    def _question(self, question: str, answer: Answer) -> Piece:
+        return PieceWriter(self.tokenizer).message("user", question).answer(answer).piece
+
+    def _statement(self, d: Draw, told: Told) -> Piece:
+        writer = PieceWriter(self.tokenizer)
+        for index, (role, text) in enumerate(told.messages):
+            if told.buried:
+                writer.raw([self.tokenizer.role_id(role)])
+                writer.raw(self._plain_text(d.rng, d.below(40)))
+                writer.text(" " + text, told.values).raw(self._plain_text(d.rng, d.below(40)))
+                writer.raw([self.tokenizer.end_id])
+            else:
+                writer.message(role, text, told.values if index == 0 else None)
+        return writer.piece
+
+    def _plain_text(self, rng: np.random.Generator, n: int) -> list[int]:
+        """n tokens of running text without message boundaries."""
+        text = self._running_text(rng, n)
+        text[text < NUM_SPECIAL] = self._newline
+        return text.tolist()
 
     def _weave(self, d: Draw, placed: list[tuple[float, Piece]]) -> Sample:
-        """Lay pieces out by time; questions and facts that do not fit are left out."""
-        placed = sorted(placed, key=lambda item: item[0])
-        budget = int(self.length * (0.3 + 0.65 * d.rng.random()))
-        used, kept = 0, []
-        stated: set[str] = set()
-        for _, piece in placed:
-            needs = {copy.key for copy in piece.copies}
-            if used + len(piece) > budget or not needs <= stated:
-                continue
-            used += len(piece)
-            stated |= set(piece.marks)
-            kept.append(piece)
+        """Lay pieces out by time; what does not fit is left out."""
+        budget = int(self.length * (0.35 + 0.6 * d.rng.random()))
+        kept = [piece for _, piece in sorted(placed, key=lambda item: item[0])]
+        excess = sum(len(piece) for piece in kept) - budget
+        while excess > 0:
+            dropped = _least_needed(d, kept)
+            excess -= len(dropped)
+            kept.remove(dropped)
         return weave(d.rng, kept, self.length, self.filler)
 
-    def _place(self, dialogue: Dialogue) -> list[tuple[float, Piece]]:
-        placed: list[tuple[float, Piece]] = []
-        for told in dialogue.told:
-            writer = PieceWriter(self.tokenizer)
-            for index, (role, text) in enumerate(told.messages):
-                writer.message(role, text, told.values if index == 0 else None)
-            placed.append((told.time, writer.piece))
+    def _place(self, d: Draw, dialogue: Dialogue) -> list[tuple[float, Piece]]:
+        placed = [(told.time, self._statement(d, told)) for told in dialogue.told]
         placed.extend(
-            (asked.time, self._question(asked.question, asked.answer, asked.key))
-            for asked in dialogue.asked
+            (asked.time, self._question(asked.question, asked.answer)) for asked in dialogue.asked
         )
         return placed
 
     def _dialogue(self, d: Draw) -> Sample:
         room = max(2, self.length // 64)
-        dialogue = fact_dialogue(d, 1 + d.below(room), 1 + d.below(6), UNKNOWN_SHARE)
-        return self._weave(d, self._place(dialogue))
+        dialogue = fact_dialogue(d, 1 + d.below(room), 2 + d.below(6), UNKNOWN_SHARE)
+        return self._weave(d, self._place(d, dialogue))
 
     def _changed(self, d: Draw) -> Sample:
-        return self._weave(d, self._place(changed_dialogue(d, d.below(4))))
+        return self._weave(d, self._place(d, changed_dialogue(d, d.below(4))))
+
+    def _hop(self, d: Draw) -> Sample:
+        return self._weave(d, self._place(d, hop_dialogue(d, d.below(4))))
+
+    def _who_said(self, d: Draw) -> Sample:
+        return self._weave(d, self._place(d, who_said_dialogue(d, 1 + d.below(4))))
 
     def _ruler(self, d: Draw, task: str) -> Sample:
         needles, question = ruler_pieces(self.tokenizer, RULER_TASKS[task](d))
         body = self.length + 1 - len(question)
         text_length = body - sum(len(needle) for needle in needles)
-        text = self._running_text(d.rng, text_length + 1)
-        text[0] = self.tokenizer.role_id("document")
         # A boundary inside the haystack would end the document before its question.
-        text[1:][text[1:] < 8] = self.tokenizer.encode("\n")[0]
+        text = [self.tokenizer.role_id("document"), *self._plain_text(d.rng, text_length)]
         cuts = np.sort(d.rng.integers(1, text_length + 1, len(needles)))
         pieces: list[Piece] = []
         before = 0
-        for cut, needle in zip(cuts, needles, strict=True):
-            pieces += [Piece(list(text[before:cut]), [1.0] * int(cut - before)), needle]
-            before = int(cut)
-        pieces.append(Piece(list(text[before:text_length]), [1.0] * int(text_length - before)))
+        for cut, needle in zip(cuts.tolist(), needles, strict=True):
+            pieces += [Piece(text[before:cut], [1.0] * (cut - before)), needle]
+            before = cut
+        pieces.append(Piece(text[before:text_length], [1.0] * (text_length - before)))
         return weave(d.rng, [*pieces, question], self.length, self.filler)
 
     def _qa(self, d: Draw) -> Sample:
@@ -217,6 +257,13 @@ class Mixture:
     def _chat_qa(self, d: Draw) -> Sample:
         assert self.passages is not None
         return self._weave(d, self.passages.conversation(d, self.tokenizer, self.length))
+
+
+def _least_needed(d: Draw, pieces: list[Piece]) -> Piece:
+    """A statement nobody asks for, or else a question."""
+    needed = {copy.key for piece in pieces for copy in piece.copies}
+    idle = [piece for piece in pieces if piece.marks and not needed & set(piece.marks)]
+    return d.any(idle or [piece for piece in pieces if not piece.marks] or pieces)
 
 
 def open_passages(data_dir: Path) -> Passages:

@@ -51,9 +51,7 @@ class Passages:
                     passages.append(passage)
         return cls(found["qa"], found["chat"])
 
-    def document(
-        self, d: Draw, tokenizer: TokenizerLike, length: int
-    ) -> list[tuple[float, Piece]]:
+    def document(self, d: Draw, tokenizer: TokenizerLike, length: int) -> list[tuple[float, Piece]]:
         """A passage as a document early on, and questions about it later."""
         return self._pieces(d, tokenizer, d.any(self.documents), length)
 

@@ -2,67 +2,45 @@
 
 from __future__ import annotations
 
+import re
+
 from .draw import Draw
 from .facts import Fact
+from .frames import (
+    ACKNOWLEDGE,
+    ACKNOWLEDGE_VALUE,
+    ASK_BEFORE,
+    ASK_DIRECT,
+    ASK_EMBEDDED,
+    ASK_NOUN,
+    ASK_NOW,
+    SMALL_TALK,
+    TELL,
+    UPDATE,
+)
 
 UNKNOWN = "I don't know."
 
-TELL = (
-    "{C}.", "{C}.", "{C}.", "By the way, {c}.", "Just so you know, {c}.", "I should mention that {c}.",
-    "Please remember that {c}.", "For your notes: {c}.", "Did I tell you that {c}?", "Oh, and {c}.",
-    "Remember this for later: {c}.", "One more thing: {c}.", "In case it matters, {c}.",
-    "You should know that {c}.", "Can you note down that {c}?", "So, {c}.", "Well, {c}.",
-    "Before I forget, {c}.", "It is good to know that {c}.", "Let me tell you something: {c}.",
-    "I wanted to say that {c}.", "Fun fact: {c}.", "{C}, by the way.", "{C}, just so you know.",
-    "{C}, in case you need it.", "Hi! {C}.", "Please write down that {c}.", "Note to self: {c}.",
-    "As it happens, {c}.", "Keep in mind that {c}.", "Good news: {c}.", "Here is something new: {c}.",
-)
-SMALL_TALK = (
-    "It has been a long day.", "The weather is awful today.", "I am a bit tired.", "Work was busy.",
-    "I had a good breakfast.", "My head is full of things.", "Anyway.", "That made me smile.",
-    "I hope you are well.", "It took me a while to sort that out.", "We laughed a lot about it.",
-    "I am glad that is settled.", "The bus was late again.", "I slept badly last night.",
-    "There is so much to do this week.", "I have been meaning to tell you.", "What a week!",
-    "It rained all morning.", "Thanks for listening.", "Time flies.", "I need a coffee first.",
-    "Not that it matters much.", "You never know when that comes in handy.", "I am in a hurry.",
-)
-ACKNOWLEDGE = (
-    "Got it.", "Thanks, I'll remember that.", "Noted.", "Good to know!", "Okay, I have written it down.",
-    "Thank you for telling me.", "Sure, I'll keep that in mind.", "That's nice to hear.", "I see.",
-    "Alright, noted.", "Understood.", "Great, I'll remember it.", "Okay!", "Lovely, thanks.",
-    "I've made a note of it.", "Interesting!", "Sounds good.", "Of course, I won't forget.",
-)
-ACKNOWLEDGE_VALUE = (
-    "Got it, {v}.", "{v}, noted.", "Okay, I'll remember {v}.", "Thanks, I wrote down {v}.", "Alright: {v}.",
-)
-ASK_DIRECT = (
-    "{Q}?", "{Q}?", "{Q}?", "{Q}?", "Quick question: {q}?", "Hey, {q}?", "Sorry, {q}?", "{Q} again?",
-    "One question: {q}?", "I forgot, {q}?", "Do you remember? {Q}?", "Tell me, {q}?", "So {q}?",
-    "Help me out: {q}?", "I can't recall. {Q}?", "By the way, {q}?", "Okay, and {q}?", "Hi, {q}?",
-)
-ASK_NOUN = (
-    "What is {n}?", "Remind me of {n}.", "Tell me {n}.", "I forgot {n}.", "Can you give me {n}?",
-    "I need {n}.", "Do you still have {n}?", "What was {n} again?", "Please look up {n}.",
-    "Could you repeat {n}?", "I am looking for {n}.", "{N}, please.", "{N}?", "Do you remember {n}?",
-    "What did we say about {n}?", "Please give me {n}.", "Do you happen to know {n}?",
-)
-ASK_EMBEDDED = (
-    "Do you remember {e}?", "Can you tell me {e}?", "I forgot {e}.", "Remind me {e}.",
-    "Could you remind me {e}?", "I can't remember {e}.", "Do you know {e}?", "Please tell me {e}.",
-    "Any idea {e}?", "I would like to know {e}.", "Did I tell you {e}?", "Did I mention {e}?",
-    "I am trying to remember {e}.", "Could you look up {e}?", "Tell me {e}.", "Say, do you know {e}?",
-)
-UPDATE = (
-    "Actually, things changed: {c}.", "Correction: {c}.", "Update: {c}.", "Change of plan: {c} now.",
-    "Forget what I said before, {c}.", "I was wrong earlier: {c}.", "It changed, {c}.",
-    "Small correction, {c}.", "That is no longer right: {c}.", "News: from now on {c}.",
-    "I have to correct myself: {c}.", "Please update your notes: {c}.",
-)
-ASK_NOW = ("{Q} now?", "As of now, {q}?", "After the change, {q}?", "{Q} these days?")
-ASK_BEFORE = (
-    "What was {n} before the change?", "Before the change, what was {n}?", "What did I say {n} was at first?",
-    "What was {n} originally?", "Remind me of the old answer: what was {n} before?",
-    "What was {n} before I corrected it?",
+# The plain frame belongs to both splits; the wordings inside it do not.
+PLAIN_TELL, PLAIN_ASK = "{C}.", "{Q}?"
+
+_CONTRACTIONS = tuple(
+    (re.compile(rf"\b{long}\b(?! not)"), short)
+    for long, short in (
+        ("I am", "I'm"),
+        ("[Ww]hat is", "what's"),
+        ("[Ww]here is", "where's"),
+        ("[Ww]ho is", "who's"),
+        ("[Ww]hen is", "when's"),
+        ("I have been", "I've been"),
+        ("do not", "don't"),
+        ("cannot", "can't"),
+        ("[Ii]t is", "it's"),
+        ("we are", "we're"),
+        ("[Tt]hat is", "that's"),
+        ("I would", "I'd"),
+        ("did not", "didn't"),
+    )
 )
 
 
@@ -70,25 +48,62 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def frame(d: Draw, frames: tuple[str, ...], key: str, text: str) -> str:
-    """Put text into one of the frames, at "{key}" or, capitalised, at the capital key."""
-    chosen = d.pick(frames)
-    return chosen.replace("{" + key + "}", text).replace(
-        "{" + key.upper() + "}", _capital(text)
-    )
+def frame(template: str, key: str, text: str) -> str:
+    """Put text into a frame at "{key}" or, capitalised, at the capital key."""
+    return template.replace("{" + key + "}", text).replace("{" + key.upper() + "}", _capital(text))
+
+
+def _contract(text: str) -> str:
+    capital = text[:1].isupper()
+    for pattern, short in _CONTRACTIONS:
+        text = pattern.sub(short, text)
+    return _capital(text) if capital else text
+
+
+def _casual(d: Draw, text: str) -> str:
+    """Text as people type it: contractions, now and then no capital and no full stop."""
+    if d.chance(0.4):
+        text = _contract(text)
+    if d.chance(0.12) and not text.startswith("I"):
+        text = text[:1].lower() + text[1:]
+        text = text.rstrip(".?!")
+    elif d.chance(0.08):
+        text = text.rstrip(".?")
+    return text
 
 
 def tell(d: Draw, fact: Fact, *, update: bool = False) -> tuple[str, str]:
     """A message that states the fact: (role, text)."""
-    if fact.schema.assistant_says and not update and d.chance(0.25):
+    if fact.schema.assistant_says and not update and d.chance(0.3):
         return "assistant", _capital(fact.fill(d, d.pick(fact.schema.assistant_says), later=False))
-    clause = fact.fill(d, d.pick(fact.schema.says), later=False)
-    text = frame(d, UPDATE if update else TELL, "c", clause)
+    text = _casual(d, _tell_clause(d, fact, update=update))
     if d.chance(0.2):
-        text = f"{d.pick(SMALL_TALK)} {text}"
-    if d.chance(0.2):
+        text = f"{d.pick(SMALL_TALK)} {_capital(text)}"
+    if d.chance(0.15) and text[-1] in ".?!":
         text = f"{text} {d.pick(SMALL_TALK)}"
     return "user", text
+
+
+def _tell_clause(d: Draw, fact: Fact, *, update: bool = False) -> str:
+    """A sentence that states the fact."""
+    if update:
+        return frame(d.pick(UPDATE), "c", clause(d, fact))
+    return frame(PLAIN_TELL if d.chance(0.4) else d.pick(TELL), "c", clause(d, fact))
+
+
+def tell_two(d: Draw, one: Fact, two: Fact) -> str:
+    """One message that states two facts."""
+    first = clause(d, one)
+    second = clause(d, two)
+    joint = d.any((", and ", ". ", "; ", " and ", ". Also, ", ". Besides, ", ", while "))
+    if joint == ". ":
+        second = _capital(second)
+    return _casual(d, f"{_capital(first)}{joint}{second}.")
+
+
+def clause(d: Draw, fact: Fact) -> str:
+    """The bare clause that states the fact, to stand inside a sentence."""
+    return fact.fill(d, d.pick(fact.schema.says), later=False)
 
 
 def acknowledge(d: Draw, fact: Fact) -> str:
@@ -105,23 +120,31 @@ def ask(d: Draw, fact: Fact) -> str:
     forms += [("n", schema.nouns, ASK_NOUN)] if schema.nouns else []
     forms += [("e", schema.embeds, ASK_EMBEDDED)] if schema.embeds else []
     key, templates, frames = d.any(forms)
-    text = frame(d, frames, key, fact.fill(d, d.pick(templates), later=True))
-    if d.chance(0.12):
-        text = f"{d.pick(SMALL_TALK)} {text}"
+    text = fact.fill(d, d.pick(templates), later=True)
+    plain = key == "q" and d.chance(0.5)
+    text = _casual(d, frame(PLAIN_ASK if plain else d.pick(frames), key, text))
+    if d.chance(0.1):
+        text = f"{d.pick(SMALL_TALK)} {_capital(text)}"
     return text
+
+
+def ask_two(d: Draw, one: Fact, two: Fact) -> str:
+    """One message that asks for two values, in this order."""
+    first = one.fill(d, d.pick(one.schema.asks), later=True)
+    second = two.fill(d, d.pick(two.schema.asks), later=True)
+    joint = d.any((", and ", " and ", "? And "))
+    return _casual(d, f"{_capital(first)}{joint}{second}?")
 
 
 def ask_now(d: Draw, fact: Fact) -> str:
     """A question for the latest value of a fact that was changed."""
     if d.chance(0.6):
         return ask(d, fact)
-    return frame(d, ASK_NOW, "q", fact.fill(d, d.pick(fact.schema.asks), later=True))
+    return frame(d.pick(ASK_NOW), "q", fact.fill(d, d.pick(fact.schema.asks), later=True))
 
 
 def ask_before(d: Draw, fact: Fact) -> str | None:
     """A question for the value before the change; None if the schema has no noun phrase."""
     if not fact.schema.nouns:
         return None
-    return frame(d, ASK_BEFORE, "n", fact.fill(d, d.pick(fact.schema.nouns), later=True))
-
-
+    return frame(d.pick(ASK_BEFORE), "n", fact.fill(d, d.pick(fact.schema.nouns), later=True))

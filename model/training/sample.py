@@ -73,7 +73,7 @@ class Copy:
     key: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Piece:
     """Consecutive tokens that stay together in a sample."""
 
@@ -126,9 +126,7 @@ class PieceWriter:
                 self.piece.weights[index] = value_weight
         return self
 
-    def message(
-        self, role: str, text: str, values: dict[str, str] | None = None
-    ) -> PieceWriter:
+    def message(self, role: str, text: str, values: dict[str, str] | None = None) -> PieceWriter:
         """Append a whole message: role token, text, end token."""
         self.raw([self.tokenizer.role_id(role)])
         self.text(text, values)

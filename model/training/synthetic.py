@@ -15,14 +15,24 @@ from .values import GENERATORS, made_up
 NUM_SPECIAL = 8
 
 SAY_CODE = (
-    "The code for {k} is {v}.", "Remember: the code for {k} is {v}.", "{k} has the code {v}.",
-    "For {k}, use the code {v}.", "The secret code of {k} is {v}.", "Note that {k} opens with {v}.",
-    "If anyone asks, the code for {k} is {v}.", "They set the code for {k} to {v}.",
+    "The code for {k} is {v}.",
+    "Remember: the code for {k} is {v}.",
+    "{k} has the code {v}.",
+    "For {k}, use the code {v}.",
+    "The secret code of {k} is {v}.",
+    "Note that {k} opens with {v}.",
+    "If anyone asks, the code for {k} is {v}.",
+    "They set the code for {k} to {v}.",
 )
 ASK_CODE = (
-    "What is the code for {k}?", "Which code belongs to {k}?", "Tell me the code for {k}.",
-    "What code does {k} have?", "I need the code for {k}.", "What was the code for {k}?",
-    "Do you remember the code for {k}?", "Please give me the code of {k}.",
+    "What is the code for {k}?",
+    "Which code belongs to {k}?",
+    "Tell me the code for {k}.",
+    "What code does {k} have?",
+    "I need the code for {k}.",
+    "What was the code for {k}?",
+    "Do you remember the code for {k}?",
+    "Please give me the code of {k}.",
 )
 
 

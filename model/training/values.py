@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from . import words as w
-from .draw import Draw
+from .draw import Draw, split_list
 
 Generator = Callable[[Draw], str]
 
@@ -85,10 +85,15 @@ def date(d: Draw) -> str:
 
     def make() -> str:
         day, month = 1 + d.below(28), d.any(w.MONTHS)
-        suffix = {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th") if day not in (11, 12, 13) else "th"
+        suffix = (
+            {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th") if day not in (11, 12, 13) else "th"
+        )
         style = d.below(5)
         return (
-            f"{day} {month}", f"{month} {day}", f"{month} {day}{suffix}", f"{day}{suffix} of {month}",
+            f"{day} {month}",
+            f"{month} {day}",
+            f"{month} {day}{suffix}",
+            f"{day}{suffix} of {month}",
             f"the {day}{suffix} of {month}",
         )[style]
 
@@ -120,9 +125,7 @@ def clock(d: Draw) -> str:
     return d.until_split(make)
 
 
-NUMBER_WORDS = tuple(
-    "one two three four five six seven eight nine ten eleven twelve".split()
-)
+NUMBER_WORDS = tuple(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])
 
 
 def weekday(d: Draw) -> str:
@@ -149,7 +152,9 @@ def price(d: Draw) -> str:
     """An amount of money."""
 
     def make() -> str:
-        amount = f"{1 + d.below(9999):,}" if d.chance(0.6) else f"{1 + d.below(200)}.{d.below(100):02d}"
+        amount = (
+            f"{1 + d.below(9999):,}" if d.chance(0.6) else f"{1 + d.below(200)}.{d.below(100):02d}"
+        )
         return d.any((f"{amount} dollars", f"{amount} euros", f"${amount}", f"{amount} pounds"))
 
     return d.until_split(make)
@@ -239,25 +244,138 @@ def age(d: Draw) -> str:
     return d.until_split(lambda: str(2 + d.below(97)))
 
 
-def measure(d: Draw) -> str:
-    """A length, weight or distance."""
-    unit = d.any(("kilometres", "metres", "miles", "kilos", "centimetres", "litres"))
-    return d.until_split(lambda: f"{2 + d.below(900)} {unit}")
+def _measure(low: int, high: int, units: tuple[str, ...]) -> Generator:
+    return lambda d: d.until_split(lambda: f"{low + d.below(high - low)} {d.any(units)}")
+
+
+def _series(items: tuple[str, ...]) -> Generator:
+    """Two or three different items, such as 'milk, eggs and rice'."""
+
+    def make(d: Draw) -> str:
+        chosen = d.shuffled(split_list(items, d.split))[: 2 + d.below(2)]
+        return f"{', '.join(chosen[:-1])} and {chosen[-1]}"
+
+    return make
+
+
+def version(d: Draw) -> str:
+    """A version number."""
+    return d.until_split(lambda: f"{d.below(20)}.{d.below(30)}.{d.below(100)}")
+
+
+def slug(d: Draw) -> str:
+    """Words joined by hyphens."""
+    tail = f"-{d.below(1000)}" if d.chance(0.3) else ""
+    return f"{d.pick(w.ADJECTIVES)}-{d.pick(w.NOUNS)}{tail}"
+
+
+def filename(d: Draw) -> str:
+    """A file name with its ending."""
+    ending = d.any(("pdf", "txt", "docx", "xlsx", "zip", "md"))
+    stem = d.pick(w.NOUNS) + d.any(("", "_final", "-v2", "_old", "-draft", f"_{d.below(100)}"))
+    return f"{stem}.{ending}"
+
+
+def ratio(d: Draw) -> str:
+    """A blood pressure."""
+    return d.until_split(lambda: f"{100 + d.below(80)} over {60 + d.below(45)}")
+
+
+def every(d: Draw) -> str:
+    """How often something is done."""
+
+    def make() -> str:
+        count = d.any(NUMBER_WORDS[1:])
+        unit = d.any(("days", "weeks", "hours", "months"))
+        often = d.any(("once", "twice", "three times", "four times", "five times"))
+        period = d.any(("day", "week", "month", "year"))
+        return d.any((f"every {count} {unit}", f"{often} a {period}", f"every {d.any(w.WEEKDAYS)}"))
+
+    return d.until_split(make)
+
+
+def grade(d: Draw) -> str:
+    """A result in points or per cent."""
+    unit = d.any(("points", "percent", "out of 100"))
+    return d.until_split(lambda: f"{20 + d.below(80)} {unit}")
+
+
+def costume(d: Draw) -> str:
+    """Something with an adjective and an article."""
+    adjective = d.pick(w.ADJECTIVES)
+    return f"{'an' if adjective[0] in 'aeiou' else 'a'} {adjective} {d.pick(w.NOUNS)}"
+
+
+def plural(d: Draw) -> str:
+    """Many of a kind, such as 'old lanterns'."""
+    return f"{d.pick(w.ADJECTIVES)} {d.pick(w.PLURALS)}"
 
 
 FIRST = _or_made_up(w.FIRST_NAMES, 0.25)
 
 GENERATORS: dict[str, Generator] = {
-    "first": FIRST, "fullname": fullname, "doctor": doctor, "petname": _or_made_up(w.PET_NAMES, 0.4),
-    "city": _or_made_up(w.CITIES), "country": _from(w.COUNTRIES), "address": address,
-    "colour": _from(w.COLOURS), "food": _from(w.FOODS), "allergen": _from(w.ALLERGENS),
-    "drink": _from(w.DRINKS), "hobby": _from(w.HOBBIES), "job": _from(w.JOBS),
-    "instrument": _from(w.INSTRUMENTS), "language": _from(w.LANGUAGES), "sport": _from(w.SPORTS),
-    "animal": _from(w.ANIMALS), "flowers": _from(w.FLOWERS), "genre": _from(w.GENRES),
-    "subject": _from(w.SUBJECTS), "place": _from(w.PLACES), "medicine": _from(w.MEDICINES),
-    "gift": _from(w.GIFTS), "code": code, "pin": pin, "alnum": alphanumeric, "date": date,
-    "year": year, "clock": clock, "weekday": weekday, "moment": moment, "price": price,
-    "number": number, "small": small_number, "phrase": phrase, "title": title,
-    "company": company, "venue": venue, "password": password, "thing": thing, "made_up": made_up,
-    "duration": duration, "age": age, "measure": measure,
+    "first": FIRST,
+    "fullname": fullname,
+    "doctor": doctor,
+    "petname": _or_made_up(w.PET_NAMES, 0.4),
+    "city": _or_made_up(w.CITIES),
+    "country": _from(w.COUNTRIES),
+    "address": address,
+    "colour": _from(w.COLOURS),
+    "food": _from(w.FOODS),
+    "allergen": _from(w.ALLERGENS),
+    "drink": _from(w.DRINKS),
+    "hobby": _from(w.HOBBIES),
+    "job": _from(w.JOBS),
+    "instrument": _from(w.INSTRUMENTS),
+    "language": _from(w.LANGUAGES),
+    "sport": _from(w.SPORTS),
+    "animal": _from(w.ANIMALS),
+    "flowers": _from(w.FLOWERS),
+    "genre": _from(w.GENRES),
+    "subject": _from(w.SUBJECTS),
+    "place": _from(w.PLACES),
+    "medicine": _from(w.MEDICINES),
+    "gift": _from(w.GIFTS),
+    "code": code,
+    "pin": pin,
+    "alnum": alphanumeric,
+    "date": date,
+    "year": year,
+    "clock": clock,
+    "weekday": weekday,
+    "moment": moment,
+    "price": price,
+    "number": number,
+    "small": small_number,
+    "phrase": phrase,
+    "title": title,
+    "company": company,
+    "venue": venue,
+    "password": password,
+    "thing": thing,
+    "made_up": made_up,
+    "duration": duration,
+    "age": age,
+    "version": version,
+    "slug": slug,
+    "filename": filename,
+    "ratio": ratio,
+    "every": every,
+    "grade": grade,
+    "costume": costume,
+    "collection": plural,
+    "measure": _measure(2, 900, ("metres", "centimetres", "inches", "feet")),
+    "distance": _measure(2, 900, ("kilometres", "miles", "metres")),
+    "measure_cm": _measure(60, 210, ("centimetres", "cm")),
+    "measure_kg": _measure(3, 140, ("kilos", "kg", "pounds")),
+    "measure_ml": _measure(2, 60, ("millilitres", "drops", "tablets", "ml")),
+    "degrees": _measure(2, 260, ("degrees",)),
+    "goods": _series(w.GOODS),
+    "people": _series(w.FIRST_NAMES),
+    "fear": _from(w.FEARS),
+    "blood": _from(w.BLOOD_TYPES),
+    "season": _from(w.SEASONS),
+    "dreamjob": _from(w.JOBS),
+    "bus": number,
 }

@@ -156,13 +156,32 @@ a pair of headphones, a coffee grinder, a puzzle, a raincoat, a bottle of wine, 
 a teapot, a board game, a bicycle helmet, a hammock, a photo album, a woollen blanket, a record player,
 a pottery course, a bird feeder, a set of knives, a plant pot, a music box, a picnic basket, a kite
 """)
-MONTHS = _words("January February March April May June July August September October November December")
+MONTHS = _words(
+    "January February March April May June July August September October November December"
+)
 WEEKDAYS = _words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
 ONSETS = _words("b br c ch d dr f fl g gr h j k kr l m n p pr r s sh st t tr th v w y z bl sk")
 VOWELS = _words("a e i o u a e i o ai ei ou ia")
 CODAS = ("", "", "", "n", "r", "l", "s", "m", "k", "t", "nd", "x")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-THANKS = (
-    "Thanks!", "Great, thank you.", "Perfect.", "Okay, thanks.", "Wonderful.", "Good, thanks a lot.",
-    "Alright.", "That's helpful.",
+GOODS = _list("""
+milk, eggs, rice, candles, batteries, flour, onions, soap, bread, butter, olive oil, apples, tea,
+coffee, honey, nails, rope, socks, towels, sugar, carrots, lemons, cheese, yoghurt, garlic, salt,
+pepper, cinnamon, lentils, spinach, tomatoes, napkins, matches, string, glue, cucumbers, pears,
+oats, raisins, ginger, mushrooms, basil, cream, noodles, beans, vinegar, mustard, walnuts, dates
+""")
+FEARS = _list("""
+spiders, heights, snakes, the dark, thunder, flying, deep water, clowns, needles, dogs, bees,
+ghosts, crowds, elevators, mice, public speaking, wasps, tunnels, bridges, moths, sharks, bats
+""")
+BLOOD_TYPES = _list(
+    "A positive, B positive, O positive, AB positive, A negative, B negative, O negative"
 )
+SEASONS = _list("""
+early spring, late autumn, midsummer, Christmas, the rainy season, harvest time, late summer,
+January, the first snow, May, October, Easter, the cherry blossom weeks, Indian summer, carnival
+""")
+PLURALS = _words("""
+stamps coins postcards lanterns spoons teapots clocks maps masks buttons shells fossils bottles
+records comics badges keys cameras radios puppets hats vases dolls tickets feathers bells knives
+""")

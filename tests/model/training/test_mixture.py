@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hsa_memory.model.tokenizer import Tokenizer
+from hsa_memory.model.training.corpora import Corpus
+from hsa_memory.model.training.mixture import DEFAULT_SHARES, Mixture
+from hsa_memory.model.training.passages import Passages
+from hsa_memory.model.training.phrasing import UNKNOWN
+from hsa_memory.model.training.sample import ANSWER_WEIGHT
+
+LENGTH = 512
+
+
+def mixture(
+    corpora: dict[str, Corpus], tokenizer: Tokenizer, passages: Passages, **changes: object
+) -> Mixture:
+    settings = {"shares": None, "length": LENGTH, "seed": 3, "passages": passages, **changes}
+    return Mixture(corpora=corpora, tokenizer=tokenizer, **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("task", sorted(DEFAULT_SHARES))
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_sources_point_back_at_the_same_token(corpora, tokenizer, passages, task, split):
+    data = mixture(corpora, tokenizer, passages, shares={task: 1.0}, split=split)
+    copied = 0
+    for index in range(120):
+        sample = data.sample(index)
+        assert sample.tokens.shape == (LENGTH + 1,)
+        assert sample.weight.shape == sample.source.shape == (LENGTH,)
+        assert sample.tokens.min() > 0
+        assert sample.tokens.max() < tokenizer.vocab_size
+        known = np.flatnonzero(sample.source >= 0)
+        copied += len(known)
+        assert (sample.source[known] <= known).all()
+        assert (sample.tokens[sample.source[known]] == sample.tokens[known + 1]).all()
+    assert (copied > 0) == (task not in ("text", "who_said"))
+
+
+def test_a_sample_depends_on_seed_and_index_only(corpora, tokenizer, passages):
+    one = mixture(corpora, tokenizer, passages)
+    two = mixture(corpora, tokenizer, passages)
+    two.sample(99)
+    for got, expected in zip(one.batch(5, 4), two.batch(5, 4), strict=True):
+        assert (got == expected).all()
+        assert got.shape[0] == 4
+    other = mixture(corpora, tokenizer, passages, seed=4)
+    assert not np.array_equal(other.batch(5, 4)[0], one.batch(5, 4)[0])
+
+
+def test_answers_weigh_most_and_end_with_the_end_token(corpora, tokenizer, passages):
+    data = mixture(corpora, tokenizer, passages, shares={"dialogue": 1.0})
+    for index in range(50):
+        sample = data.sample(index)
+        answer = sample.weight == ANSWER_WEIGHT
+        last = np.flatnonzero(answer & ~np.append(answer[1:], False))
+        assert (sample.tokens[last + 1] == tokenizer.end_id).all()
+
+
+def test_abstention_share_of_dialogue_questions(corpora, tokenizer, passages):
+    data = mixture(corpora, tokenizer, passages, shares={"dialogue": 1.0})
+    answers = []
+    for index in range(400):
+        sample = data.sample(index)
+        current: list[int] = []
+        for token, weight in zip(sample.tokens[1:], sample.weight, strict=True):
+            if weight != ANSWER_WEIGHT:
+                continue
+            if token == tokenizer.end_id:
+                answers.append(tokenizer.decode(current).strip())
+                current = []
+            else:
+                current.append(int(token))
+    share = answers.count(UNKNOWN) / len(answers)
+    assert len(answers) > 800
+    assert 0.05 < share < 0.16
+
+
+def test_unknown_task_short_length_and_missing_corpora_are_errors(corpora, tokenizer, passages):
+    with pytest.raises(ValueError, match="unknown tasks"):
+        mixture(corpora, tokenizer, passages, shares={"poetry": 1.0})
+    with pytest.raises(ValueError, match="at least 128"):
+        mixture(corpora, tokenizer, passages, length=64)
+    with pytest.raises(ValueError, match="corpora must hold"):
+        mixture({}, tokenizer, passages)
