@@ -8,15 +8,131 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    pass
+    from .answering import AnswerStream
+    from .errors import (
+        CorruptStore,
+        DurabilityLost,
+        HSAMemoryError,
+        InvalidArgument,
+        InvalidCheckpoint,
+        InvalidMessage,
+        MessageConflict,
+        ModelMismatch,
+        ModelNotFound,
+        SessionBusy,
+        SessionClosed,
+        SessionDeleted,
+        SessionNotFound,
+        SessionReadOnly,
+        StorageError,
+        StoreFull,
+        StoreLocked,
+        StorePermission,
+        UnsupportedFormat,
+        WriterFenced,
+    )
+    from .memory import Memory, open
+    from .session import MemorySession
+    from .types import (
+        AddResult,
+        Answer,
+        Citation,
+        ContextResult,
+        Finding,
+        Hit,
+        MemoryStats,
+        Message,
+        Progress,
+        SearchResult,
+        SessionInfo,
+        SessionStats,
+        Stats,
+    )
 
-__all__ = ["__version__"]
+__all__ = [
+    "AddResult",
+    "Answer",
+    "AnswerStream",
+    "Citation",
+    "ContextResult",
+    "CorruptStore",
+    "DurabilityLost",
+    "Finding",
+    "HSAMemoryError",
+    "Hit",
+    "InvalidArgument",
+    "InvalidCheckpoint",
+    "InvalidMessage",
+    "Memory",
+    "MemorySession",
+    "MemoryStats",
+    "Message",
+    "MessageConflict",
+    "ModelMismatch",
+    "ModelNotFound",
+    "Progress",
+    "SearchResult",
+    "SessionBusy",
+    "SessionClosed",
+    "SessionDeleted",
+    "SessionInfo",
+    "SessionNotFound",
+    "SessionReadOnly",
+    "SessionStats",
+    "Stats",
+    "StorageError",
+    "StoreFull",
+    "StoreLocked",
+    "StorePermission",
+    "UnsupportedFormat",
+    "WriterFenced",
+    "__version__",
+    "open",
+]
 
 __version__ = "0.1.0"
 
 # Public name -> the module of this package that defines it; the imports above say the same to type
 # checkers.
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    "AddResult": "types",
+    "Answer": "types",
+    "AnswerStream": "answering",
+    "Citation": "types",
+    "ContextResult": "types",
+    "CorruptStore": "errors",
+    "DurabilityLost": "errors",
+    "Finding": "types",
+    "HSAMemoryError": "errors",
+    "Hit": "types",
+    "InvalidArgument": "errors",
+    "InvalidCheckpoint": "errors",
+    "InvalidMessage": "errors",
+    "Memory": "memory",
+    "MemorySession": "session",
+    "MemoryStats": "types",
+    "Message": "types",
+    "MessageConflict": "errors",
+    "ModelMismatch": "errors",
+    "ModelNotFound": "errors",
+    "Progress": "types",
+    "SearchResult": "types",
+    "SessionBusy": "errors",
+    "SessionClosed": "errors",
+    "SessionDeleted": "errors",
+    "SessionInfo": "types",
+    "SessionNotFound": "errors",
+    "SessionReadOnly": "errors",
+    "SessionStats": "types",
+    "Stats": "types",
+    "StorageError": "errors",
+    "StoreFull": "errors",
+    "StoreLocked": "errors",
+    "StorePermission": "errors",
+    "UnsupportedFormat": "errors",
+    "WriterFenced": "errors",
+    "open": "memory",
+}
 
 
 def __getattr__(name: str) -> object:

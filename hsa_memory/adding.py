@@ -1,0 +1,108 @@
+"""Adding messages: acknowledged batch by batch, encoded as whole chunks fill up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from time import perf_counter
+
+from hsa_memory.storage import SessionStore, Turn
+
+from .encoding import Encoder
+from .engine import Engine
+from .errors import InvalidMessage
+from .messages import Draft, make_turn
+from .types import AddResult, Progress, Stats
+
+# A transaction holds about this many characters at most, whatever the number of messages.
+_BATCH_CHARS = 1 << 20
+
+
+class Meter:
+    """Counts encoded tokens and tells the caller's callback."""
+
+    def __init__(
+        self, encoder: Encoder, total: int, progress: Callable[[Progress], None] | None
+    ) -> None:
+        self._encoder = encoder
+        self._total = total
+        self._progress = progress
+        self._started = perf_counter()
+        self._added = 0
+        self._encoded = 0
+
+    def added(self, messages: int) -> None:
+        """Note that messages were acknowledged."""
+        self._added += messages
+        self._report()
+
+    def encoded(self, tokens: int) -> None:
+        """Note that tokens were encoded."""
+        self._encoded += tokens
+        self._report()
+
+    def _report(self) -> None:
+        if self._progress is not None:
+            self._progress(
+                Progress(
+                    messages_added=self._added,
+                    messages_total=self._total,
+                    tokens_ingested=self._encoded,
+                    tokens_pending=self._encoder.num_waiting,
+                    seconds=perf_counter() - self._started,
+                )
+            )
+
+    def stats(self) -> Stats:
+        """What it cost so far."""
+        return Stats(tokens_ingested=self._encoded, seconds=perf_counter() - self._started)
+
+
+def add_drafts(
+    engine: Engine,
+    store: SessionStore,
+    encoder: Encoder,
+    drafts: list[Draft],
+    *,
+    batch_size: int,
+    progress: Callable[[Progress], None] | None,
+) -> AddResult:
+    """Store and encode messages; the caller holds the session's lock."""
+    meter = Meter(encoder, len(drafts), progress)
+    stored: list[tuple[str, int]] = []
+    known = store.num_turns
+    for batch in _batches(drafts, batch_size):
+        if store.writable:
+            # What a kill left behind comes first: encoding then takes the same pieces, and gives
+            # the same bits, as if there had been no kill.
+            encoder.catch_up(meter.encoded)
+        turns = _append(engine, store, batch)
+        stored += [(turn.turn_id, turn.seq) for turn in turns]
+        meter.added(len(turns))
+        encoder.catch_up(meter.encoded)
+    return AddResult(
+        ids=tuple(turn_id for turn_id, _ in stored),
+        seqs=tuple(seq for _, seq in stored),
+        num_added=store.num_turns - known,
+        stats=meter.stats(),
+    )
+
+
+def _append(engine: Engine, store: SessionStore, batch: list[Draft]) -> list[Turn]:
+    try:
+        return store.append([make_turn(engine.tokenizer, draft) for draft in batch])
+    except ValueError as error:
+        # Limits that only the store knows: sizes, and what msgpack can hold.
+        raise InvalidMessage(str(error)) from error
+
+
+def _batches(drafts: list[Draft], size: int) -> Iterator[list[Draft]]:
+    batch: list[Draft] = []
+    chars = 0
+    for draft in drafts:
+        if batch and (len(batch) == size or chars + len(draft.text) > _BATCH_CHARS):
+            yield batch
+            batch, chars = [], 0
+        batch.append(draft)
+        chars += len(draft.text)
+    if batch:
+        yield batch

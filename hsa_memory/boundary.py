@@ -1,0 +1,45 @@
+"""The edge of the public API: errors of the layers below become errors of `errors.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hsa_memory import storage
+from hsa_memory.model import ModelError
+
+from . import errors
+
+_PUBLIC: dict[type[Exception], type[errors.HSAMemoryError]] = {
+    storage.StoreLocked: errors.StoreLocked,
+    storage.SessionBusy: errors.SessionBusy,
+    storage.SessionMissing: errors.SessionNotFound,
+    storage.SessionClosed: errors.SessionClosed,
+    storage.ReadOnly: errors.SessionReadOnly,
+    storage.Erased: errors.SessionDeleted,
+    storage.FencedWriter: errors.WriterFenced,
+    storage.DurabilityLost: errors.DurabilityLost,
+    storage.StoreFull: errors.StoreFull,
+    storage.StorePermission: errors.StorePermission,
+    storage.CorruptMetadata: errors.CorruptStore,
+    storage.CorruptChunk: errors.CorruptStore,
+    storage.ModelMismatch: errors.ModelMismatch,
+    storage.TurnConflict: errors.MessageConflict,
+    storage.LimitExceeded: errors.InvalidMessage,
+    storage.FormatTooNew: errors.UnsupportedFormat,
+    storage.FormatTooOld: errors.UnsupportedFormat,
+    storage.StoreError: errors.StorageError,
+    ModelError: errors.InvalidCheckpoint,
+}
+
+
+@contextmanager
+def public_errors() -> Iterator[None]:
+    """Raise what happens inside as an error of the public tree, the cause attached."""
+    try:
+        yield
+    except (storage.StoreError, ModelError) as error:
+        kind = next(_PUBLIC[base] for base in type(error).__mro__ if base in _PUBLIC)
+        raise kind(str(error)) from error
+    except PermissionError as error:
+        raise errors.StorePermission(f"{error}; check who owns the memory's folder") from error

@@ -1,0 +1,161 @@
+"""Writing: acknowledged tokens become chunks on disk, always on the same grid of chunks.
+
+What a session holds in memory is a function of what is on disk at the last published chunk, so a
+process that restored it and one that never stopped go on with the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from hsa_memory.model import State
+from hsa_memory.storage import SessionStore
+
+from .chunks import ChunkCache, StoredChunks, chunk_rows
+from .engine import Engine
+from .tail import boundary_state, pack_tail, unpack_tail
+
+# Tokens of one run of the lower half: long enough for the matrix products, short enough for caches.
+PIECE_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class Live:
+    """The state after the whole history, and what it took to compute it."""
+
+    state: State
+    tail_tokens: int
+    """Tokens after the last whole chunk that were run."""
+    encoded_again: int
+    """Tokens of whole chunks that were run and not kept on disk."""
+
+
+class Encoder:
+    """Keeps the derived state of one session; the caller holds the session's lock.
+
+    Args:
+        engine: the model.
+        store: the session.
+        cache: chunks read lately, to be forgotten when chunks are encoded again.
+    """
+
+    def __init__(self, engine: Engine, store: SessionStore, cache: ChunkCache) -> None:
+        self._engine = engine
+        self._store = store
+        self._cache = cache
+        self._boundary: State | None = None
+        self._live: tuple[int, int, State] | None = None
+
+    @property
+    def num_waiting(self) -> int:
+        """Acknowledged tokens of whole chunks that are not encoded yet."""
+        size = self._engine.config.chunk_size
+        return self._store.num_tokens // size * size - self._store.published * size
+
+    @torch.inference_mode()
+    def catch_up(self, on_piece: Callable[[int], None] | None = None) -> int:
+        """Encode and publish every whole chunk that waits; returns the tokens encoded.
+
+        Args:
+            on_piece: called with the number of tokens after each piece.
+        """
+        done = 0
+        while waiting := self.num_waiting:
+            count = min(waiting, self._piece())
+            self._encode(count)
+            done += count
+            if on_piece is not None:
+                on_piece(count)
+        return done
+
+    def _piece(self) -> int:
+        size = self._engine.config.chunk_size
+        return max(size, PIECE_TOKENS // size * size)
+
+    def _encode(self, count: int) -> None:
+        """Encode the next `count` tokens, whole chunks, and publish them with the new tail."""
+        before = self.boundary()
+        start = before.lengths[0]
+        after = self._engine.model.ingest(self._tokens(start, start + count), before)
+        first = before.memory.num_source_chunks
+        self._store.write_chunks(first, *chunk_rows(after.memory.landmarks, after.memory.kv))
+        published = first + count // self._engine.config.chunk_size
+        self._store.publish(published, pack_tail(after))
+        self._boundary = None
+        # Read back even here: an hour later another process will go on from these bytes.
+        self._boundary = self.boundary()
+
+    def boundary(self) -> State:
+        """The state at the last published chunk, from the tail or else from the tokens."""
+        published = self._store.published
+        if self._boundary is None or self._boundary.memory.num_source_chunks != published:
+            self._boundary = self._restore(self.chunks())
+        return self._boundary
+
+    def chunks(self) -> StoredChunks:
+        """The published chunks, with counters of their own."""
+        return StoredChunks(self._engine, self._store, self._cache, self._store.published)
+
+    def _restore(self, chunks: StoredChunks) -> State:
+        model = self._engine.model
+        if not chunks.num_chunks:
+            return model.start(1, chunks)
+        blob = self._store.tail()
+        state = None if blob is None else unpack_tail(model, chunks, blob)
+        return self._rebuild(chunks) if state is None else state
+
+    @torch.inference_mode()
+    def _rebuild(self, chunks: StoredChunks) -> State:
+        """Run the last tokens that the tail depends on; the chunks they fill are there already."""
+        config, model = self._engine.config, self._engine.model
+        stop = chunks.num_chunks
+        reach = -(-(config.lower_reach + config.upper_reach) // config.chunk_size)
+        first = max(0, stop - reach)
+        earlier = StoredChunks(self._engine, self._store, self._cache, first)
+        state = boundary_state(model, earlier, (), model.start(1).recent)
+        tokens = self._tokens(first * config.chunk_size, stop * config.chunk_size)
+        after = model.ingest(tokens, state)
+        return boundary_state(model, chunks, after.lower, after.recent)
+
+    @torch.inference_mode()
+    def live(self) -> Live:
+        """The state after all tokens of the history, upper windows to be rebuilt."""
+        end, published = self._store.num_tokens, self._store.published
+        if self._live is not None and self._live[:2] == (end, published):
+            return Live(self._live[2], 0, 0)
+        state = self.boundary()
+        start, size = state.lengths[0], self._engine.config.chunk_size
+        whole = end // size * size
+        # A reader may be ahead of its writer's chunks: those it encodes for itself, in memory.
+        for first in range(start, whole, self._piece()):
+            stop = min(first + self._piece(), whole)
+            state = self._engine.model.ingest(self._tokens(first, stop), state)
+        if whole < end:
+            state = self._engine.model.ingest(self._tokens(whole, end), state)
+        self._live = (end, published, state)
+        return Live(state, end - whole, whole - start)
+
+    def heal(self, bad: list[int]) -> int:
+        """Encode again from the first of the damaged chunks on; returns the tokens encoded."""
+        self._store.rollback(min(bad))
+        self._cache.clear()
+        self._boundary = self._live = None
+        return self.catch_up()
+
+    def _tokens(self, start: int, stop: int) -> torch.Tensor:
+        ids = self._store.tokens(start, stop).astype(np.int64)
+        return torch.from_numpy(ids)[None]
+
+
+def hide(state: State, bad: list[int]) -> State:
+    """Return the state without the given chunks of the store."""
+    memory = state.memory
+    mask = torch.ones(memory.num_source_chunks, dtype=torch.bool)
+    if memory.mask is not None:
+        mask &= memory.mask
+    mask[torch.tensor(bad)] = False
+    return replace(state, memory=replace(memory, mask=mask))

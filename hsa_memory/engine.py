@@ -1,0 +1,107 @@
+"""A loaded checkpoint as the memory uses it: model, tokenizer, layout of what goes to disk."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hsa_memory.model import HSAConfig, HSATransformer, Tokenizer, load_checkpoint
+from hsa_memory.storage import Layout
+
+from .errors import InvalidArgument, ModelNotFound
+
+_WEIGHTS = Path(__file__).parent / "weights"
+_DTYPE = torch.bfloat16
+_loaded: dict[tuple[str, int], Engine] = {}
+_loading = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A model ready to read and write memories; shared by all sessions of a process."""
+
+    model: HSATransformer
+    tokenizer: Tokenizer
+    fingerprint: str
+    """Hex sha256 of weights, configuration and tokenizer."""
+
+    @property
+    def config(self) -> HSAConfig:
+        """Dimensions of the model."""
+        return self.model.config
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of weights and memory."""
+        return self.model.embedding.weight.dtype
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What a session's derived files hold."""
+        landmark, kv = self.config.memory_values_per_chunk
+        return Layout(
+            fingerprint=self.fingerprint,
+            chunk_size=self.config.chunk_size,
+            dtype=str(self.dtype).removeprefix("torch."),
+            kv_bytes=kv * self.dtype.itemsize,
+            landmark_bytes=landmark * self.dtype.itemsize,
+        )
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """Parameters of the model."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @cached_property
+    def characters(self) -> NDArray[np.int64]:
+        """Characters that begin in each token of the vocabulary: bytes that continue none."""
+        vocabulary = (self.tokenizer.decode_bytes([i]) for i in range(self.tokenizer.vocab_size))
+        return np.array([sum(byte & 0xC0 != 0x80 for byte in data) for data in vocabulary])
+
+    @cached_property
+    def continues(self) -> NDArray[np.bool_]:
+        """Whether each token of the vocabulary begins inside a character."""
+        vocabulary = (self.tokenizer.decode_bytes([i]) for i in range(self.tokenizer.vocab_size))
+        return np.array([data[:1] != b"" and data[0] & 0xC0 == 0x80 for data in vocabulary])
+
+    def question(self, text: str) -> list[int]:
+        """Tokens that ask `text` and hand the turn to the assistant."""
+        tokenizer = self.tokenizer
+        return [*tokenizer.encode_message("user", text), tokenizer.role_id("assistant")]
+
+
+def load_engine(model: str | Path, device: str) -> Engine:
+    """Return the engine of a bundled checkpoint or of a checkpoint folder, loading it once.
+
+    Raises:
+        ModelNotFound: neither a bundled name nor a folder.
+        InvalidArgument: a device that is not supported.
+        CheckpointError: the folder is damaged.
+    """
+    if device not in ("auto", "cpu"):
+        raise InvalidArgument(f"device must be 'auto' or 'cpu'; found {device!r}")
+    folder = _folder(model)
+    # A checkpoint that is replaced in place is another model.
+    key = (str(folder.resolve()), (folder / "model.safetensors").stat().st_mtime_ns)
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = Engine(*load_checkpoint(folder, dtype=_DTYPE))
+        return _loaded[key]
+
+
+def _folder(model: str | Path) -> Path:
+    bundled = _WEIGHTS / str(model)
+    for folder in (bundled, Path(model)):
+        if str(model) and (folder / "model.safetensors").is_file():
+            return folder
+    names = sorted(path.name for path in _WEIGHTS.iterdir()) if _WEIGHTS.is_dir() else []
+    raise ModelNotFound(
+        f"no model {str(model)!r}: expected a bundled name ({', '.join(names) or 'none here'}) or "
+        "a folder with config.json, model.safetensors and tokenizer.json"
+    )

@@ -1,0 +1,103 @@
+"""Errors of the public API; everything raised on purpose derives from HSAMemoryError.
+
+HSAMemoryError
+ +-- InvalidMessage     a message that cannot be stored as it is (also a ValueError)
+ +-- InvalidArgument    an argument outside of what is documented (also a ValueError)
+ +-- ModelNotFound      no checkpoint of that name or at that path
+ +-- InvalidCheckpoint  a checkpoint folder that is damaged or incomplete
+ +-- ModelMismatch      the session was written with another model
+ +-- SessionNotFound    no session of that name
+ +-- SessionBusy        another writer has the session open
+ +-- SessionClosed      the memory or session was closed, or belongs to the parent of a fork
+ +-- SessionDeleted     the session was deleted while it was open here
+ +-- SessionReadOnly    a write through a read-only memory or session
+ +-- MessageConflict    a message id is known with another content
+ `-- StorageError       the disk or its content
+      +-- StoreFull         no space left; what was acknowledged is safe
+      +-- StoreLocked       another process holds the catalog for too long
+      +-- StorePermission   the operating system refused access
+      +-- CorruptStore      stored bytes fail their checksum and cannot be recomputed
+      +-- DurabilityLost    an fsync or commit failed; open the session again
+      +-- WriterFenced      a newer writer has taken the session over
+      `-- UnsupportedFormat written by a version of hsa-memory that this one cannot read
+"""
+
+
+class HSAMemoryError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InvalidMessage(HSAMemoryError, ValueError):
+    """A message that cannot be stored; nothing of its batch was written."""
+
+
+class InvalidArgument(HSAMemoryError, ValueError):
+    """An argument outside of what is documented."""
+
+
+class ModelNotFound(HSAMemoryError):
+    """No bundled checkpoint of that name and no checkpoint folder at that path."""
+
+
+class InvalidCheckpoint(HSAMemoryError):
+    """A checkpoint folder that is damaged, incomplete or of another version."""
+
+
+class ModelMismatch(HSAMemoryError):
+    """The session's memory was written with another model, tokenizer or number format."""
+
+
+class SessionNotFound(HSAMemoryError):
+    """The named session does not exist and creation was not asked for."""
+
+
+class SessionBusy(HSAMemoryError):
+    """Another process or another handle of this one has the session open for writing."""
+
+
+class SessionClosed(HSAMemoryError):
+    """The memory or session was closed, or was inherited through a fork."""
+
+
+class SessionDeleted(HSAMemoryError):
+    """The session was deleted while it was open here."""
+
+
+class SessionReadOnly(HSAMemoryError):
+    """A write was asked of a memory or session that was opened read-only."""
+
+
+class MessageConflict(HSAMemoryError):
+    """A message with this id is stored already, with another role or text."""
+
+
+class StorageError(HSAMemoryError):
+    """Base of errors about the disk and what is on it."""
+
+
+class StoreFull(StorageError):
+    """The disk or quota is full; acknowledged messages are safe and readable."""
+
+
+class StoreLocked(StorageError):
+    """Another process kept the catalog locked for longer than we wait."""
+
+
+class StorePermission(StorageError):
+    """The operating system refused to open or change a file of the store."""
+
+
+class CorruptStore(StorageError):
+    """Stored bytes are not what was written; `Memory.check` says more."""
+
+
+class DurabilityLost(StorageError):
+    """An fsync or commit failed; only opening the session again tells what is on disk."""
+
+
+class WriterFenced(StorageError):
+    """A newer writer has opened the session; this one wrote nothing."""
+
+
+class UnsupportedFormat(StorageError):
+    """The files were written by a version that this one cannot read."""

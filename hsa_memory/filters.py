@@ -1,0 +1,96 @@
+"""Which messages, and so which chunks, a search or question may use."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hsa_memory.model import ROLES
+from hsa_memory.storage import SessionStore, TurnIndex
+
+from .errors import InvalidArgument
+from .messages import ALIASES, parse_time
+
+_BLOCK = 500
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Conditions that a message has to meet, all of them."""
+
+    roles: frozenset[str] | None = None
+    since: float | None = None
+    until: float | None = None
+    where: Mapping[str, Any] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every message passes."""
+        return self.roles is None and self.since is None and self.until is None and not self.where
+
+
+def make_filter(
+    role: str | Collection[str] | None, since: object, until: object, where: object
+) -> Filter:
+    """Check the filter arguments of `search` and `ask`; raises `InvalidArgument`."""
+    roles = None
+    if role is not None:
+        listed = [role] if isinstance(role, str) else list(role)
+        roles = frozenset(ALIASES.get(name, name) for name in listed)
+        if not roles <= set(ROLES):
+            raise InvalidArgument(f"role must be of {', '.join(ROLES)}; found {role!r}")
+    if where is not None and not isinstance(where, Mapping):
+        raise InvalidArgument(f"where must be a map of metadata; found {type(where).__name__}")
+    moments = [None if t is None else parse_time(t, InvalidArgument) for t in (since, until)]
+    return Filter(roles, moments[0], moments[1], where)
+
+
+class Metadata:
+    """Metadata of every message of a session, read when a filter first asks for it."""
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+        self._maps: list[dict[str, Any]] = []
+
+    def matches(self, where: Mapping[str, Any], among: NDArray[np.int64]) -> Mask:
+        """Whether the messages numbered `among` [n] have all of the entries of `where`."""
+        for start in range(len(self._maps), self._store.num_turns, _BLOCK):
+            turns = self._store.turns(start, start + _BLOCK)
+            self._maps += [turn.metadata for turn in turns]
+        missing = object()
+        maps = (self._maps[i] for i in among.tolist())
+        return np.array(
+            [all(found.get(key, missing) == where[key] for key in where) for found in maps], bool
+        )
+
+
+def allowed_turns(filter: Filter, index: TurnIndex, metadata: Metadata) -> Mask:
+    """Which messages [number of messages] pass."""
+    allowed = np.ones(len(index), bool)
+    if filter.roles is not None:
+        codes = [i for i, role in enumerate(index.roles) if role in filter.roles]
+        allowed &= np.isin(index.role_code, codes)
+    if filter.since is not None:
+        allowed &= index.timestamp >= filter.since
+    if filter.until is not None:
+        allowed &= index.timestamp < filter.until
+    if filter.where:
+        among = np.flatnonzero(allowed)
+        allowed[among] = metadata.matches(filter.where, among)
+    return allowed
+
+
+def touched_chunks(index: TurnIndex, allowed: Mask, chunk_size: int, num_chunks: int) -> Mask:
+    """Which chunks [num_chunks] hold a token of an allowed message."""
+    first = index.token_start[allowed] // chunk_size
+    last = (index.token_start[allowed] + index.n_tokens[allowed] - 1) // chunk_size
+    # Count how many allowed messages begin up to and end before each chunk.
+    change = np.zeros(num_chunks + 1, np.int64)
+    np.add.at(change, np.minimum(first, num_chunks), 1)
+    np.add.at(change, np.minimum(last + 1, num_chunks), -1)
+    return change[:-1].cumsum() > 0

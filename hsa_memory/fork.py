@@ -1,0 +1,133 @@
+"""One search or question: a snapshot of the history that it reads without changing anything."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from hsa_memory.model import ChunkKV, ChunkMemory, Output, State
+from hsa_memory.storage import CorruptChunk, SessionStore
+
+from .chunks import StoredChunks
+from .encoding import Encoder, hide
+from .engine import Engine
+from .provenance import Locate, Passage
+from .types import Stats
+
+
+class Source(NamedTuple):
+    """The parts of a session that reading needs."""
+
+    engine: Engine
+    store: SessionStore
+    encoder: Encoder
+    lock: threading.RLock
+
+
+class Fork:
+    """The history as of now, and what reading it costs.
+
+    Chunks that turn out to be damaged are left out from then on and listed in `bad`. Each run of
+    the model holds the session's lock, so that other threads come in between two tokens.
+    """
+
+    def __init__(self, source: Source, state: State, num_tokens: int, locate: Locate) -> None:
+        self._source = source
+        self.state = state
+        """After the whole history."""
+        self.num_tokens = num_tokens
+        """Tokens of the history."""
+        self.locate = locate
+        self.stored: StoredChunks | None = None
+        self.bad: set[int] = set()
+        """Damaged chunks met so far."""
+        self.costs = Stats()
+
+    @classmethod
+    def of_history(cls, source: Source) -> Fork:
+        """A snapshot of the whole history; a writer first encodes what waits."""
+        with source.lock:
+            store, encoder = source.store, source.encoder
+            ingested = 0
+            if store.writable:
+                ingested = encoder.catch_up()
+            else:
+                store.refresh()
+            live = encoder.live()
+            stored = encoder.chunks()
+            memory = replace(live.state.memory, source=stored)
+            fork = cls(source, replace(live.state, memory=memory), store.num_tokens, _all(source))
+            fork.stored = stored
+            fork.costs = Stats(
+                tokens_ingested=ingested,
+                prefilled_history=live.encoded_again,
+                tail_tokens=live.tail_tokens,
+            )
+            return fork
+
+    @property
+    def engine(self) -> Engine:
+        """The model."""
+        return self._source.engine
+
+    def forward(self, tokens: Tensor, state: State) -> Output:
+        """Run the whole model; logits of the last token."""
+        with self._source.lock:
+            while True:
+                try:
+                    return self.engine.model(tokens, state, last_only=True)
+                except CorruptChunk as error:
+                    self.bad.update(error.chunk_ids)
+                    state = hide(state, error.chunk_ids)
+
+    def gather(self, memory: ChunkMemory, indices: Tensor) -> tuple[ChunkKV, Tensor]:
+        """`ChunkMemory.gather`, damaged chunks counting as empty slots."""
+        with self._source.lock:
+            while True:
+                try:
+                    return memory.gather(indices)
+                except CorruptChunk as error:
+                    self.bad.update(error.chunk_ids)
+                    lost = torch.isin(indices, torch.tensor(error.chunk_ids))
+                    indices = indices.masked_fill(lost, -1)
+
+    def finish(self) -> tuple[str, ...]:
+        """Encode damaged chunks again where that is possible; returns diagnostics."""
+        if not self.bad:
+            return ()
+        listed = ", ".join(map(str, sorted(self.bad)))
+        with self._source.lock:
+            # Somebody else may have healed them since.
+            if not self._source.store.writable:
+                remedy = "open the session for writing to have them encoded again"
+            else:
+                self._source.encoder.heal(sorted(self.bad))
+                remedy = "they have been encoded again from the tokens"
+        return (f"chunks {listed} were damaged on disk and left out; {remedy}",)
+
+    def stats(self, seconds: float, *, prompt: int, generated: int = 0) -> Stats:
+        """What it all cost, with a prompt of that many tokens."""
+        return replace(
+            self.costs,
+            tokens_prefilled=prompt,
+            window_tokens=self.state.recent.shape[1],
+            tokens_generated=generated,
+            chunks_read=self.stored.chunks_read if self.stored else 0,
+            bytes_read=self.stored.bytes_read if self.stored else 0,
+            seconds=seconds,
+        )
+
+
+def _all(source: Source) -> Locate:
+    """The stream of a session's messages."""
+
+    def locate(start: int, stop: int) -> list[Passage]:
+        with source.lock:
+            turns = source.store.turns_in_tokens(start, stop)
+        return [Passage(turn, turn.token_start, 0, len(turn.tokens)) for turn in turns]
+
+    return locate

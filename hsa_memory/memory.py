@@ -1,0 +1,209 @@
+"""Memory: a folder of sessions and the model that reads and writes them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from hsa_memory.model import Tokenizer
+from hsa_memory.storage import SessionStore, Store
+
+from . import errors
+from .boundary import public_errors
+from .engine import Engine, load_engine
+from .session import MemorySession
+from .types import Finding, MemoryStats, SessionInfo
+
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    model: str | os.PathLike[str] = "mini",
+    device: str = "auto",
+    read_only: bool = False,
+    create: bool = True,
+    cache_bytes: int = 64 << 20,
+) -> Memory:
+    """Open the memory in a folder, making it if there is none.
+
+    Args:
+        path: the folder.
+        model: name of a bundled checkpoint, or path of a checkpoint folder. Each is loaded once
+            per process.
+        device: "auto" or "cpu".
+        read_only: never write; every session is opened for reading.
+        create: make a memory where there is none.
+        cache_bytes: most bytes of keys and values that each session keeps in memory.
+
+    Raises:
+        ModelNotFound, InvalidCheckpoint: the model cannot be loaded.
+        SessionNotFound: there is no memory and none may be made.
+        InvalidArgument, StorageError.
+    """
+    for name, value in (("path", path), ("model", model)):
+        if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+            raise errors.InvalidArgument(f"{name} must be a path or a name; found {value!r}")
+    if isinstance(cache_bytes, bool) or not isinstance(cache_bytes, int) or cache_bytes < 0:
+        raise errors.InvalidArgument(f"cache_bytes must be an int >= 0; found {cache_bytes!r}")
+    with public_errors():
+        engine = load_engine(os.fspath(model), device)
+        try:
+            store = Store.open(path, create=create, read_only=read_only)
+        except (NotADirectoryError, FileExistsError) as error:
+            raise errors.InvalidArgument(f"{os.fspath(path)!r} is not a folder") from error
+    return Memory(store, engine, model=os.fspath(model), cache_bytes=cache_bytes)
+
+
+class Memory:
+    """A folder of sessions; made by `hsa_memory.open`. A context manager, thread-safe."""
+
+    def __init__(self, store: Store, engine: Engine, *, model: str, cache_bytes: int) -> None:
+        self.path = Path(store.root)
+        self.model = model
+        """Name or path the memory was opened with."""
+        self._store = store
+        self._engine = engine
+        self._cache_bytes = cache_bytes
+        self._lock = threading.RLock()
+        self._sessions: set[MemorySession] = set()
+        self._closed = False
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer."""
+        return self._engine.tokenizer
+
+    def session(self, name: str, *, create: bool = True, read_only: bool = False) -> MemorySession:
+        """Open a session, restoring it from disk or making it.
+
+        Args:
+            name: any text of 1 to 1024 bytes of UTF-8.
+            create: make the session if there is none.
+            read_only: read beside a writer; what it adds is seen at the next call.
+
+        Raises:
+            SessionBusy: somebody else writes to the session.
+            SessionNotFound: there is no such session and none may be made.
+            ModelMismatch: it was written with another model.
+            InvalidArgument, SessionClosed, StorageError.
+        """
+        _require_name(name)
+
+        def open_store() -> SessionStore:
+            return self._store.session(
+                name, layout=self._engine.layout, create=create, read_only=read_only
+            )
+
+        with self._use():
+            session = MemorySession(
+                name,
+                self._engine,
+                open_store,
+                cache_bytes=self._cache_bytes,
+                delete=lambda: self._store.delete_session(name),
+                on_close=self._sessions.discard,
+            )
+            self._sessions.add(session)
+            return session
+
+    def sessions(self) -> list[SessionInfo]:
+        """Return all sessions, oldest first."""
+        with self._use():
+            found = self._store.list_sessions()
+        return [SessionInfo(name=x.name, id=x.id, created=x.created) for x in found]
+
+    def has_session(self, name: str) -> bool:
+        """Whether there is a session of that name."""
+        _require_name(name)
+        with self._use():
+            return self._store.has_session(name)
+
+    def delete_session(self, name: str) -> None:
+        """Delete a session with all its messages. This is no secure erase.
+
+        Raises:
+            SessionNotFound, SessionBusy (also when it is open here), SessionReadOnly.
+        """
+        _require_name(name)
+        with self._use():
+            self._store.delete_session(name)
+
+    def stats(self) -> MemoryStats:
+        """Return the size of the memory and of its model."""
+        with self._use():
+            files = (
+                Path(folder, name) for folder, _, names in os.walk(self.path) for name in names
+            )
+            return MemoryStats(
+                path=str(self.path),
+                model=self.model,
+                fingerprint=self._engine.fingerprint,
+                num_parameters=self._engine.num_parameters,
+                num_sessions=len(self._store.list_sessions()),
+                bytes_on_disk=sum(_bytes_on_disk(path) for path in files),
+            )
+
+    def check(self, *, repair: bool = False) -> list[Finding]:
+        """Read every byte on disk and return what is not as it was written.
+
+        Args:
+            repair: lower each damaged session to its last good chunk, to be encoded again from its
+                tokens, and rebuild what else can be. Damaged messages are reported, never changed.
+                Sessions that are open for writing are left alone.
+        """
+        with self._use():
+            found = self._store.check(repair=repair)
+        return [
+            Finding(
+                session=x.session, path=x.path, kind=x.kind, detail=x.detail, repaired=x.repaired
+            )
+            for x in found
+        ]
+
+    def close(self) -> None:
+        """Close every session and the store; may be called again."""
+        with self._lock:
+            self._closed = True
+            for session in list(self._sessions):
+                session.close()
+            with public_errors():
+                self._store.close()
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _use(self) -> Iterator[None]:
+        with self._lock, public_errors():
+            if self._closed:
+                raise errors.SessionClosed(f"the memory in {self.path} is closed; open it again")
+            yield
+
+
+def _require_name(name: object) -> None:
+    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "replace")) <= 1024:
+        raise errors.InvalidArgument(
+            f"a session's name must be a str of 1 to 1024 bytes of UTF-8; found {name!r:.100}"
+        )
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        raise errors.InvalidArgument(f"a session's name has a lone surrogate: {name!r:.100}")
+
+
+def _bytes_on_disk(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * 512
+    except FileNotFoundError:
+        # Another process is at work here too.
+        return 0

@@ -1,0 +1,143 @@
+"""Search: the model's own retrieval over all chunks, refined to messages.
+
+Letters: L HSA layers, C chunks, R retrieval heads, E their dimensions, N chunks found, S chunk
+size, G KV heads, D head dim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+
+import torch
+from torch import Tensor
+
+from hsa_memory.model import ChunkKV, ChunkMemory
+from hsa_memory.model.attention import HSATrace
+from hsa_memory.storage import Turn
+
+from .filters import Filter, Metadata, allowed_turns, touched_chunks
+from .fork import Fork, Source
+from .messages import as_message
+from .provenance import Share, attention_in_chunks, attribute, char_spans
+from .types import Hit, SearchResult
+
+_MIN_CHUNKS = 16
+
+
+def search(source: Source, query: str, k: int, filter: Filter, metadata: Metadata) -> SearchResult:
+    """Return the `k` messages that the reader's retrieval ranks highest."""
+    started = perf_counter()
+    fork = Fork.of_history(source)
+    prompt = fork.engine.question(query)
+    shares = find(source, fork, prompt, k, filter, metadata)
+    hits = tuple(as_hit(fork, share) for share in shares)
+    diagnostics = fork.finish()
+    stats = fork.stats(perf_counter() - started, prompt=len(prompt))
+    return SearchResult(hits=hits, stats=stats, diagnostics=diagnostics)
+
+
+def as_hit(fork: Fork, share: Share) -> Hit:
+    """A share of the retrieval as the API shows it."""
+    return Hit(
+        message=as_message(share.turn),
+        score=share.weight,
+        spans=char_spans(fork.engine, share),
+        chunk_ids=tuple(share.chunk_ids),
+    )
+
+
+@torch.inference_mode()
+def find(
+    source: Source, fork: Fork, prompt: list[int], k: int, filter: Filter, metadata: Metadata
+) -> list[Share]:
+    """Return the shares of the best `k` messages.
+
+    The score of a chunk is its share of the retrieval softmax over all allowed chunks, as the token
+    that starts the answer computes it, averaged over HSA layers and retrieval heads. Within a chunk
+    it is divided among messages by the attention of that token to the chunk's tokens.
+    """
+    if not fork.num_tokens:
+        return []
+    memory, tail = _with_unfinished_chunk(fork)
+    num_chunks = memory.num_source_chunks + memory.landmarks.shape[1]
+    open_turns, open_chunks = _allowed(source, fork, filter, metadata, num_chunks)
+    if not open_chunks.any():
+        return []
+    traces = fork.forward(torch.tensor([prompt]), fork.state).traces
+    ranked = _chunk_shares(traces, memory, open_chunks)
+    available = int(open_chunks.sum())
+    wanted = max(_MIN_CHUNKS, 2 * k)
+    while True:
+        best = ranked.topk(min(wanted, available))
+        masses = _token_masses(fork, traces, memory, best.indices, best.values, tail)
+        shares = attribute(masses, fork.engine.config.chunk_size, fork.locate, open_turns)
+        # One long message can take many chunks: look further until k messages are there.
+        if len(shares) >= k or wanted >= available:
+            return shares[:k]
+        wanted *= 4
+
+
+def _with_unfinished_chunk(fork: Fork) -> tuple[ChunkMemory, int]:
+    """Return the memory with the tokens after the last whole chunk as a chunk, and their number."""
+    pending, memory = fork.state.pending, fork.state.memory
+    count, size = pending.shape[1], fork.engine.config.chunk_size
+    if not count:
+        return memory, 0
+    landmarks, kv = fork.engine.model.encoder(pending[:, None])
+    padding = (0, 0, 0, 0, 0, size - count)
+    padded = ChunkKV(*(torch.nn.functional.pad(x, padding) for x in kv))
+    held = memory.landmarks.shape[1]
+    return memory.append(landmarks, padded, (held,), (1,)), count
+
+
+def _allowed(
+    source: Source, fork: Fork, filter: Filter, metadata: Metadata, num_chunks: int
+) -> tuple[Callable[[Turn], bool], Tensor]:
+    """Return which messages may be found, and which chunks [C] hold a token of one."""
+    if filter.is_open:
+        return lambda turn: True, torch.ones(num_chunks, dtype=torch.bool)
+    with source.lock:
+        index = source.store.turn_index()
+        allowed = allowed_turns(filter, index, metadata)
+    chunks = touched_chunks(index, allowed, fork.engine.config.chunk_size, num_chunks)
+    # Messages that were added since the snapshot are not part of it.
+    return lambda turn: turn.seq < len(allowed) and bool(allowed[turn.seq]), torch.from_numpy(
+        chunks
+    )
+
+
+def _chunk_shares(traces: tuple[HSATrace, ...], memory: ChunkMemory, allowed: Tensor) -> Tensor:
+    """Share [C] of each chunk in the retrieval of the last token."""
+    query = torch.stack([trace.retrieval_query[0, -1] for trace in traces])  # [L, R, E]
+    parts = [memory.landmarks[0]]
+    if memory.source is not None:
+        parts.insert(0, memory.source.landmarks)
+    scores = torch.cat([torch.einsum("lre,cre->lrc", query, part) for part in parts], dim=-1)
+    scores = scores.float() * query.shape[-1] ** -0.5
+    return scores.masked_fill(~allowed, float("-inf")).softmax(-1).mean((0, 1))
+
+
+def _token_masses(
+    fork: Fork,
+    traces: tuple[HSATrace, ...],
+    memory: ChunkMemory,
+    chunks: Tensor,
+    shares: Tensor,
+    tail: int,
+) -> dict[int, Tensor]:
+    """Divide the shares [N] of chunks among their tokens by the last token's attention."""
+    kv, local = fork.gather(memory, chunks)
+    keys = kv.k[0]  # [gathered, S, G, D]
+    last = memory.num_source_chunks + memory.landmarks.shape[1] - 1
+    by_layer = [attention_in_chunks(trace.attention_query[0, -1], keys) for trace in traces]
+    attention = torch.stack(by_layer).mean((0, 1))  # [gathered, S]
+    masses = {}
+    for chunk, place, share in zip(chunks.tolist(), local.tolist(), shares.tolist(), strict=True):
+        if place < 0:
+            continue
+        mass = attention[place]
+        if tail and chunk == last:
+            mass = mass[:tail] / mass[:tail].sum()
+        masses[chunk] = mass * share
+    return masses

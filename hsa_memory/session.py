@@ -1,0 +1,418 @@
+"""MemorySession: one stream of messages that can be added to, searched and asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+from hsa_memory.storage import SessionStore
+
+from .adding import Meter, add_drafts
+from .answering import AnswerStream, Request, answer
+from .boundary import public_errors
+from .chunks import ChunkCache
+from .context import lay_out
+from .encoding import Encoder
+from .engine import Engine
+from .errors import InvalidArgument, InvalidMessage, SessionClosed, SessionReadOnly
+from .filters import Metadata, make_filter
+from .fork import Source
+from .messages import Draft, as_message, make_draft, make_drafts
+from .searching import search
+from .types import (
+    AddResult,
+    Answer,
+    ContextResult,
+    Message,
+    Progress,
+    SearchResult,
+    SessionStats,
+    Stats,
+)
+
+Time = float | datetime | str
+"""Unix seconds, a datetime, or an ISO 8601 string; without a time zone UTC is meant."""
+
+_MAX_QUESTION_TOKENS = 8192
+
+
+class MemorySession:
+    """One stream of messages; made by `Memory.session`.
+
+    A context manager, safe to share between threads, and the only writer of its session: whoever
+    opens it for writing meanwhile gets `SessionBusy`. Everything that `add` has returned for is on
+    disk, also after a kill or a power cut.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        open_store: Callable[[], SessionStore],
+        *,
+        cache_bytes: int,
+        delete: Callable[[], None],
+        on_close: Callable[[MemorySession], None],
+    ) -> None:
+        self.name = name
+        self._engine = engine
+        self._open_store = open_store
+        self._cache_bytes = cache_bytes
+        self._delete = delete
+        self._on_close = on_close
+        self._lock = threading.RLock()
+        self._closed = False
+        self._attach(open_store())
+
+    def _attach(self, store: SessionStore) -> None:
+        self._store = store
+        cache = ChunkCache(self._cache_bytes)
+        self._encoder = Encoder(self._engine, store, cache)
+        self._metadata = Metadata(store)
+        self._source = Source(self._engine, store, self._encoder, self._lock)
+
+    # ---- writing
+
+    def add(
+        self,
+        role: str,
+        text: str,
+        *,
+        id: str | None = None,
+        timestamp: Time | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AddResult:
+        """Add one message; when this returns it is on disk.
+
+        Args:
+            role: system, user, assistant, tool or document (human, ai, developer and function are
+                taken for user, assistant, system and tool).
+            text: at least one character that is not white space; at most 256 MiB of UTF-8.
+            id: unique in the session; adding the same message under the same id again changes
+                nothing. Default: a new random one.
+            timestamp: default now.
+            metadata: str keys, values that msgpack knows, 64 KiB packed.
+
+        Raises:
+            InvalidMessage: nothing was written.
+            MessageConflict: the id is known with another role or text; nothing was written.
+            SessionReadOnly, SessionClosed, StorageError.
+        """
+        draft = make_draft(role, text, id=id, timestamp=timestamp, metadata=metadata)
+        return self._add([draft], 1)
+
+    def add_messages(
+        self,
+        messages: Iterable[object],
+        *,
+        batch_size: int = 256,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> AddResult:
+        """Add many messages in order.
+
+        Args:
+            messages: maps with `role` (or `type`), `content` (or `text`; a str or a list of text
+                parts) and, where known, `id`, `timestamp` (or `created_at`) and `metadata`; or
+                objects with such attributes, for example LangChain messages or `Message`s.
+            batch_size: messages per transaction, fewer when they are long. A batch is stored whole
+                or not at all; batches before one that failed stay.
+            progress: called after each batch and each piece of encoding.
+
+        Raises:
+            InvalidMessage: naming the first message that cannot be stored; nothing was written.
+            MessageConflict: of an id with another content; its batch was not written.
+            SessionReadOnly, SessionClosed, StorageError.
+        """
+        _require_count("batch_size", batch_size)
+        return self._add(make_drafts(messages), batch_size, progress)
+
+    def _add(
+        self,
+        drafts: list[Draft],
+        batch_size: int,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> AddResult:
+        with self._use():
+            return add_drafts(
+                self._engine,
+                self._store,
+                self._encoder,
+                drafts,
+                batch_size=batch_size,
+                progress=progress,
+            )
+
+    def catch_up(self, *, progress: Callable[[Progress], None] | None = None) -> Stats:
+        """Encode what is on disk but not in the memory yet, which only a kill can leave behind.
+
+        Adding, searching and asking do this by themselves.
+        """
+        with self._use():
+            meter = Meter(self._encoder, 0, progress)
+            self._encoder.catch_up(meter.encoded)
+            return meter.stats()
+
+    def clear(self) -> None:
+        """Delete every message; the session stays, empty. This is no secure erase.
+
+        Raises:
+            SessionReadOnly, SessionClosed, StorageError.
+        """
+        with self._use():
+            self._store.close()
+            self._delete()
+            self._attach(self._open_store())
+
+    # ---- reading
+
+    def search(
+        self,
+        query: str,
+        k: int = 5,
+        *,
+        role: str | Collection[str] | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> SearchResult:
+        """Return the messages that the model's retrieval ranks highest for a question.
+
+        Filters hide chunks before the choice: a chunk takes part if one of its messages passes,
+        and messages that do not pass are never returned.
+
+        Args:
+            query: a question, or any text.
+            k: most messages to return.
+            role: a role, or several.
+            since: keep messages from this time on.
+            until: keep messages before this time.
+            where: keep messages whose metadata has all of these entries.
+
+        Raises:
+            InvalidArgument, SessionClosed, StorageError.
+        """
+        self._require_question(query)
+        _require_count("k", k)
+        filter = make_filter(role, since, until, where)
+        with self._use():
+            return search(self._source, query, k, filter, self._metadata)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        max_tokens: int = 64,
+        remember: bool = False,
+        temperature: float = 0.0,
+        seed: int | None = None,
+        role: str | Collection[str] | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Answer a question with the whole history in reach.
+
+        With a filter the answer is made from allowed messages only: the ones that `search` ranks
+        highest, up to 4,096 tokens, are read again by themselves, so that nothing else can
+        influence a word of it.
+
+        Args:
+            question: text; at most 8,192 tokens.
+            max_tokens: most tokens to generate.
+            remember: add the question and the answer to the history afterwards (an empty answer
+                is not added).
+            temperature: 0 takes the most probable token each time.
+            seed: of the draws with a temperature above 0.
+            role, since, until, where: as in `search`.
+
+        Raises:
+            InvalidArgument, SessionReadOnly (with `remember`), SessionClosed, StorageError.
+        """
+        return self.stream(
+            question,
+            max_tokens=max_tokens,
+            remember=remember,
+            temperature=temperature,
+            seed=seed,
+            role=role,
+            since=since,
+            until=until,
+            where=where,
+        ).answer
+
+    def stream(
+        self,
+        question: str,
+        *,
+        max_tokens: int = 64,
+        remember: bool = False,
+        temperature: float = 0.0,
+        seed: int | None = None,
+        role: str | Collection[str] | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> AnswerStream:
+        """Answer like `ask`, piece by piece: iterate over the result, then take its `answer`."""
+        self._require_question(question)
+        _require_count("max_tokens", max_tokens)
+        is_number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
+        if not is_number or not 0 <= temperature < float("inf"):
+            raise InvalidArgument(f"temperature must be a number >= 0; found {temperature!r}")
+        _require_int("seed", seed)
+        with self._use():
+            if remember and not self._store.writable:
+                raise SessionReadOnly(f"session {self.name!r} was opened read-only")
+            request = Request(
+                question=question,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seed=seed,
+                filter=make_filter(role, since, until, where),
+                remember=self._remember if remember else None,
+            )
+            return AnswerStream(answer(self._source, self._metadata, request))
+
+    def _remember(self, question: str, text: str) -> int:
+        messages = [{"role": "user", "content": question}]
+        if text:
+            messages.append({"role": "assistant", "content": text})
+        return self.add_messages(messages).stats.tokens_ingested
+
+    def context(
+        self,
+        query: str,
+        max_tokens: int,
+        *,
+        k: int = 16,
+        role: str | Collection[str] | None = None,
+        since: Time | None = None,
+        until: Time | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> ContextResult:
+        """Lay out the best past messages for the prompt of another language model.
+
+        Args:
+            query: what the prompt is about.
+            max_tokens: length that is never exceeded, in tokens of this memory's tokenizer.
+            k: most messages.
+            role, since, until, where: as in `search`.
+
+        Returns:
+            Messages oldest first, each with its time (UTC) and role; whole where they fit, cut
+            around what was found where they do not.
+
+        Raises:
+            InvalidArgument, SessionClosed, StorageError.
+        """
+        _require_count("max_tokens", max_tokens)
+        found = self.search(query, k, role=role, since=since, until=until, where=where)
+        return lay_out(found, self._engine.tokenizer, max_tokens)
+
+    def messages(self, start: int = 0, stop: int | None = None) -> list[Message]:
+        """Return messages by place, as a slice of the history would."""
+        _require_int("start", start)
+        _require_int("stop", stop)
+        with self._use(refresh=True):
+            return [as_message(turn) for turn in self._store.turns(start, stop)]
+
+    def get(self, id: str) -> Message | None:
+        """Return the message of that id, or None."""
+        if not isinstance(id, str):
+            raise InvalidArgument(f"id must be a str; found {id!r}")
+        with self._use(refresh=True):
+            turn = self._store.find(id)
+            return None if turn is None else as_message(turn)
+
+    def __len__(self) -> int:
+        with self._use(refresh=True):
+            return self._store.num_turns
+
+    def __bool__(self) -> bool:
+        # An empty session is still a session.
+        return True
+
+    def stats(self) -> SessionStats:
+        """Return the size of the session."""
+        with self._use(refresh=True):
+            found = self._store.stats()
+            kinds = dict(found["bytes"])
+            total, tokens = sum(kinds.values()), self._store.num_tokens
+            return SessionStats(
+                name=self.name,
+                num_messages=self._store.num_turns,
+                num_tokens=tokens,
+                num_chunks=self._store.published,
+                chunk_size=self._engine.config.chunk_size,
+                bytes_on_disk=kinds,
+                bytes_per_token=total / tokens if tokens else 0.0,
+            )
+
+    # ---- life
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this handle was opened for reading."""
+        return not self._store.writable
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def close(self) -> None:
+        """Close all files and let others write; may be called again."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._on_close(self)
+            with public_errors():
+                self._store.close()
+
+    def __enter__(self) -> MemorySession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _use(self, *, refresh: bool = False) -> Iterator[SessionStore]:
+        """Hold the lock on an open session; a reader may ask to see what the writer added."""
+        with self._lock, public_errors():
+            if self._closed:
+                raise SessionClosed(f"session {self.name!r} is closed; open it again")
+            if refresh and not self._store.writable:
+                self._store.refresh()
+            yield self._store
+
+    def _require_question(self, text: object) -> None:
+        try:
+            draft = make_draft("user", text, id=None, timestamp=None, metadata=None)
+        except InvalidMessage as error:
+            raise InvalidArgument(f"question: {error}") from error
+        if len(draft.text) > _MAX_QUESTION_TOKENS:
+            count = len(self._engine.tokenizer.encode(draft.text))
+            if count > _MAX_QUESTION_TOKENS:
+                raise InvalidArgument(
+                    f"the question has {count} tokens; at most {_MAX_QUESTION_TOKENS} are answered"
+                )
+
+
+def _require_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidArgument(f"{name} must be a positive int; found {value!r}")
+
+
+def _require_int(name: str, value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise InvalidArgument(f"{name} must be an int; found {value!r}")

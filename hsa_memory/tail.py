@@ -1,0 +1,85 @@
+"""The state at a chunk boundary as bytes: what the store keeps beside the chunks.
+
+Format: u32 length of the header, msgpack header, raw tensors in the header's order. At a boundary
+no chunk is unfinished, so lower window caches and the last lower outputs are all there is.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import msgpack
+import numpy as np
+import torch
+from torch import Tensor
+
+from hsa_memory.model import HSATransformer, State, WindowCache
+
+from .chunks import StoredChunks
+
+_VERSION = 1
+_LENGTH = struct.Struct("<I")
+
+
+def pack_tail(state: State) -> bytes:
+    """Return the bytes of a state at a chunk boundary."""
+    tensors = [*(x for cache in state.lower for x in cache), state.recent]
+    header = msgpack.packb(
+        {
+            "version": _VERSION,
+            "length": state.lengths[0],
+            "dtype": str(state.recent.dtype),
+            "shapes": [list(x.shape) for x in tensors],
+        }
+    )
+    raw = [x.contiguous().view(torch.uint8).numpy().tobytes() for x in tensors]
+    return b"".join([_LENGTH.pack(len(header)), header, *raw])
+
+
+def unpack_tail(model: HSATransformer, chunks: StoredChunks, blob: bytes) -> State | None:
+    """Return the state after `chunks` that `pack_tail` wrote, or None if the bytes do not fit."""
+    length = chunks.num_chunks * model.config.chunk_size
+    shapes = _shapes(model, length)
+    expected = {
+        "version": _VERSION,
+        "length": length,
+        "dtype": str(model.embedding.weight.dtype),
+        "shapes": [list(shape) for shape in shapes],
+    }
+    try:
+        (size,) = _LENGTH.unpack_from(blob)
+        found = msgpack.unpackb(blob[_LENGTH.size : _LENGTH.size + size])
+    except (struct.error, ValueError, msgpack.UnpackException):
+        return None
+    dtype = model.embedding.weight.dtype
+    values = [int(np.prod(shape)) for shape in shapes]
+    body = blob[_LENGTH.size + size :]
+    if found != expected or len(body) != sum(values) * dtype.itemsize:
+        return None
+    tensors = _split(body, shapes, values, dtype)
+    lower = tuple(WindowCache(k, v) for k, v in zip(tensors[:-1:2], tensors[1:-1:2], strict=True))
+    return boundary_state(model, chunks, lower, tensors[-1])
+
+
+def boundary_state(
+    model: HSATransformer, chunks: StoredChunks, lower: tuple[WindowCache, ...], recent: Tensor
+) -> State:
+    """Return the state right after all of `chunks`, with upper windows to be rebuilt."""
+    empty = model.start(1, chunks)
+    length = chunks.num_chunks * model.config.chunk_size
+    return State((length,), lower, empty.pending, recent, empty.memory)
+
+
+def _shapes(model: HSATransformer, length: int) -> list[tuple[int, ...]]:
+    config = model.config
+    cached = min(length, config.window - 1)
+    window = (1, cached, config.num_kv_heads, config.head_dim)
+    recent = (1, min(length, config.upper_reach), config.hidden_size)
+    return [window] * (2 * config.num_lower_layers) + [recent]
+
+
+def _split(
+    body: bytes, shapes: list[tuple[int, ...]], values: list[int], dtype: torch.dtype
+) -> list[Tensor]:
+    flat = torch.from_numpy(np.frombuffer(bytearray(body), np.uint8)).view(dtype)
+    return [x.view(shape) for x, shape in zip(flat.split(values), shapes, strict=True)]
