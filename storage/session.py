@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,15 @@ from numpy.typing import NDArray
 
 from .checking import check_session, session_stats
 from .derived import Derived
-from .errors import CorruptMetadata, DurabilityLost, Erased, ReadOnly, SessionClosed
+from .errors import (
+    CorruptMetadata,
+    DurabilityLost,
+    Erased,
+    FencedWriter,
+    ReadOnly,
+    SessionClosed,
+    StoreFull,
+)
 from .generation import Problem
 from .index import IndexCache
 from .layouts import read_layout, require_layout
@@ -25,6 +34,7 @@ from .truth import Truth
 from .types import Finding, Layout, SessionInfo, Turn, TurnIndex
 from .vfs import Vfs
 
+_log = logging.getLogger(__name__)
 _NOTE_PREFIX = "user-"
 
 
@@ -62,7 +72,7 @@ class SessionStore:
         self._mutex = threading.RLock()
         self._pid = os.getpid()
         self._closed = False
-        self._poison: DurabilityLost | None = None
+        self._poison: DurabilityLost | FencedWriter | None = None
         sid = bytes.fromhex(info.id)
         self._truth = Truth(vfs, self.folder, sid, write=lock is not None)
         self._index = IndexCache(self._truth)
@@ -112,6 +122,9 @@ class SessionStore:
                 if os.getpid() == self._pid and self.writable and self._poison is None:
                     self._derived.settle()
                     self._truth.database.checkpoint()
+            except StoreFull as error:
+                # Nothing acknowledged hangs on this; the next open does it again.
+                _log.warning("session %r closed without its checkpoint: %s", self.info.name, error)
             finally:
                 self._release()
 
@@ -142,7 +155,7 @@ class SessionStore:
                     f"session {self.info.name!r} is closed in this process; open it again"
                 )
             if self._poison is not None:
-                raise DurabilityLost(f"an earlier write failed: {self._poison}")
+                raise type(self._poison)(f"an earlier write failed: {self._poison}")
             yield self._truth
 
     @contextmanager
@@ -152,7 +165,7 @@ class SessionStore:
                 raise ReadOnly(f"session {self.info.name!r} was opened read-only")
             try:
                 yield truth
-            except DurabilityLost as error:
+            except (DurabilityLost, FencedWriter) as error:
                 self._poison = error
                 raise
 

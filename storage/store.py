@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 
 from .catalog import Catalog, create_catalog
@@ -282,9 +282,10 @@ class Store:
         """Close every open session and the catalog; idempotent."""
         with self._mutex:
             self._closed = True
-            for session in list(self._sessions):
-                session.close()
-            self._catalog.close()
+            with ExitStack() as closing:
+                closing.callback(self._catalog.close)
+                for session in list(self._sessions):
+                    closing.callback(session.close)
 
     def __enter__(self) -> Store:
         return self

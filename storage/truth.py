@@ -141,10 +141,10 @@ class Truth:
 
     @contextmanager
     def writing(self, new: State, *, durable: bool = False) -> Iterator[sa.Connection]:
-        """A transaction that ends with the new state row; `self.state` moves at commit."""
+        """A transaction that begins with the new state row; `self.state` moves at commit."""
         with self.database.write(durable=durable) as connection:
-            yield connection
             new = self._put_state(connection, new)
+            yield connection
         self._moved(new)
 
     def _moved(self, new: State) -> None:
@@ -195,10 +195,11 @@ class Truth:
                     stored[turn.turn_id] = known
                 _require_same(known, turn)
                 result.append(known)
+            if fresh:
+                # First, because a writer that was shut out must not get further than this.
+                new = self._put_state(connection, replace(new, clean=0))
             for first in range(0, len(fresh), _BATCH):
                 connection.execute(_insert_turn, fresh[first : first + _BATCH])
-            if fresh:
-                new = self._put_state(connection, replace(new, clean=0))
         if fresh:
             self._moved(new)
             self.write_head()
