@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from . import words as w
 from .draw import Draw
 from .facts import ME, NOBODY, Fact, Schema, Subject, all_schemas, draw_fact
 from .frames import INTRODUCE, THANKS, WHO_SAID
@@ -22,30 +23,6 @@ from .phrasing import (
 from .sample import ValueNotFound
 from .values import FIRST, GENERATORS
 
-RELATIONS = tuple(
-    [
-        "sister",
-        "brother",
-        "mother",
-        "father",
-        "aunt",
-        "uncle",
-        "cousin",
-        "grandmother",
-        "grandfather",
-        "daughter",
-        "son",
-        "wife",
-        "husband",
-        "neighbour",
-        "colleague",
-        "flatmate",
-        "boss",
-        "niece",
-        "nephew",
-        "friend",
-    ]
-)
 # Among the unknown answers, this share is asked before the thing is told.
 EARLY_SHARE = 0.2
 MAX_DRAWS = 400
@@ -99,7 +76,7 @@ def draw_people(d: Draw, count: int) -> list[Subject]:
     """People with different names and relations to the user."""
     people: list[Subject] = []
     names: set[str] = set()
-    relations = d.shuffled(RELATIONS)
+    relations = d.shuffled(w.RELATIONS)
     for index in range(count):
         name = FIRST(d)
         if name in names:
@@ -264,7 +241,7 @@ def changed_dialogue(d: Draw, num_others: int) -> Dialogue:
 
 def hop_dialogue(d: Draw, num_others: int) -> Dialogue:
     """Who somebody is, a fact told under the name and asked under the relation."""
-    relation, name = d.any(RELATIONS), FIRST(d)
+    relation, name = d.any(w.RELATIONS), FIRST(d)
     drawer = FactDrawer(d)
     drawer.people = [Subject("person", (name,))]
     schemas = [schema for schema in all_schemas() if "person" in schema.about]

@@ -11,7 +11,7 @@ s we need to add {v} to the {list}
 q what is on my {list}
 q what did I put on the {list}
 q which things are on my {list}
-n the things on my {list}
+n the content of my {list}
 n my {list}
 e what is on my {list}
 
@@ -24,7 +24,7 @@ a For the {dish} you need {v}.
 q what do I need for the {dish}
 q which ingredients go into the {dish}
 q what is the {dish} made with
-n the ingredients of the {dish}
+n the ingredient list of the {dish}
 e what I need for the {dish}
 
 # team_members people none

@@ -104,11 +104,13 @@ n the language {S} {be} learning
 e which language {S} {be} learning
 
 # sport sport me person
-s {S} [play|plays] {v} every week
+s {S} [do|does] some {v} every week
+s {P} way to keep fit is {v}
 s {P} sport is {v}
 s {S} [do|does] {v} to keep fit
 q which sport {do} {S} do
 q what is {P} sport
+q what {do} {S} do to keep fit
 n {P} sport
 e which sport {S} [do|does]
 

@@ -201,7 +201,7 @@ class Mixture:
         """n tokens of running text without message boundaries."""
         text = self._running_text(rng, n)
         text[text < NUM_SPECIAL] = self._newline
-        return text.tolist()
+        return [int(token) for token in text]
 
     def _weave(self, d: Draw, placed: list[tuple[float, Piece]]) -> Sample:
         """Lay pieces out by time; what does not fit is left out."""

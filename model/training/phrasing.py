@@ -25,7 +25,7 @@ UNKNOWN = "I don't know."
 PLAIN_TELL, PLAIN_ASK = "{C}.", "{Q}?"
 
 _CONTRACTIONS = tuple(
-    (re.compile(rf"\b{long}\b(?! not)"), short)
+    (re.compile(rf"\b{long}\b(?= \w)(?! not)"), short)
     for long, short in (
         ("I am", "I'm"),
         ("[Ww]hat is", "what's"),
@@ -116,6 +116,7 @@ def acknowledge(d: Draw, fact: Fact) -> str:
 def ask(d: Draw, fact: Fact) -> str:
     """A question for the fact's value."""
     schema = fact.schema
+    forms: list[tuple[str, tuple[str, ...], tuple[str, ...]]]
     forms = [("q", schema.asks, ASK_DIRECT)] * 2
     forms += [("n", schema.nouns, ASK_NOUN)] if schema.nouns else []
     forms += [("e", schema.embeds, ASK_EMBEDDED)] if schema.embeds else []

@@ -119,13 +119,12 @@ def clock(d: Draw) -> str:
         if style == 2:
             return f"{d.below(24)}:{minute:02d}"
         if style == 3:
-            return f"{d.any(('half past', 'quarter past', 'quarter to'))} {NUMBER_WORDS[hour - 1]}"
+            return (
+                f"{d.any(('half past', 'quarter past', 'quarter to'))} {w.NUMBER_WORDS[hour - 1]}"
+            )
         return f"{hour}:{d.below(60):02d} {half}"
 
     return d.until_split(make)
-
-
-NUMBER_WORDS = tuple(["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])
 
 
 def weekday(d: Draw) -> str:
@@ -143,7 +142,8 @@ def moment(d: Draw) -> str:
 
     def make() -> str:
         day = d.any(w.WEEKDAYS) if d.chance(0.6) else f"{d.any(w.MONTHS)} {1 + d.below(28)}"
-        return f"{day} at {1 + d.below(12)}{d.any((':15', ':30', ':45', '', ''))} {d.any(('am', 'pm'))}"
+        minutes = d.any((":15", ":30", ":45", "", ""))
+        return f"{day} at {1 + d.below(12)}{minutes} {d.any(('am', 'pm'))}"
 
     return d.until_split(make)
 
@@ -199,7 +199,8 @@ def title(d: Draw) -> str:
 def company(d: Draw) -> str:
     """The name of a firm."""
     stem = made_up(d) if d.chance(0.6) else d.pick(w.NOUNS).capitalize()
-    return f"{stem}{d.any(('', '', ' Labs', ' Systems', ' Group', ' Foods', ' Partners', ' Software'))}"
+    endings = ("", "", " Labs", " Systems", " Group", " Foods", " Partners", " Software")
+    return stem + d.any(endings)
 
 
 def venue(d: Draw) -> str:
@@ -285,7 +286,7 @@ def every(d: Draw) -> str:
     """How often something is done."""
 
     def make() -> str:
-        count = d.any(NUMBER_WORDS[1:])
+        count = d.any(w.NUMBER_WORDS[1:])
         unit = d.any(("days", "weeks", "hours", "months"))
         often = d.any(("once", "twice", "three times", "four times", "five times"))
         period = d.any(("day", "week", "month", "year"))

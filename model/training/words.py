@@ -151,10 +151,12 @@ cetirizine, naproxen, warfarin, insulin, salbutamol, doxycycline, bisoprolol, ga
 prednisone, losartan, fluoxetine, clopidogrel, loratadine, tramadol, simvastatin, montelukast
 """)
 GIFTS = _list("""
-a silver watch, a leather wallet, a cookbook, a chess set, concert tickets, a silk scarf, a telescope,
-a pair of headphones, a coffee grinder, a puzzle, a raincoat, a bottle of wine, a fountain pen,
-a teapot, a board game, a bicycle helmet, a hammock, a photo album, a woollen blanket, a record player,
-a pottery course, a bird feeder, a set of knives, a plant pot, a music box, a picnic basket, a kite
+a silver watch, a leather wallet, a cookbook, a chess set, concert tickets, a silk scarf,
+a telescope, a pair of headphones, a coffee grinder, a puzzle, a raincoat,
+a bottle of wine, a fountain pen,
+a teapot, a board game, a bicycle helmet, a hammock, a photo album, a woollen blanket,
+a record player, a pottery course, a bird feeder, a set of knives, a plant pot,
+a music box, a picnic basket, a kite
 """)
 MONTHS = _words(
     "January February March April May June July August September October November December"
@@ -174,9 +176,9 @@ FEARS = _list("""
 spiders, heights, snakes, the dark, thunder, flying, deep water, clowns, needles, dogs, bees,
 ghosts, crowds, elevators, mice, public speaking, wasps, tunnels, bridges, moths, sharks, bats
 """)
-BLOOD_TYPES = _list(
-    "A positive, B positive, O positive, AB positive, A negative, B negative, O negative"
-)
+BLOOD_TYPES = _list("""
+A positive, B positive, O positive, AB positive, A negative, B negative, O negative, AB negative
+""")
 SEASONS = _list("""
 early spring, late autumn, midsummer, Christmas, the rainy season, harvest time, late summer,
 January, the first snow, May, October, Easter, the cherry blossom weeks, Indian summer, carnival
@@ -184,4 +186,9 @@ January, the first snow, May, October, Easter, the cherry blossom weeks, Indian 
 PLURALS = _words("""
 stamps coins postcards lanterns spoons teapots clocks maps masks buttons shells fossils bottles
 records comics badges keys cameras radios puppets hats vases dolls tickets feathers bells knives
+""")
+NUMBER_WORDS = _words("one two three four five six seven eight nine ten eleven twelve")
+RELATIONS = _words("""
+sister brother mother father aunt uncle cousin grandmother grandfather daughter son wife husband
+neighbour colleague flatmate boss niece nephew friend
 """)
