@@ -1,5 +1,6 @@
 """HSA-UltraLong in PyTorch: ids in, logits and state out. Knows no session and no store."""
 
+from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .config import PRESETS, HSAConfig, MoEConfig
 from .errors import CheckpointError, ConfigError, ModelError
 from .state import ChunkKV, ChunkMemory, ChunkSource, State, WindowCache
@@ -9,6 +10,7 @@ from .transformer import HSATransformer, Output
 __all__ = [
     "PRESETS",
     "ROLES",
+    "Checkpoint",
     "CheckpointError",
     "ChunkKV",
     "ChunkMemory",
@@ -22,4 +24,6 @@ __all__ = [
     "State",
     "Tokenizer",
     "WindowCache",
+    "load_checkpoint",
+    "save_checkpoint",
 ]

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_BLOCK = 128
+_BLOCKS = (32, 128)
 
 
 def forward(
@@ -22,7 +22,7 @@ def forward(
     """Return [B, T, H, D]."""
     batch, tokens, heads, dim = q.shape
     groups = k.shape[2]
-    block = min(_BLOCK, tokens)
+    block = min(tokens, max(_BLOCKS[0], min(window, _BLOCKS[1])))
     num_blocks = -(-tokens // block)
     missing = num_blocks * block - tokens
     lead = window - 1 - (k.shape[1] - tokens)  # keys to add (or drop, if negative) in front

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import lzma
 from collections.abc import Iterator, Sequence
@@ -25,11 +26,13 @@ MESSAGE_CHARACTERS = 4_000
 Message = tuple[str, str]
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Records of one .jsonl.xz file in order."""
+def read_records(path: Path, exclude: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """Records of one .jsonl.xz file in order, without those of an excluded title."""
     with lzma.open(path, "rt", encoding="utf-8") as file:
         for line in file:
-            yield json.loads(line)
+            record: dict[str, Any] = json.loads(line)
+            if record.get("title") not in exclude:
+                yield record
 
 
 def _turn_messages(turns: Sequence[dict[str, str]]) -> list[Message]:
@@ -66,12 +69,14 @@ def record_messages(record: dict[str, Any]) -> list[Message]:
     return _document_messages(record.get("context") or record["text"])
 
 
-def texts_for_tokenizer(data_dir: Path, max_bytes: int, rng: np.random.Generator) -> Iterator[str]:
+def texts_for_tokenizer(
+    data_dir: Path, max_bytes: int, rng: np.random.Generator, exclude: Sequence[str] = ()
+) -> Iterator[str]:
     """A sample of text for BPE training, about max_bytes in all, equally from every source."""
     paths = [path for source in SOURCES if (path := data_dir / f"{source}.jsonl.xz").exists()]
     for path in paths:
         budget = max_bytes // len(paths)
-        for record in read_records(path):
+        for record in read_records(path, exclude):
             if budget <= 0:
                 break
             if rng.random() < 0.5:
@@ -109,12 +114,16 @@ class Corpus:
 
 
 def _tokenise_source(
-    path: Path, tokenizer: TokenizerLike, max_tokens: int, progress: Progress
+    path: Path,
+    tokenizer: TokenizerLike,
+    max_tokens: int,
+    exclude: Sequence[str],
+    progress: Progress,
 ) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
     pieces: list[NDArray[np.uint16]] = []
     starts, total = [], 0
     task = progress.add_task(path.name.split(".")[0], total=max_tokens)
-    for record in read_records(path):
+    for record in read_records(path, exclude):
         for role, text in record_messages(record):
             ids = [tokenizer.role_id(role), *tokenizer.encode(text), tokenizer.end_id]
             pieces.append(np.array(ids, dtype=np.uint16))
@@ -134,6 +143,7 @@ def build_token_cache(
     *,
     max_tokens: int = 6_000_000,
     sources: Sequence[str] = SOURCES,
+    exclude: Sequence[str] = (),
 ) -> dict[str, Corpus]:
     """Tokenise every source found in data_dir once and open the results.
 
@@ -143,6 +153,7 @@ def build_token_cache(
         tokenizer: its hash is part of the file names, so another tokenizer rebuilds.
         max_tokens: tokens kept of a source (default 6 million).
         sources: names of the sources to read; missing files are left out.
+        exclude: titles of records to leave out; part of the file names as well.
 
     Returns:
         Source name -> Corpus, memory-mapped.
@@ -151,7 +162,8 @@ def build_token_cache(
         FileNotFoundError: data_dir holds none of the sources.
     """
     cache_dir.mkdir(parents=True, exist_ok=True)
-    stem = f"{tokenizer.sha256[:16]}-{max_tokens}"
+    left_out = hashlib.sha256("\n".join(exclude).encode()).hexdigest()[:8]
+    stem = f"{tokenizer.sha256[:16]}-{max_tokens}-{left_out}"
     corpora = {}
     with Progress(transient=True) as progress:
         for source in sources:
@@ -161,7 +173,7 @@ def build_token_cache(
             tokens_path = cache_dir / f"{source}-{stem}.tokens.npy"
             starts_path = cache_dir / f"{source}-{stem}.starts.npy"
             if not tokens_path.exists():
-                tokens, starts = _tokenise_source(path, tokenizer, max_tokens, progress)
+                tokens, starts = _tokenise_source(path, tokenizer, max_tokens, exclude, progress)
                 _save(starts_path, starts)
                 _save(tokens_path, tokens)
             corpora[source] = Corpus(

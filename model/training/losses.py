@@ -1,0 +1,105 @@
+"""Training losses: next token, and the two that teach retrieval (DESIGN.md, "Training").
+
+Letters: B batch, L tokens, C chunks, S chunk size, R retrieval heads, E retrieval dimensions, H
+query heads, D head dim, P supervised positions, N landmarks of other texts.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..attention import HSATrace
+from ..state import ChunkMemory
+
+
+class Losses(NamedTuple):
+    """Loss terms (scalars with gradient) and accuracies in [0, 1] (NaN when nothing to count)."""
+
+    text: Tensor
+    retrieval: Tensor
+    pointer: Tensor
+    answer_accuracy: Tensor
+    retrieval_accuracy: Tensor
+    pointer_accuracy: Tensor
+
+
+class Supervision(NamedTuple):
+    """Positions whose next token is copied from a chunk that they can see, all [P] int64."""
+
+    row: Tensor
+    position: Tensor
+    chunk: Tensor
+    offset: Tensor
+
+
+def supervision(source: Tensor, chunk_size: int) -> Supervision:
+    """Select from `source` [B, L] (index of the copied token, or -1) what HSA could have found."""
+    position = torch.arange(source.shape[1])
+    chunk = source // chunk_size
+    seen = (source >= 0) & (position >= (chunk + 1) * chunk_size)
+    row, at = seen.nonzero(as_tuple=True)
+    found = source[row, at].long()
+    return Supervision(row, at, found // chunk_size, found % chunk_size)
+
+
+def text_loss(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Return the weighted mean cross-entropy of logits [B, L, V] against targets [B, L]."""
+    each = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+    return (each * weight.flatten()).sum() / weight.sum()
+
+
+def retrieval_loss(
+    traces: tuple[HSATrace, ...],
+    memory: ChunkMemory,
+    where: Supervision,
+    shares_facts: Tensor,
+    bank: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the source chunk's landmark against all others within reach.
+
+    Distractors are the row's own earlier chunks, the chunks of other rows, and a bank of landmarks
+    of past batches. Rows with `shares_facts` [B] bool may state the same thing as one another ("my
+    dog is called ..."), so they are no distractors for each other.
+
+    Returns:
+        Mean loss and accuracy over positions, retrieval heads and HSA layers.
+    """
+    landmarks = memory.landmarks  # [B, C, R, E]
+    batch, chunks, _, size = landmarks.shape
+    every = torch.cat([landmarks.flatten(0, 1), bank.to(landmarks.dtype)])  # [B*C + N, R, E]
+    owner = torch.arange(batch).repeat_interleave(chunks)
+    number = torch.arange(chunks).repeat(batch)
+    own = owner == where.row[:, None]  # [P, B*C]
+    clash = shares_facts[owner] & shares_facts[where.row][:, None] & ~own
+    # What this sequence's position sees is exactly the chunks up to the source's and beyond it
+    # those finished before the position; later ones may repeat the answer.
+    future = own & (number >= (where.position // memory.kv.k.shape[2])[:, None])
+    hidden = F.pad(clash | future, (0, len(bank)))
+    target = where.row * chunks + where.chunk
+    loss, hits = [], []
+    for trace in traces:
+        query = trace.retrieval_query[where.row, where.position]  # [P, R, E]
+        scores = torch.einsum("pre,nre->prn", query, every).float() * size**-0.5
+        scores = scores.masked_fill(hidden[:, None], float("-inf")).flatten(0, 1)
+        wanted = target.repeat_interleave(query.shape[1])
+        loss.append(F.cross_entropy(scores, wanted))
+        hits.append((scores.argmax(-1) == wanted).float().mean())
+    return torch.stack(loss).mean(), torch.stack(hits).mean()
+
+
+def pointer_loss(
+    traces: tuple[HSATrace, ...], memory: ChunkMemory, where: Supervision
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of one head's attention inside the source chunk against the copied token."""
+    keys = memory.kv.k[where.row, where.chunk, :, 0]  # [P, S, D]
+    loss, hits = [], []
+    for trace in traces:
+        query = trace.attention_query[where.row, where.position, 0]  # [P, D]
+        scores = torch.einsum("pd,psd->ps", query, keys).float() * keys.shape[-1] ** -0.5
+        loss.append(F.cross_entropy(scores, where.offset))
+        hits.append((scores.argmax(-1) == where.offset).float().mean())
+    return torch.stack(loss).mean(), torch.stack(hits).mean()

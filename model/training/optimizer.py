@@ -1,0 +1,147 @@
+"""Muon for the matrices, AdamW for the rest, on float32 masters of the model's own weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+class MasterOptimizer:
+    """Keeps a float32 master of each parameter; the model itself may be bfloat16.
+
+    Matrices inside the layers go to Muon, embeddings, norms and vectors to AdamW. Both use the same
+    learning rate (Muon's update is scaled to AdamW's RMS).
+    """
+
+    def __init__(self, model: nn.Module, *, weight_decay: float = 0.01) -> None:
+        named = list(model.named_parameters())
+        self._names = [name for name, _ in named]
+        self._parameters = [p for _, p in named]
+        self._masters = [p.detach().float().clone() for p in self._parameters]
+        matrices = [m for n, m in zip(self._names, self._masters, strict=True) if _is_matrix(n, m)]
+        chosen = {id(m) for m in matrices}
+        others = [m for m in self._masters if id(m) not in chosen]
+        self._muon = Muon(matrices, weight_decay=weight_decay)
+        self._adam = torch.optim.AdamW(others, lr=0.0, betas=(0.9, 0.95), weight_decay=0.0)
+
+    @torch.no_grad()
+    def step(self, learning_rate: float, *, clip: float = 1.0) -> float:
+        """Clip, update the masters, copy them into the model; returns the gradient norm."""
+        for parameter, master in zip(self._parameters, self._masters, strict=True):
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+            parameter.grad = None
+        average([m.grad for m in self._masters if m.grad is not None])
+        norm = torch.nn.utils.clip_grad_norm_(self._masters, clip)
+        for optimizer in (self._muon, self._adam):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            optimizer.step()
+        self._publish()
+        return float(norm)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return masters and optimizer state as named tensors, to be stored."""
+        stored = {}
+        for name, master in zip(self._names, self._masters, strict=True):
+            stored[f"{name}:master"] = master
+            for key, value in self._state(master).items():
+                stored[f"{name}:{key}"] = torch.as_tensor(value)
+        return stored
+
+    @torch.no_grad()
+    def load(self, stored: dict[str, Tensor]) -> None:
+        """Take over what `tensors` returned; a missing or unknown name raises `KeyError`."""
+        left = dict(stored)
+        for name, master in zip(self._names, self._masters, strict=True):
+            master.copy_(left.pop(f"{name}:master"))
+            prefix = f"{name}:"
+            keys = [key for key in left if key.startswith(prefix)]
+            self._state(master).update({key[len(prefix) :]: left.pop(key) for key in keys})
+        if left:
+            raise KeyError(f"unknown tensors in the training state: {sorted(left)[:5]}")
+        self._publish()
+
+    def _state(self, master: Tensor) -> dict[str, Tensor]:
+        is_muon = any(master is p for g in self._muon.param_groups for p in g["params"])
+        state: dict[str, Tensor] = (self._muon if is_muon else self._adam).state[master]
+        return state
+
+    def _publish(self) -> None:
+        pairs: Iterable[tuple[Tensor, Tensor]] = zip(self._parameters, self._masters, strict=True)
+        for parameter, master in pairs:
+            parameter.copy_(master)
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, orthogonalised: each update of a matrix has singular values near 1.
+
+    `torch.optim.Muon` orthogonalises in bfloat16, which most CPUs compute fifty times slower than
+    float32; this one keeps the dtype it is given.
+    """
+
+    def __init__(
+        self, params: list[Tensor], *, weight_decay: float = 0.01, momentum: float = 0.95
+    ) -> None:
+        defaults = {"lr": 0.0, "weight_decay": weight_decay, "momentum": momentum}
+        super().__init__(params, defaults)
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Update every matrix; with several processes each orthogonalises its share of them."""
+        for group in self.param_groups:
+            updates = [self._direction(p, group["momentum"]) for p in group["params"]]
+            for index, update in enumerate(updates):
+                is_ours = index % _world() == _rank()
+                update.copy_(orthogonalize(update)) if is_ours else update.zero_()
+            average(updates, total=True)
+            for matrix, update in zip(group["params"], updates, strict=True):
+                # The scale gives the update the RMS that AdamW's has.
+                scale = 0.2 * max(matrix.shape) ** 0.5
+                matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                matrix.add_(update, alpha=-group["lr"] * scale)
+
+    def _direction(self, matrix: Tensor, momentum: float) -> Tensor:
+        """Return the Nesterov momentum of the gradient (none counts as zero)."""
+        grad = torch.zeros_like(matrix) if matrix.grad is None else matrix.grad
+        mean = self.state[matrix].setdefault("momentum", torch.zeros_like(matrix))
+        mean.lerp_(grad, 1 - momentum)
+        return grad.lerp(mean, momentum)
+
+
+def average(tensors: list[Tensor], *, total: bool = False) -> None:
+    """Replace tensors by their mean (or sum) over all processes; alone: do nothing."""
+    if _world() == 1:
+        return
+    flat = torch.cat([t.flatten() for t in tensors])
+    dist.all_reduce(flat)
+    if not total:
+        flat /= _world()
+    pieces = flat.split([t.numel() for t in tensors])
+    for tensor, piece in zip(tensors, pieces, strict=True):
+        tensor.copy_(piece.view_as(tensor))
+
+
+def _world() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def orthogonalize(matrix: Tensor, steps: int = 5) -> Tensor:
+    """Push the singular values of a matrix toward 1 by Newton-Schulz iteration (quintic)."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x = x / (x.norm() + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
+
+
+def _is_matrix(name: str, tensor: Tensor) -> bool:
+    return tensor.dim() == 2 and not name.startswith(("embedding.", "head."))

@@ -1,0 +1,115 @@
+"""A training recipe: the stages a model goes through, read from JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..config import PRESETS, HSAConfig
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stretch of training with fixed data and losses."""
+
+    tokens: int
+    """Tokens to train on in this stage."""
+    length: int
+    """Tokens per sequence."""
+    batch: int
+    """Sequences per step."""
+    learning_rate: float
+    """Learning rate at the start of the stage (after the warm-up, in the first stage)."""
+    final_learning_rate: float
+    """Learning rate at its end; linear in between."""
+    retrieval_weight: float = 0.5
+    """Factor on the retrieval loss; 0: off."""
+    pointer_weight: float = 0.5
+    """Factor on the pointer loss; 0: off."""
+    bank: int = 0
+    """Landmarks of past batches kept as extra distractors."""
+    top_k: int | None = None
+    """Chunks per token in this stage; default: the model's."""
+    shares: dict[str, float] | None = None
+    """Task shares of the mixture; default: the mixture's own."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the stage."""
+        return -(-self.tokens // (self.length * self.batch))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A model configuration and the stages that train it."""
+
+    model: HSAConfig
+    """Dimensions of the model."""
+    stages: tuple[Stage, ...]
+    """In order."""
+    seed: int = 0
+    """Seeds weights and data."""
+    warmup_steps: int = 100
+    """Steps of linear warm-up at the very start."""
+    weight_decay: float = 0.01
+    """Decay of the matrices."""
+    tokenizer_bytes: int = 24_000_000
+    """Text to learn the vocabulary from."""
+    tokens_per_source: int = 6_000_000
+    """Tokens of each corpus that the token cache keeps."""
+    exclude: tuple[str, ...] = field(default=())
+    """Titles of records to leave out (kept for demonstrations and evaluation)."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def locate(self, step: int) -> tuple[Stage, int, int]:
+        """Return the stage of `step`, its number, and the steps done in it before."""
+        for number, stage in enumerate(self.stages):
+            if step < stage.steps:
+                return stage, number, step
+            step -= stage.steps
+        return self.stages[-1], len(self.stages) - 1, self.stages[-1].steps
+
+    def learning_rate(self, step: int) -> float:
+        """Return the learning rate of `step`."""
+        stage, _, done = self.locate(step)
+        at = done / max(1, stage.steps)
+        rate = stage.learning_rate + at * (stage.final_learning_rate - stage.learning_rate)
+        return rate * min(1.0, (step + 1) / max(1, self.warmup_steps))
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe; `model` in it is a preset's name or a map of fields.
+
+    Raises:
+        ConfigError: if the file is missing, not JSON, or a field is unknown or missing.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the recipe {path}: {error}") from error
+    model = data.pop("model", None)
+    if isinstance(model, str) and model not in PRESETS:
+        raise ConfigError(f"unknown preset {model!r}: expected one of {', '.join(PRESETS)}")
+    config = PRESETS[model] if isinstance(model, str) else HSAConfig.from_dict(model)
+    stages = tuple(Stage(**_fields(Stage, stage)) for stage in data.pop("stages", ()))
+    if not stages:
+        raise ConfigError(f"the recipe {path} has no stages")
+    rest = _fields(Recipe, {**data, "model": config, "stages": stages})
+    return Recipe(**{**rest, "exclude": tuple(rest.get("exclude", ()))})
+
+
+def _fields(cls: type, data: dict[str, Any]) -> dict[str, Any]:
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    required = {name for name, f in known.items() if f.default is dataclasses.MISSING} - {"exclude"}
+    unknown, missing = sorted(set(data) - set(known)), sorted(required - set(data))
+    if unknown or missing:
+        raise ConfigError(f"{cls.__name__}: unknown fields {unknown}, missing fields {missing}")
+    return data

@@ -1,0 +1,278 @@
+"""`hsa-memory train`: one recipe, start to end, interruptible at any step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..checkpoint import fast_dtype, save_checkpoint
+from ..layers import MoE
+from ..tokenizer import Tokenizer
+from ..transformer import HSATransformer, Output
+from .corpora import build_token_cache, texts_for_tokenizer
+from .losses import Losses, pointer_loss, retrieval_loss, supervision, text_loss
+from .mixture import Mixture, open_passages
+from .optimizer import MasterOptimizer
+from .recipe import Recipe, Stage, load_recipe
+
+# Rows of these tasks state facts in everyday words, so two rows may state the same one.
+FACT_TASKS = ("dialogue", "changed", "qa", "chat_qa")
+METRICS_EVERY = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--config", required=True, help="recipe (JSON), e.g. recipes/mini.json")
+    parser.add_argument("--data", required=True, help="folder with the .jsonl.xz corpora")
+    parser.add_argument("--out", default="runs/mini", help="checkpoints and log; resumes from it")
+    parser.add_argument("--save-minutes", type=float, default=5.0, help="between checkpoints")
+    parser.add_argument("--threads", type=int, help="CPU threads; default all, shared out")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--dtype", default="auto", choices=["auto", "bfloat16", "float32"])
+
+
+def main(args: argparse.Namespace) -> int:
+    """Train until the recipe ends or SIGINT; returns the process's exit code."""
+    recipe = load_recipe(args.config)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    workers = int(os.environ.get("WORLD_SIZE", "1"))
+    torch.set_num_threads(args.threads or max(1, (os.cpu_count() or 1) // workers))
+    if workers > 1:
+        dist.init_process_group("nccl" if args.device.startswith("cuda") else "gloo")
+    tokenizer = _tokenizer(out, Path(args.data), recipe)
+    trainer = Trainer(recipe, tokenizer, Path(args.data), out, args.device, args.dtype)
+    trainer.resume()
+    finished = trainer.run(args.save_minutes * 60)
+    if workers > 1:
+        dist.destroy_process_group()
+    Console(stderr=True).print(
+        f"checkpoint of step {trainer.step} in {out}/checkpoint"
+        + ("" if finished else "; the same command goes on from there")
+    )
+    return 0 if finished else 130
+
+
+def _tokenizer(out: Path, data: Path, recipe: Recipe) -> Tokenizer:
+    path = out / "tokenizer.json"
+    if not path.exists():
+        rng = np.random.default_rng(recipe.seed)
+        texts = texts_for_tokenizer(data, recipe.tokenizer_bytes, rng, recipe.exclude)
+        Tokenizer.train(texts, vocab_size=recipe.model.vocab_size).save(path)
+    return Tokenizer.load(path)
+
+
+class Trainer:
+    """Model, optimiser and data of one run; `step` says how far it is."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        tokenizer: Tokenizer,
+        data: Path,
+        out: Path,
+        device: str = "cpu",
+        dtype: str = "auto",
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.tokenizer, self.out = recipe, tokenizer, out
+        self.device = torch.device(device)
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.workers = dist.get_world_size() if dist.is_initialized() else 1
+        model = HSATransformer(recipe.model)
+        self.model = model.to(
+            self.device, fast_dtype(device) if dtype == "auto" else getattr(torch, dtype)
+        )
+        self.optimizer = MasterOptimizer(self.model, weight_decay=recipe.weight_decay)
+        self.step = 0
+        self.tokens = 0
+        self._bank = torch.zeros(0, recipe.model.hsa_num_kv_heads, recipe.model.retrieval_dim)
+        self._corpora = build_token_cache(
+            data, out / "tokens", tokenizer, max_tokens=recipe.tokens_per_source,
+            exclude=recipe.exclude,
+        )  # fmt: skip
+        self._passages = open_passages(data)
+
+    def run(self, save_seconds: float) -> bool:
+        """Train to the end of the recipe (True) or to an interrupt (False); saves either way."""
+        self._interrupted = False
+        before = signal.signal(signal.SIGINT, self._interrupt)
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TimeRemainingColumn(), TextColumn("{task.fields[metrics]}"),
+        )  # fmt: skip
+        try:
+            with Progress(*columns, console=Console(stderr=True)) as progress:
+                task = progress.add_task(
+                    "train", total=self.recipe.steps, completed=self.step, metrics=""
+                )
+                self._loop(save_seconds, lambda text: progress.update(
+                    task, completed=self.step, metrics=text))  # fmt: skip
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self.save()
+        return not self._interrupted
+
+    def _loop(self, save_seconds: float, show: Any) -> None:
+        saved = started = time.monotonic()
+        sums: dict[str, list[float]] = {}
+        with ThreadPoolExecutor(1) as loader:
+            batch = loader.submit(self._batch, self.step)
+            while self.step < self.recipe.steps and not self._interrupted:
+                ready, batch = batch, loader.submit(self._batch, self.step + 1)
+                metrics = self.train_step(*ready.result())
+                for name, value in metrics.items():
+                    if not math.isnan(value):
+                        sums.setdefault(name, []).append(value)
+                if self.step % METRICS_EVERY == 0:
+                    seconds, started = time.monotonic() - started, time.monotonic()
+                    show(self._log(sums, seconds))
+                    sums = {}
+                if time.monotonic() - saved > save_seconds:
+                    self.save()
+                    saved = time.monotonic()
+            batch.cancel()
+
+    def train_step(
+        self, tokens: Tensor, weight: Tensor, source: Tensor, shares_facts: Tensor
+    ) -> dict[str, float]:
+        """One optimiser step on tokens [B, L + 1], weight and source [B, L]; returns metrics."""
+        stage, _, _ = self.recipe.locate(self.step)
+        self._set_top_k(stage)
+        self.model.train()
+        output: Output = self.model(tokens[:, :-1])
+        losses = self._losses(output, tokens[:, 1:], weight, source, shares_facts, stage)
+        total = losses.text
+        if not losses.retrieval.isnan():
+            total = total + stage.retrieval_weight * losses.retrieval
+            total = total + stage.pointer_weight * losses.pointer
+        total.backward()
+        norm = self.optimizer.step(self.recipe.learning_rate(self.step))
+        for module in self.model.modules():
+            if isinstance(module, MoE):
+                module.update_bias()
+        self._remember(output, shares_facts, stage)
+        self.step += 1
+        self.tokens += weight.numel() * self.workers
+        return {
+            **{name: float(value.detach()) for name, value in losses._asdict().items()},
+            "norm": norm,
+        }
+
+    def _losses(
+        self, output: Output, targets: Tensor, weight: Tensor, source: Tensor,
+        shares_facts: Tensor, stage: Stage,
+    ) -> Losses:  # fmt: skip
+        nan = torch.tensor(float("nan"))
+        text = text_loss(output.logits, targets, weight)
+        where = supervision(source, self.recipe.model.chunk_size)
+        if len(where.row) == 0:
+            return Losses(text, nan, nan, nan, nan, nan)
+        memory = output.state.memory
+        retrieval, found = retrieval_loss(
+            output.traces, memory, where, shares_facts, self._bank[: stage.bank]
+        )
+        pointer, pointed = pointer_loss(output.traces, memory, where)
+        with torch.no_grad():
+            guess = output.logits[where.row, where.position].argmax(-1)
+            right = (guess == targets[where.row, where.position]).float().mean()
+        return Losses(text, retrieval, pointer, right, found, pointed)
+
+    def _remember(self, output: Output, shares_facts: Tensor, stage: Stage) -> None:
+        """Keep landmarks of texts without everyday facts as distractors for later batches."""
+        if stage.bank:
+            fresh = output.state.memory.landmarks[~shares_facts].detach().flatten(0, 1)
+            self._bank = torch.cat([fresh.float().cpu(), self._bank])[: stage.bank]
+
+    def _set_top_k(self, stage: Stage) -> None:
+        config = replace(self.recipe.model, top_k=stage.top_k or self.recipe.model.top_k)
+        for layer in self.model.upper.hsa:
+            layer.config = config
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Data of a step: a pure function of the recipe and the step."""
+        stage, number, done = self.recipe.locate(step)
+        mixture = self._mixture(stage, number)
+        # With several processes (torchrun) each takes an equal run of the step's sequences.
+        rows, rank = stage.batch // self.workers, self.rank
+        arrays = mixture.batch(done * self.workers + rank, rows)
+        first = (done * self.workers + rank) * rows
+        facts = [mixture.task(i) in FACT_TASKS for i in range(first, first + rows)]
+        tokens, weight, source = (torch.from_numpy(a).to(self.device) for a in arrays)
+        return tokens.long(), weight, source, torch.tensor(facts, device=self.device)
+
+    def _mixture(self, stage: Stage, number: int) -> Mixture:
+        if getattr(self, "_mixture_number", None) != number:
+            self._mixture_number = number
+            self._current = Mixture(
+                stage.shares, self._corpora, self.tokenizer, stage.length,
+                seed=self.recipe.seed * 1000 + number, passages=self._passages,
+            )  # fmt: skip
+        return self._current
+
+    def _log(self, sums: dict[str, list[float]], seconds: float) -> str:
+        stage, number, _ = self.recipe.locate(self.step)
+        means = {name: round(sum(v) / len(v), 4) for name, v in sums.items()}
+        speed = METRICS_EVERY * stage.length * stage.batch / seconds
+        record = {
+            "step": self.step, "stage": number, "tokens": self.tokens, **means,
+            "tokens_per_second": round(speed), "time": round(time.time()),
+        }  # fmt: skip
+        if self.rank == 0:
+            with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        return (
+            f"loss {means.get('text', math.nan):.3f} "
+            f"answers {means.get('answer_accuracy', math.nan):.2f} "
+            f"retrieval {means.get('retrieval_accuracy', math.nan):.2f} "
+            f"pointer {means.get('pointer_accuracy', math.nan):.2f} {speed:.0f} tokens/s"
+        )
+
+    def save(self) -> None:
+        """Write model, optimiser and position; the previous checkpoint goes once it is there."""
+        if self.rank:
+            return
+        staged, final, old = (
+            self.out / n for n in ("checkpoint.new", "checkpoint", "checkpoint.old")
+        )
+        shutil.rmtree(staged, ignore_errors=True)
+        save_checkpoint(staged, self.model, self.tokenizer)
+        tensors = {name: t.contiguous() for name, t in self.optimizer.tensors().items()}
+        save_file({**tensors, "bank": self._bank.contiguous()}, staged / "training.safetensors")
+        position = {"step": self.step, "tokens": self.tokens}
+        (staged / "training.json").write_text(json.dumps(position), encoding="utf-8")
+        shutil.rmtree(old, ignore_errors=True)
+        if final.exists():
+            final.rename(old)
+        staged.rename(final)
+
+    def resume(self) -> None:
+        """Go on from the newest complete checkpoint in the output folder, if there is one."""
+        for folder in (self.out / "checkpoint", self.out / "checkpoint.old"):
+            if (folder / "training.json").exists():
+                stored = load_file(folder / "training.safetensors")
+                self._bank = stored.pop("bank")
+                self.optimizer.load(stored)
+                position = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+                self.step, self.tokens = position["step"], position["tokens"]
+                return
+
+    def _interrupt(self, *_: object) -> None:
+        self._interrupted = True
