@@ -1,4 +1,4 @@
-"""A session's chunks on disk as the model reads them: landmarks mapped, K/V fetched and cached.
+"""A session's chunks on disk as the model reads them: landmarks at hand, K/V fetched and cached.
 
 Letters: C chunks, S chunk size, R retrieval heads, E their dimensions, G KV heads, D head dim.
 """
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hsa_memory.model import ChunkKV
+from hsa_memory.model import ChunkKV, ChunkMemory
 from hsa_memory.storage import CorruptChunk, SessionStore
 
 from .engine import Engine
@@ -71,17 +71,55 @@ class ChunkCache:
             self._bytes = 0
 
 
+class Landmarks:
+    """Landmarks of a session in the model's number format, converted once and then extended."""
+
+    def __init__(self, engine: Engine, store: SessionStore) -> None:
+        self._engine = engine
+        self._store = store
+        self._rows = self._room(0)
+        self._count = 0
+
+    def _room(self, rows: int) -> Tensor:
+        config = self._engine.config
+        shape = (rows, config.hsa_num_kv_heads, config.retrieval_dim)
+        return torch.empty(shape, dtype=self._engine.dtype)
+
+    @torch.inference_mode()
+    def upto(self, count: int) -> Tensor:
+        """Return the landmarks [count, R, E] of the first `count` chunks, at most the published."""
+        if count > self._count:
+            if count > len(self._rows):
+                grown = self._room(max(count, 2 * self._count))
+                grown[: self._count] = self._rows[: self._count]
+                self._rows = grown
+            new = self._store.landmarks()[self._count : count].copy()
+            values = torch.from_numpy(new).view(self._engine.disk_dtype)
+            self._rows[self._count : count] = values.view(self._rows[self._count : count].shape)
+            self._count = count
+        return self._rows[:count]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._count = 0
+
+
 class StoredChunks:
     """The first `num_chunks` chunks of a session, a `ChunkSource` that counts what it reads."""
 
     def __init__(
-        self, engine: Engine, store: SessionStore, cache: ChunkCache, num_chunks: int
+        self,
+        engine: Engine,
+        store: SessionStore,
+        landmarks: Landmarks,
+        cache: ChunkCache,
+        num_chunks: int,
     ) -> None:
         self._engine = engine
         self._store = store
+        self._landmarks = landmarks
         self._cache = cache
         self._num_chunks = num_chunks
-        self._landmarks: Tensor | None = None
         self.chunks_read = 0
         """Chunks fetched from disk through this object."""
 
@@ -97,13 +135,8 @@ class StoredChunks:
 
     @property
     def landmarks(self) -> Tensor:
-        """Landmarks [C, R, E], backed by the mapped file."""
-        if self._landmarks is None:
-            config = self._engine.config
-            rows = self._store.landmarks()[: self._num_chunks]
-            shape = (len(rows), config.hsa_num_kv_heads, config.retrieval_dim)
-            self._landmarks = _borrow(rows).view(self._engine.dtype).view(shape)
-        return self._landmarks
+        """Landmarks [C, R, E]."""
+        return self._landmarks.upto(self._num_chunks)
 
     def gather(self, chunk_ids: Tensor) -> ChunkKV:
         """Return K and V [1, n, S, G, D] of the given chunks.
@@ -113,7 +146,7 @@ class StoredChunks:
         """
         config = self._engine.config
         rows = self._cache.gather(chunk_ids.numpy(), self._fetch)
-        both = torch.from_numpy(rows).view(self._engine.dtype)
+        both = torch.from_numpy(rows).view(self._engine.disk_dtype).to(self._engine.dtype)
         shape = (len(rows), 2, config.chunk_size, config.hsa_num_kv_heads, config.head_dim)
         k, v = both.view(shape)[None].unbind(2)
         return ChunkKV(k, v)
@@ -128,28 +161,13 @@ class StoredChunks:
         return rows
 
 
-def chunk_rows(landmarks: Tensor, kv: ChunkKV) -> tuple[Rows, Rows]:
-    """Lay out chunks [1, C, ...] as the store keeps them: landmark rows, and K then V."""
-    both = torch.stack([kv.k[0], kv.v[0]], dim=1)  # [C, 2, S, G, D]
-    return _bytes(landmarks[0]), _bytes(both)
+def chunk_rows(engine: Engine, memory: ChunkMemory) -> tuple[Rows, Rows]:
+    """Lay out the chunks held by a memory as the store keeps them: landmark rows, and K then V."""
+    both = torch.stack([memory.kv.k[0], memory.kv.v[0]], dim=1)  # [C, 2, S, G, D]
 
+    def raw(x: Tensor) -> Rows:
+        values = x.to(engine.disk_dtype).contiguous().view(torch.uint8)
+        rows: Rows = values.reshape(len(x), -1).numpy()
+        return rows
 
-def _bytes(x: Tensor) -> Rows:
-    raw: Rows = x.contiguous().view(torch.uint8).reshape(len(x), -1).numpy()
-    return raw
-
-
-class _Writable:
-    """Says of a read-only array that it may be written: torch has no read-only tensors."""
-
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
-        interface = rows.__array_interface__
-        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
-
-
-def _borrow(rows: Rows) -> Tensor:
-    """A tensor over the bytes of `rows`, which nobody must write to."""
-    if not len(rows):
-        return torch.empty(rows.shape, dtype=torch.uint8)
-    return torch.from_numpy(np.asarray(_Writable(rows)))
+    return raw(memory.landmarks[0]), raw(both)

@@ -15,7 +15,7 @@ import torch
 from hsa_memory.model import State
 from hsa_memory.storage import SessionStore
 
-from .chunks import ChunkCache, StoredChunks, chunk_rows
+from .chunks import ChunkCache, Landmarks, StoredChunks, chunk_rows
 from .engine import Engine
 from .tail import boundary_state, pack_tail, unpack_tail
 
@@ -47,6 +47,7 @@ class Encoder:
         self._engine = engine
         self._store = store
         self._cache = cache
+        self._landmarks = Landmarks(engine, store)
         self._boundary: State | None = None
         self._live: tuple[int, int, State] | None = None
 
@@ -82,7 +83,7 @@ class Encoder:
         start = before.lengths[0]
         after = self._engine.model.ingest(self._tokens(start, start + count), before)
         first = before.memory.num_source_chunks
-        self._store.write_chunks(first, *chunk_rows(after.memory.landmarks, after.memory.kv))
+        self._store.write_chunks(first, *chunk_rows(self._engine, after.memory))
         published = first + count // self._engine.config.chunk_size
         self._store.publish(published, pack_tail(after))
         self._boundary = None
@@ -98,7 +99,10 @@ class Encoder:
 
     def chunks(self) -> StoredChunks:
         """The published chunks, with counters of their own."""
-        return StoredChunks(self._engine, self._store, self._cache, self._store.published)
+        return self._chunks(self._store.published)
+
+    def _chunks(self, count: int) -> StoredChunks:
+        return StoredChunks(self._engine, self._store, self._landmarks, self._cache, count)
 
     def _restore(self, chunks: StoredChunks) -> State:
         model = self._engine.model
@@ -115,7 +119,7 @@ class Encoder:
         stop = chunks.num_chunks
         reach = -(-(config.lower_reach + config.upper_reach) // config.chunk_size)
         first = max(0, stop - reach)
-        earlier = StoredChunks(self._engine, self._store, self._cache, first)
+        earlier = self._chunks(first)
         state = boundary_state(model, earlier, (), model.start(1).recent)
         tokens = self._tokens(first * config.chunk_size, stop * config.chunk_size)
         after = model.ingest(tokens, state)
@@ -143,6 +147,7 @@ class Encoder:
         """Encode again from the first of the damaged chunks on; returns the tokens encoded."""
         self._store.rollback(min(bad))
         self._cache.clear()
+        self._landmarks.clear()
         self._boundary = self._live = None
         return self.catch_up()
 

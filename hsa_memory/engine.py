@@ -17,7 +17,10 @@ from hsa_memory.storage import Layout
 from .errors import InvalidArgument, ModelNotFound
 
 _WEIGHTS = Path(__file__).parent / "weights"
-_DTYPE = torch.bfloat16
+# CPUs without bfloat16 instructions multiply bfloat16 matrices at a sixth of the speed of float32
+# ones. A session must open on any machine, so it is float32 everywhere in memory, bfloat16 on disk.
+_WEIGHT_DTYPE = torch.float32
+_DISK_DTYPE = torch.bfloat16
 _loaded: dict[tuple[str, int], Engine] = {}
 _loading = threading.Lock()
 
@@ -38,8 +41,13 @@ class Engine:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of weights and memory."""
+        """Number format of weights and of everything computed."""
         return self.model.embedding.weight.dtype
+
+    @property
+    def disk_dtype(self) -> torch.dtype:
+        """Number format of landmarks, keys and values on disk."""
+        return _DISK_DTYPE
 
     @cached_property
     def layout(self) -> Layout:
@@ -48,9 +56,9 @@ class Engine:
         return Layout(
             fingerprint=self.fingerprint,
             chunk_size=self.config.chunk_size,
-            dtype=str(self.dtype).removeprefix("torch."),
-            kv_bytes=kv * self.dtype.itemsize,
-            landmark_bytes=landmark * self.dtype.itemsize,
+            dtype=str(self.disk_dtype).removeprefix("torch."),
+            kv_bytes=kv * self.disk_dtype.itemsize,
+            landmark_bytes=landmark * self.disk_dtype.itemsize,
         )
 
     @cached_property
@@ -91,7 +99,7 @@ def load_engine(model: str | Path, device: str) -> Engine:
     key = (str(folder.resolve()), (folder / "model.safetensors").stat().st_mtime_ns)
     with _loading:
         if key not in _loaded:
-            _loaded[key] = Engine(*load_checkpoint(folder, dtype=_DTYPE))
+            _loaded[key] = Engine(*load_checkpoint(folder, dtype=_WEIGHT_DTYPE))
         return _loaded[key]
 
 
