@@ -38,7 +38,7 @@ class Output(NamedTuple):
     """Result of a full forward."""
 
     logits: Tensor
-    """[B, T, vocabulary], or [B, 1, vocabulary] with `last_only`."""
+    """[B, T, vocabulary]; [B, 1, vocabulary] with `last_only`; [N, vocabulary] with `select`."""
     state: State
     """State after the tokens."""
     traces: tuple[HSATrace, ...]
@@ -71,6 +71,7 @@ class HSATransformer(nn.Module):
         *,
         lengths: Sequence[int] | None = None,
         last_only: bool = False,
+        select: Tensor | None = None,
     ) -> Output:
         """Run the whole model on the next tokens of each row.
 
@@ -79,6 +80,7 @@ class HSATransformer(nn.Module):
             state: from an earlier call, `start`, or None for an empty history.
             lengths: real tokens per row, the rest of the row being padding at its end; default T.
             last_only: return logits of each row's last real token only.
+            select: [B, T] bool; return logits of these tokens only, as [number selected, vocabulary].
 
         Returns:
             `Output`; logits of padding are meaningless.
@@ -98,6 +100,8 @@ class HSATransformer(nn.Module):
         if last_only:
             last = torch.tensor([n - 1 for n in new], device=tokens.device)
             hidden = hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[2]))
+        if select is not None:
+            hidden = hidden[select]
         return Output(self._logits(hidden), replace(after, upper=upper), traces)
 
     def ingest(

@@ -47,9 +47,9 @@ def supervision(source: Tensor, chunk_size: int) -> Supervision:
 
 
 def text_loss(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted mean cross-entropy of logits [B, L, V] against targets [B, L]."""
-    each = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
-    return (each * weight.flatten()).sum() / weight.sum()
+    """Return the weighted mean cross-entropy of logits [N, V] against targets [N]."""
+    each = F.cross_entropy(logits.float(), targets, reduction="none")
+    return (each * weight).sum() / weight.sum()
 
 
 def retrieval_loss(

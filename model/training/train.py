@@ -157,8 +157,13 @@ class Trainer:
         stage, _, _ = self.recipe.locate(self.step)
         self._set_top_k(stage)
         self.model.train()
-        output: Output = self.model(tokens[:, :-1])
-        losses = self._losses(output, tokens[:, 1:], weight, source, shares_facts, stage)
+        # Plain text teaches less per token than answers do: its logits are sampled.
+        sampled = torch.rand(weight.shape, device=weight.device) < stage.text_sample
+        select = (weight > 0) & (sampled | (source >= 0) | (weight > 1))
+        output: Output = self.model(tokens[:, :-1], select=select)
+        losses = self._losses(
+            output, tokens[:, 1:], weight, source, shares_facts, select, stage
+        )
         total = losses.text
         if not losses.retrieval.isnan():
             total = total + stage.retrieval_weight * losses.retrieval
@@ -178,10 +183,10 @@ class Trainer:
 
     def _losses(
         self, output: Output, targets: Tensor, weight: Tensor, source: Tensor,
-        shares_facts: Tensor, stage: Stage,
+        shares_facts: Tensor, select: Tensor, stage: Stage,
     ) -> Losses:  # fmt: skip
         nan = torch.tensor(float("nan"))
-        text = text_loss(output.logits, targets, weight)
+        text = text_loss(output.logits, targets[select], weight[select])
         where = supervision(source, self.recipe.model.chunk_size)
         if len(where.row) == 0:
             return Losses(text, nan, nan, nan, nan, nan)
@@ -191,9 +196,8 @@ class Trainer:
         )
         pointer, pointed = pointer_loss(output.traces, memory, where)
         with torch.no_grad():
-            guess = output.logits[where.row, where.position].argmax(-1)
-            right = (guess == targets[where.row, where.position]).float().mean()
-        return Losses(text, retrieval, pointer, right, found, pointed)
+            right = (output.logits.argmax(-1) == targets[select])[source[select] >= 0]
+        return Losses(text, retrieval, pointer, right.float().mean(), found, pointed)
 
     def _remember(self, output: Output, shares_facts: Tensor, stage: Stage) -> None:
         """Keep landmarks of texts without everyday facts as distractors for later batches."""
