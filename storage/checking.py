@@ -158,14 +158,14 @@ def _broken_chain(truth: Truth, derived: Derived) -> list[int]:
 
 def _check_tail(truth: Truth, derived: Derived, repair: bool) -> list[Problem]:
     state, generation = truth.state, derived.generation
-    if not state.tail_serial or derived.published != state.pub_chunk:
+    if state.tail_serial <= 0 or derived.published != state.pub_chunk:
         return []
     chain = generation.records.chain_before(derived.published)
     try:
         generation.tails.read(state.tail_serial, derived.published, chain)
     except StoreError as error:
         if repair:
-            truth.commit_state(replace(state, tail_serial=state.tail_serial + 1))
+            truth.commit_state(replace(state, tail_serial=-state.tail_serial))
         return [
             Problem(generation.tails.path(state.tail_serial), "corrupt-tail", str(error), repair)
         ]

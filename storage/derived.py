@@ -137,7 +137,7 @@ class Derived:
                 f"{self.generation.count} written"
             )
         state = self._truth.state
-        serial = state.tail_serial + 1
+        serial = abs(state.tail_serial) + 1
         chain = self.generation.records.chain_before(num_chunks)
         self.generation.tails.write(serial, num_chunks, chain, tail)
         self._commit(replace(state, pub_chunk=num_chunks, tail_serial=serial, clean=0))
@@ -175,6 +175,9 @@ class Derived:
             durable_chunk=min(num_chunks, state.durable_chunk),
             revision=state.revision + 1,
         )
+        if num_chunks < state.pub_chunk:
+            # Negative: the serial is used up and no tail belongs to the watermark.
+            new = replace(new, tail_serial=-abs(state.tail_serial))
         with self._truth.writing(new) as connection:
             drop_seals(connection, new.gen, num_chunks // self._geometry.cap)
         self.published = num_chunks
@@ -206,7 +209,7 @@ class Derived:
     def tail(self) -> bytes | None:
         """See SessionStore.tail."""
         state = self._truth.state
-        if self.published != state.pub_chunk or not state.tail_serial:
+        if self.published != state.pub_chunk or state.tail_serial <= 0:
             return None
         chain = self.generation.records.chain_before(self.published)
         return self.generation.tails.read_or_none(state.tail_serial, self.published, chain)

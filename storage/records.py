@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checksums import bound_sums, chain_next, rows_of
-from .geometry import RECORD, RECORD_SUMMED_BYTES
+from .geometry import RECORD, RECORD_BYTES, RECORD_SUMMED_BYTES
 
 Records = NDArray[np.void]
 TokensOf = Callable[[Sequence[int]], dict[int, tuple[int, NDArray[np.uint32]]]]
@@ -61,7 +61,7 @@ class RecordTable:
         return self._sums_of(np.arange(first, stop), self.rows[first:stop])
 
     def _sums_of(self, ids: NDArray[np.int64], records: Records) -> NDArray[np.uint64]:
-        raw = np.ascontiguousarray(records).view(np.uint8).reshape(len(records), -1)
+        raw = np.ascontiguousarray(records).view(np.uint8).reshape(-1, RECORD_BYTES)
         summed = np.ascontiguousarray(raw[:, :RECORD_SUMMED_BYTES])
         return bound_sums(self._generation, ids, records["chain"], summed)
 

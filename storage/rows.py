@@ -6,7 +6,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import zstandard
@@ -29,7 +29,7 @@ DECODE_ERRORS = (TypeError, ValueError, AttributeError, OverflowError, struct.er
 SCALARS = ("seq", "turn_id", "ts", "role", "n_tok", "tok0", "flags")
 SUMS_BYTES = 40
 _SCALARS = struct.Struct("<qdqqqII")
-_STATE = struct.Struct("<9q8s")
+_STATE = struct.Struct("<10q8s")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class State:
     durable_chunk: int = 0
     tail_serial: int = 0
     revision: int = 0
+    commits: int = 0
     clean: int = 1
 
     def checksum(self, sid: bytes) -> bytes:
@@ -58,6 +59,7 @@ class State:
             self.durable_chunk,
             self.tail_serial,
             self.revision,
+            self.commits,
             self.clean,
         )
         return xxh3_bytes(sid + _STATE.pack(*numbers, self.link))
@@ -236,19 +238,27 @@ def segment_sum(
 _HEAD = struct.Struct("<10sHIqqq8sQ")
 HEAD_BYTES = _HEAD.size
 _HEAD_MAGIC = b"\x89HSAHD\r\n\x1a\n"
+_HEAD_VERSION = 1 << 8
+
+
+class Head(NamedTuple):
+    """What head.bin saw committed last."""
+
+    commits: int
+    n_turn: int
+    link: bytes
 
 
 def encode_head(state: State, sid: bytes) -> bytes:
-    """The fixed 56 bytes of head.bin: the newest acknowledged turn, kept apart from SQLite."""
-    body = _HEAD.pack(
-        _HEAD_MAGIC, 1 << 8, 0, state.epoch, state.n_turn, state.n_tok, state.link, 0
-    )[:-8]
+    """The fixed 56 bytes of head.bin: the newest commit, kept apart from SQLite."""
+    numbers = (state.commits, state.n_turn, state.n_tok)
+    body = _HEAD.pack(_HEAD_MAGIC, _HEAD_VERSION, 0, *numbers, state.link, 0)[:-8]
     return body + xxh3_bytes(sid + body)
 
 
-def decode_head(data: bytes, sid: bytes) -> tuple[int, bytes] | None:
-    """(acknowledged turns, link) of head.bin, or None if it is damaged."""
+def decode_head(data: bytes, sid: bytes) -> Head | None:
+    """The content of head.bin, or None if it is damaged."""
     if len(data) != HEAD_BYTES or xxh3_bytes(sid + data[:-8]) != data[-8:]:
         return None
-    found, _, _, _, n_turn, _, link, _ = _HEAD.unpack(data)
-    return (n_turn, link) if found == _HEAD_MAGIC else None
+    found, version, _, commits, n_turn, _, link, _ = _HEAD.unpack(data)
+    return Head(commits, n_turn, link) if (found, version) == (_HEAD_MAGIC, _HEAD_VERSION) else None

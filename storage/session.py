@@ -85,10 +85,15 @@ class SessionStore:
             self._derived = Derived(
                 vfs, self.folder, store_id, sid, self._truth, write=lock is not None
             )
-            self.recovered = self._findings(self._derived.follow())
+            self.recovered = self._findings([*self._lost(), *self._derived.follow()])
         except BaseException:
             self._truth.close()
             raise
+
+    def _lost(self) -> list[Problem]:
+        lost = self._truth.lost_commits()
+        detail = f"the last {lost} unsynced changes of watermark or notes are lost"
+        return [Problem(self._truth.where, "lost-changes", detail)] if lost else []
 
     def _findings(self, problems: Sequence[Problem]) -> list[Finding]:
         return [self._finding(replace(problem, repaired=self.writable)) for problem in problems]

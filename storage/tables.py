@@ -38,6 +38,7 @@ state = sa.Table(
     sa.Column("durable_chunk", sa.Integer, nullable=False),
     sa.Column("tail_serial", sa.Integer, nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("commits", sa.Integer, nullable=False),
     sa.Column("clean", sa.Integer, nullable=False),
     sa.Column("sum", Blob, nullable=False),
 )

@@ -22,6 +22,7 @@ from .rows import (
     HEAD_BYTES,
     SCALARS,
     STATE_COLUMNS,
+    Head,
     State,
     check_row,
     decode_head,
@@ -104,22 +105,22 @@ class Truth:
         self.state = decode_state(row, self.sid, self.where)
         return self.state
 
-    def read_head(self) -> tuple[int, bytes] | None:
+    def read_head(self) -> Head | None:
         """What head.bin says now; None if it is missing or damaged."""
         try:
             fd = self._vfs.open(self._head_path)
         except FileNotFoundError:
             return None
         try:
-            return decode_head(self._vfs.read(fd, HEAD_BYTES + 1, 0), self.sid)
+            return decode_head(self._vfs.read(fd, HEAD_BYTES, 0), self.sid)
         finally:
             self._vfs.close(fd)
 
     def require_acknowledged(self) -> None:
         """Raise CorruptMetadata if session.db lacks turns that head.bin saw acknowledged."""
-        if self.head is None or self.head[0] == 0:
+        if self.head is None or self.head.n_turn == 0:
             return
-        n_turn, link = self.head
+        _, n_turn, link = self.head
         if n_turn > self.state.n_turn:
             raise CorruptMetadata(
                 f"{self.where}: holds {self.state.n_turn} turns, but {n_turn} were acknowledged; "
@@ -131,6 +132,10 @@ class Truth:
             found = self._light_rows(n_turn - 1, n_turn)[0][7][32:]
         if found != link:
             raise CorruptMetadata(f"{self.where}: turn {n_turn - 1} is not the one acknowledged")
+
+    def lost_commits(self) -> int:
+        """Commits that head.bin saw and session.db lacks: unsynced ones, after a power cut."""
+        return max(0, self.head.commits - self.state.commits) if self.head else 0
 
     # ---- writing
 
@@ -150,10 +155,12 @@ class Truth:
     def _moved(self, new: State) -> None:
         self.state = new
         self._fenced = True
+        self.write_head()
 
     def _put_state(self, connection: sa.Connection, new: State) -> State:
         """Write the state row over the one this handle knows; returns it as written."""
         old = self.state
+        new = replace(new, commits=old.commits + 1)
         if not self._fenced:
             # The first write of a writer opens its epoch, which shuts out any older one.
             new = replace(new, epoch=old.epoch + 1)
@@ -202,7 +209,6 @@ class Truth:
                 connection.execute(_insert_turn, fresh[first : first + _BATCH])
         if fresh:
             self._moved(new)
-            self.write_head()
             self.database.checkpoint(only_if_large=True)
         return result
 
