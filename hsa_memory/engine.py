@@ -49,6 +49,14 @@ class Engine:
         """Number format of landmarks, keys and values on disk."""
         return _DISK_DTYPE
 
+    @property
+    def retrieval_reach(self) -> int:
+        """Earlier tokens that can influence what the last HSA layer looks for: those in the upper
+        windows below it."""
+        config = self.config
+        below = (config.num_groups - 1) * config.layers_per_group * (config.window - 1)
+        return below + config.num_groups * max(0, config.hsa_window - 1)
+
     @cached_property
     def layout(self) -> Layout:
         """What a session's derived files hold."""

@@ -7,6 +7,7 @@ size, G KV heads, D head dim.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from time import perf_counter
 
 import torch
@@ -22,7 +23,7 @@ from .messages import as_message
 from .provenance import Share, attention_in_chunks, attribute, char_spans
 from .types import Hit, SearchResult
 
-_MIN_CHUNKS = 16
+_MIN_CHUNKS = 8
 
 
 def search(source: Source, query: str, k: int, filter: Filter, metadata: Metadata) -> SearchResult:
@@ -34,6 +35,8 @@ def search(source: Source, query: str, k: int, filter: Filter, metadata: Metadat
     hits = tuple(as_hit(fork, share) for share in shares)
     diagnostics = fork.finish()
     stats = fork.stats(perf_counter() - started, prompt=len(prompt))
+    window = min(stats.window_tokens, fork.engine.retrieval_reach)
+    stats = replace(stats, window_tokens=window)
     return SearchResult(hits=hits, stats=stats, diagnostics=diagnostics)
 
 
@@ -64,7 +67,11 @@ def find(
     open_turns, open_chunks = _allowed(source, fork, filter, metadata, num_chunks)
     if not open_chunks.any():
         return []
-    traces = fork.forward(torch.tensor([prompt]), fork.state).traces
+    # The windows above the last HSA layer play no part in retrieval and need not be filled.
+    recent = fork.state.recent
+    needed = recent[:, max(0, recent.shape[1] - fork.engine.retrieval_reach) :]
+    state = replace(fork.state, recent=needed)
+    traces = fork.forward(torch.tensor([prompt]), state).traces
     ranked = _chunk_shares(traces, memory, open_chunks)
     available = int(open_chunks.sum())
     wanted = max(_MIN_CHUNKS, 2 * k)

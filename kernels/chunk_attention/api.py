@@ -45,7 +45,10 @@ def chunk_attention(
     if k.shape[1] == 0 or indices.shape[3] == 0:
         return torch.zeros_like(q)
     factor = q.shape[3] ** -0.5 if scale is None else scale
-    result: Tensor = _forward(q, k, v, indices, weights, factor)
+    # The first call of a custom op imports torch's compiler, seconds in a fresh process; without
+    # gradients the operator has nothing to add on the CPU.
+    run = cpu.forward if q.is_cpu and not torch.is_grad_enabled() else _forward
+    result: Tensor = run(q, k, v, indices, weights, factor)
     return result
 
 

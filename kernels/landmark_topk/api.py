@@ -58,7 +58,10 @@ def landmark_topk(
         )
     factor = q.shape[3] ** -0.5 if scale is None else scale
     slots = min(top_k, landmarks.shape[1])
-    scores, indices = _forward(q, landmarks, visible, slots, factor, chunk_mask, noise)
+    # The first call of a custom op imports torch's compiler, seconds in a fresh process; without
+    # gradients the operator has nothing to add on the CPU.
+    run = cpu.forward if q.is_cpu and not torch.is_grad_enabled() else _forward
+    scores, indices = run(q, landmarks, visible, slots, factor, chunk_mask, noise)
     return TopK(scores, indices)
 
 
