@@ -25,11 +25,19 @@ from .types import (
 # Citations that carry less than this share of the attention are left out of short lists.
 LEAST_WEIGHT = 0.02
 MOST_CITATIONS = 5
+# Columns that a line of a table has besides the excerpt, and the shortest excerpt.
+_BESIDES = 48
+_SHORTEST = 24
 
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that prints text as it is: no markup, no highlighting."""
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def room(out: Console) -> int:
+    """Return how many characters of an excerpt fit on a line beside age, weight and role."""
+    return max(_SHORTEST, out.width - _BESIDES)
 
 
 def added(result: AddResult) -> None:
@@ -48,8 +56,9 @@ def answer_end(answer: Answer) -> None:
     out = console()
     out.print()
     out.print()
-    out.print(citations_table(used(answer.citations)))
-    out.print(Text(f"support {answer.support:.2f}, {cost(answer.stats)}", style="dim"))
+    out.print(citations_table(used(answer.citations), width=room(out)))
+    line = f"support {answer.support:.2f}, {cost(answer.stats)}"
+    out.print(Text(line, style="dim"), soft_wrap=True)
 
 
 def used(citations: Sequence[Citation]) -> Sequence[Citation]:
@@ -58,14 +67,14 @@ def used(citations: Sequence[Citation]) -> Sequence[Citation]:
     return best or citations[:1]
 
 
-def citations_table(citations: Sequence[Citation], *, width: int = 72) -> Table:
+def citations_table(citations: Sequence[Citation], *, width: int) -> Table:
     """Lay out the memories an answer used: age, weight, role, excerpt."""
     table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(style="green", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="ellipsis", no_wrap=True)
+    table.add_column(overflow="fold")
     for item in citations:
         table.add_row(
             age(0.0, item.age_seconds),
@@ -86,18 +95,18 @@ def around(item: Hit | Citation, width: int) -> str:
 def hits(result: SearchResult, now: float) -> None:
     """Print what `search` found."""
     out = console()
-    out.print(hits_table(result, now) if result else "nothing found")
-    out.print(Text(cost(result.stats), style="dim"))
+    out.print(hits_table(result, now, width=room(out)) if result else "nothing found")
+    out.print(Text(cost(result.stats), style="dim"), soft_wrap=True)
 
 
-def hits_table(found: Sequence[Hit], now: float, *, width: int = 72) -> Table:
+def hits_table(found: Sequence[Hit], now: float, *, width: int) -> Table:
     """Lay out found messages: place, age, score, role, excerpt."""
     table = Table(box=None, header_style="bold", padding=(0, 1), pad_edge=False)
     table.add_column("message", justify="right", no_wrap=True)
     table.add_column("age", style="cyan", no_wrap=True)
     table.add_column("score", justify="right", style="green", no_wrap=True)
     table.add_column("role", style="dim", no_wrap=True)
-    table.add_column("text", overflow="ellipsis", no_wrap=True)
+    table.add_column("text", overflow="fold")
     for hit in found:
         table.add_row(
             count(hit.seq),

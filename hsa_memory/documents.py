@@ -98,10 +98,10 @@ def _paragraphs(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[str, i
             lines.append(line)
             held += len(line)
         if lines and (not line.strip() or held > _READ_BYTES):
-            yield "".join(lines).rstrip("\n"), end
+            yield "".join(lines).rstrip(), end
             lines, held = [], 0
     if lines:
-        yield "".join(lines).rstrip("\n"), end
+        yield "".join(lines).rstrip(), end
 
 
 def _lines(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[str, int]]:
@@ -122,7 +122,7 @@ def _cut(text: str) -> tuple[str, str]:
     for boundary in (_SENTENCE_END, _SPACE):
         ends = [m.end() for m in boundary.finditer(text, MESSAGE_CHARS // 2, MESSAGE_CHARS)]
         if ends:
-            return text[: ends[-1]].rstrip(), text[ends[-1] :]
+            return text[: ends[-1]].rstrip(), text[ends[-1] :].lstrip()
     return text[:MESSAGE_CHARS], text[MESSAGE_CHARS:]
 
 

@@ -123,7 +123,10 @@ class HSAChatMessageHistory(BaseChatMessageHistory):
         return list(from_session(self.session.messages()))
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Add messages in one transaction: all are durable on return, or none is stored."""
+        """Add messages in one transaction (for each million characters of text); durable on return.
+
+        A message that cannot be stored raises `InvalidMessage` before anything is written.
+        """
         rows = [row for message in messages for row in to_session(message)]
         if rows:
             self.session.add_messages(rows, batch_size=len(rows))

@@ -21,10 +21,11 @@ from .types import (
     SessionStats,
 )
 
-_HELP = """\
-A line that ends with "?", or begins with a question word and does not end with "." or "!", is
-answered from memory; question and answer are remembered. Any other line is remembered as what you
-said. Ctrl-C stops an answer, and an unfinished answer is not remembered."""
+_HELP = (
+    'A line that ends with "?", or begins with a question word and does not end with "." or "!", '
+    "is answered from memory; question and answer are remembered. Any other line is remembered as "
+    "what you said. Ctrl-C stops an answer, and an unfinished answer is not remembered."
+)
 
 
 class ReplView:
@@ -53,7 +54,7 @@ class ReplView:
 
     def hint(self, text: str) -> None:
         """Print a remark."""
-        self._console.print(Text(text, style="dim"))
+        self._console.print(Text(text, style="dim"), soft_wrap=True)
 
     def error(self, error: Exception) -> None:
         """Print an error without a traceback."""
@@ -72,7 +73,8 @@ class ReplView:
         self._console.print()
         used = cli_view.used(answer.citations)
         if used:
-            self._console.print(Padding(cli_view.citations_table(used), (0, 0, 0, 2)))
+            table = cli_view.citations_table(used, width=cli_view.room(self._console))
+            self._console.print(Padding(table, (0, 0, 0, 2)))
         self.hint(f"  support {answer.support:.2f}, {cli_view.cost(answer.stats)}")
         for remark in answer.diagnostics:
             self.hint(f"  {remark}")
@@ -84,7 +86,8 @@ class ReplView:
     def hits(self, result: SearchResult) -> None:
         """Print found messages."""
         if result:
-            self._console.print(cli_view.hits_table(result, time.time()))
+            width = cli_view.room(self._console)
+            self._console.print(cli_view.hits_table(result, time.time(), width=width))
         else:
             self.hint("nothing found")
 
@@ -132,7 +135,7 @@ class ReplView:
 
     def help(self, commands: Sequence[tuple[str, str]]) -> None:
         """Print what can be typed."""
-        self.hint(_HELP)
+        self._console.print(Text(_HELP, style="dim"))
         table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
         table.add_column(style="cyan", no_wrap=True)
         table.add_column()

@@ -1,0 +1,43 @@
+"""A tiny checkpoint with random weights: everything works with it but good answers."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hsa_memory.model import HSAConfig, HSATransformer, Tokenizer, save_checkpoint
+
+TINY = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_lower_layers": 2,
+    "num_upper_layers": 2,
+    "num_groups": 2,
+    "num_heads": 4,
+    "num_kv_heads": 2,
+    "head_dim": 8,
+    "hsa_num_heads": 4,
+    "hsa_num_kv_heads": 2,
+    "chunk_size": 8,
+    "top_k": 4,
+    "window": 16,
+    "retrieval_dim": 8,
+    "normalize_retrieval": True,
+    "embedding_norm": True,
+}
+TEXTS = (
+    "My dog is called Biscuit and the code of my locker is 4817.",
+    "The old harbour was quiet, and nobody could remember who built the tower.",
+    "Where is the spare key? It is under the blue flowerpot.",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint folder; chunks of 8 tokens."""
+    tokenizer = Tokenizer.train(TEXTS, vocab_size=400)
+    torch.manual_seed(0)
+    config = HSAConfig.from_dict({**TINY, "vocab_size": tokenizer.vocab_size})
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    save_checkpoint(folder, HSATransformer(config), tokenizer)
+    return folder
