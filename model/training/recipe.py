@@ -88,13 +88,16 @@ class Recipe:
 
 
 def load_recipe(path: str | Path) -> Recipe:
-    """Read a recipe; `model` in it is a preset's name or a map of fields.
+    """Read a recipe file, or one that comes with the package by its name (`mini`).
+
+    `model` in it is a preset's name or a map of fields.
 
     Raises:
         ConfigError: if the file is missing, not JSON, or a field is unknown or missing.
     """
+    bundled = Path(__file__).parent / "recipes" / f"{path}.json"
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads((bundled if bundled.exists() else Path(path)).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the recipe {path}: {error}") from error
     model = data.pop("model", None)

@@ -39,7 +39,7 @@ METRICS_EVERY = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--config", required=True, help="recipe (JSON), e.g. recipes/mini.json")
+    parser.add_argument("--config", required=True, help="recipe: a JSON file, or mini")
     parser.add_argument("--data", required=True, help="folder with the .jsonl.xz corpora")
     parser.add_argument("--out", default="runs/mini", help="checkpoints and log; resumes from it")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between checkpoints")
