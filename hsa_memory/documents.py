@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import codecs
 import hashlib
-import io
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from .errors import InvalidMessage
 
@@ -45,7 +44,7 @@ class FileMessage:
 
 
 def read_messages(
-    file: io.BufferedIOBase, *, format: Format, encoding: str = "utf-8"
+    file: BinaryIO, *, format: Format, encoding: str = "utf-8"
 ) -> Iterator[FileMessage]:
     """Yield the messages of a file, reading only as far as needed.
 
@@ -74,7 +73,7 @@ def read_messages(
 _Record = tuple[str, str, int, dict[str, Any]]
 
 
-def _read_text(file: io.BufferedIOBase, encoding: str) -> Iterator[_Record]:
+def _read_text(file: BinaryIO, encoding: str) -> Iterator[_Record]:
     pending, end = "", 0
     for paragraph, paragraph_end in _paragraphs(file, encoding):
         if pending and len(pending) + 2 + len(paragraph) > MESSAGE_CHARS:
@@ -89,7 +88,7 @@ def _read_text(file: io.BufferedIOBase, encoding: str) -> Iterator[_Record]:
         yield "document", pending, end, {}
 
 
-def _paragraphs(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[str, int]]:
+def _paragraphs(file: BinaryIO, encoding: str) -> Iterator[tuple[str, int]]:
     """Yield the paragraphs, without the empty lines between them, and the bytes read so far."""
     lines: list[str] = []
     held = end = 0
@@ -104,7 +103,7 @@ def _paragraphs(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[str, i
         yield "".join(lines).rstrip(), end
 
 
-def _lines(file: io.BufferedIOBase, encoding: str) -> Iterator[tuple[str, int]]:
+def _lines(file: BinaryIO, encoding: str) -> Iterator[tuple[str, int]]:
     """Yield lines, or pieces of overlong ones, and the bytes read so far."""
     # Incremental: a bounded read may end inside a character.
     decoder = codecs.getincrementaldecoder(encoding)("backslashreplace")
@@ -126,7 +125,7 @@ def _cut(text: str) -> tuple[str, str]:
     return text[:MESSAGE_CHARS], text[MESSAGE_CHARS:]
 
 
-def _read_json_lines(file: io.BufferedIOBase) -> Iterator[_Record]:
+def _read_json_lines(file: BinaryIO) -> Iterator[_Record]:
     end = 0
     for number, raw in enumerate(file, start=1):
         end += len(raw)
