@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,10 @@ def make_filter(
     """Check the filter arguments of `search` and `ask`; raises `InvalidArgument`."""
     roles = None
     if role is not None:
-        listed = [role] if isinstance(role, str) else list(role)
-        roles = frozenset(ALIASES.get(name, name) for name in listed)
-        if not roles <= set(ROLES):
+        listed = [role] if isinstance(role, str) or not isinstance(role, Iterable) else list(role)
+        if not all(isinstance(name, str) and ALIASES.get(name, name) in ROLES for name in listed):
             raise InvalidArgument(f"role must be of {', '.join(ROLES)}; found {role!r}")
+        roles = frozenset(ALIASES.get(name, name) for name in listed)
     if where is not None and not isinstance(where, Mapping):
         raise InvalidArgument(f"where must be a map of metadata; found {type(where).__name__}")
     moments = [None if t is None else parse_time(t, InvalidArgument) for t in (since, until)]

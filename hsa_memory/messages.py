@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
@@ -137,8 +136,8 @@ def parse_time(value: object, error: type[InvalidMessage] | type[InvalidArgument
     if isinstance(moment, bool) or not isinstance(moment, int | float):
         kind = type(value).__name__
         raise error(f"timestamp must be seconds, datetime or ISO string; found {value!r} ({kind})")
-    if not math.isfinite(moment) or not _EARLIEST <= moment < _LATEST:
-        raise error(f"timestamp must lie in the years 1 to 9999; found {value!r}")
+    if not _EARLIEST <= moment < _LATEST:
+        raise error(f"timestamp must lie in the years 1 to 9999; found {value!r:.50}")
     return float(moment)
 
 

@@ -13,12 +13,13 @@ from hsa_memory.storage import SessionStore
 
 from .adding import Meter, add_drafts
 from .answering import AnswerStream, Request, answer
+from .arguments import require_count, require_int, require_question, require_temperature
 from .boundary import public_errors
 from .chunks import ChunkCache
 from .context import lay_out
 from .encoding import Encoder
 from .engine import Engine
-from .errors import InvalidArgument, InvalidMessage, SessionClosed, SessionReadOnly
+from .errors import InvalidArgument, SessionClosed, SessionReadOnly
 from .filters import Metadata, make_filter
 from .fork import Source
 from .messages import Draft, as_message, make_draft, make_drafts
@@ -36,8 +37,6 @@ from .types import (
 
 Time = float | datetime | str
 """Unix seconds, a datetime, or an ISO 8601 string; without a time zone UTC is meant."""
-
-_MAX_QUESTION_TOKENS = 8192
 
 
 class MemorySession:
@@ -127,7 +126,7 @@ class MemorySession:
             MessageConflict: of an id with another content; its batch was not written.
             SessionReadOnly, SessionClosed, StorageError.
         """
-        _require_count("batch_size", batch_size)
+        require_count("batch_size", batch_size)
         return self._add(make_drafts(messages), batch_size, progress)
 
     def _add(
@@ -195,8 +194,8 @@ class MemorySession:
         Raises:
             InvalidArgument, SessionClosed, StorageError.
         """
-        self._require_question(query)
-        _require_count("k", k)
+        require_question(self._engine, query)
+        require_count("k", k)
         filter = make_filter(role, since, until, where)
         with self._use():
             return search(self._source, query, k, filter, self._metadata)
@@ -258,12 +257,10 @@ class MemorySession:
         where: Mapping[str, Any] | None = None,
     ) -> AnswerStream:
         """Answer like `ask`, piece by piece: iterate over the result, then take its `answer`."""
-        self._require_question(question)
-        _require_count("max_tokens", max_tokens)
-        is_number = isinstance(temperature, int | float) and not isinstance(temperature, bool)
-        if not is_number or not 0 <= temperature < float("inf"):
-            raise InvalidArgument(f"temperature must be a number >= 0; found {temperature!r}")
-        _require_int("seed", seed)
+        require_question(self._engine, question)
+        require_count("max_tokens", max_tokens)
+        require_temperature(temperature)
+        require_int("seed", seed)
         with self._use():
             if remember and not self._store.writable:
                 raise SessionReadOnly(f"session {self.name!r} was opened read-only")
@@ -309,14 +306,14 @@ class MemorySession:
         Raises:
             InvalidArgument, SessionClosed, StorageError.
         """
-        _require_count("max_tokens", max_tokens)
+        require_count("max_tokens", max_tokens)
         found = self.search(query, k, role=role, since=since, until=until, where=where)
         return lay_out(found, self._engine.tokenizer, max_tokens)
 
     def messages(self, start: int = 0, stop: int | None = None) -> list[Message]:
         """Return messages by place, as a slice of the history would."""
-        _require_int("start", start)
-        _require_int("stop", stop)
+        require_int("start", start)
+        require_int("stop", stop)
         with self._use(refresh=True):
             return [as_message(turn) for turn in self._store.turns(start, stop)]
 
@@ -394,25 +391,3 @@ class MemorySession:
             if refresh and not self._store.writable:
                 self._store.refresh()
             yield self._store
-
-    def _require_question(self, text: object) -> None:
-        try:
-            draft = make_draft("user", text, id=None, timestamp=None, metadata=None)
-        except InvalidMessage as error:
-            raise InvalidArgument(f"question: {error}") from error
-        if len(draft.text) > _MAX_QUESTION_TOKENS:
-            count = len(self._engine.tokenizer.encode(draft.text))
-            if count > _MAX_QUESTION_TOKENS:
-                raise InvalidArgument(
-                    f"the question has {count} tokens; at most {_MAX_QUESTION_TOKENS} are answered"
-                )
-
-
-def _require_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgument(f"{name} must be a positive int; found {value!r}")
-
-
-def _require_int(name: str, value: object) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise InvalidArgument(f"{name} must be an int; found {value!r}")
