@@ -27,7 +27,8 @@ def chunk_attention(
 
     Args:
         q: queries [B, T, H, D]; float64, float32 or bfloat16.
-        k: keys of all chunks [B, C, S, G, D], same dtype; H is a multiple of G. C may be 0.
+        k: keys of all chunks [B, C, S, G, D], same dtype; H is a multiple of G. C may be 0. All
+            must be finite: a chunk that no token chose may still be read, with weight 0.
         v: values, as `k`.
         indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot.
         weights: fusion weights [B, T, G, K], float32 (float64 with float64 inputs); those of empty
@@ -98,14 +99,20 @@ def _(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: 
 def _backward(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return tuple(cpu.backward(grad, q, k, v, indices, weights, scale))
+    g = cpu.backward(grad, q, k, v, indices, weights, scale)
+    return g.q, g.k, g.v, g.weights
 
 
 @_backward.register_fake
 def _(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return tuple(torch.empty_like(x) for x in (q, k, v, weights))
+    return (
+        torch.empty_like(q),
+        torch.empty_like(k),
+        torch.empty_like(v),
+        torch.empty_like(weights),
+    )
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

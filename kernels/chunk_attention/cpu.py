@@ -38,7 +38,7 @@ def forward(
     weights = _masked(weights, indices)
     out = torch.empty_like(q)
     for tile in _tiles(q, k, indices):
-        chosen = indices[:, tile].clamp(min=0)
+        chosen = _readable(indices[:, tile])
         if _is_dense(k, indices):
             fusion = _scatter_weights(weights[:, tile], chosen, k.shape[1])
             out[:, tile] = _core_forward(q[:, tile], k, v, fusion, scale)
@@ -59,7 +59,7 @@ def backward(
     dq, dw = torch.empty_like(q), torch.empty_like(weights)
     dk, dv = torch.zeros_like(k, dtype=exact), torch.zeros_like(v, dtype=exact)
     for tile in _tiles(q, k, indices):
-        chosen = indices[:, tile].clamp(min=0)
+        chosen = _readable(indices[:, tile])
         if _is_dense(k, indices):
             fusion = _scatter_weights(weights[:, tile], chosen, k.shape[1])
             g = _core_backward(grad[:, tile], q[:, tile], k, v, fusion, scale)
@@ -92,7 +92,7 @@ def _core_forward(q: Tensor, k: Tensor, v: Tensor, fusion: Tensor, scale: float)
 def _core_backward(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, fusion: Tensor, scale: float
 ) -> Gradients:
-    """Gradients of `_core_forward` (its fusion in place of the weights), in exact dtype for k, v."""
+    """Gradients of `_core_forward`, those of its fusion as `weights`; k and v in exact dtype."""
     p = _in_chunk(q, k, scale)  # [N, G, T, R, C, S]
     dp = _dot(grad, v)
     # A chunk's delta is both the gradient of its weight and the correction of its softmax.
@@ -175,7 +175,7 @@ def _scatter_add(total: Tensor, chosen: Tensor, grad: Tensor) -> None:
 
 
 def _scatter_weights(weights: Tensor, chosen: Tensor, chunks: int) -> Tensor:
-    """[B, T, G, K] to [B, T, G, C]; masked slots add 0 to chunk 0."""
+    """[B, T, G, K] to [B, T, G, C]; empty slots add 0 to some chunk."""
     return weights.new_zeros(*weights.shape[:3], chunks).scatter_add(3, chosen, weights)
 
 
@@ -186,6 +186,11 @@ def _per_token(x: Tensor) -> Tensor:
 
 def _masked(weights: Tensor, indices: Tensor) -> Tensor:
     return weights.masked_fill(indices < 0, 0)
+
+
+def _readable(indices: Tensor) -> Tensor:
+    """Let empty slots read a chunk that the token reads anyway, or chunk 0 if it has none."""
+    return indices.where(indices >= 0, indices.amax(-1, keepdim=True)).clamp(min=0)
 
 
 def _exact(x: Tensor) -> torch.dtype:

@@ -11,7 +11,10 @@ from . import cpu
 
 
 class TopK(NamedTuple):
-    """Scores [B, T, R, K] (descending, -inf for empty slots) and chunk indices (-1 for empty)."""
+    """Scores [B, T, R, K] (-inf for empty slots) and chunk indices (-1 for empty), best first.
+
+    Empty slots come last. With noise, "best" means with the noise added.
+    """
 
     scores: Tensor
     indices: Tensor
@@ -43,8 +46,26 @@ def landmark_topk(
         differentiable in q and landmarks.
 
     Raises:
-        ValueError: if shapes do not fit together or `top_k` is negative.
+        ValueError: if shapes or dtypes do not fit together or `top_k` is negative.
     """
+    _validate(q, landmarks, visible, top_k, chunk_mask, noise)
+    factor = q.shape[3] ** -0.5 if scale is None else scale
+    slots = min(top_k, landmarks.shape[1])
+    # The first call of a custom op imports torch's compiler, seconds in a fresh process; without
+    # gradients the operator has nothing to add on the CPU.
+    run = cpu.forward if q.is_cpu and not torch.is_grad_enabled() else _forward
+    scores, indices = run(q, landmarks, visible, slots, factor, chunk_mask, noise)
+    return TopK(scores, indices)
+
+
+def _validate(
+    q: Tensor,
+    landmarks: Tensor,
+    visible: Tensor,
+    top_k: int,
+    chunk_mask: Tensor | None,
+    noise: Tensor | None,
+) -> None:
     if q.dim() != 4 or landmarks.dim() != 4 or q.shape[0] != landmarks.shape[0]:
         raise ValueError(
             "expected q [B, T, R, E] and landmarks [B, C, R, E]; found "
@@ -56,13 +77,20 @@ def landmark_topk(
             f"{tuple(q.shape)}, landmarks {tuple(landmarks.shape)}, visible "
             f"{tuple(visible.shape)}, top_k {top_k}"
         )
-    factor = q.shape[3] ** -0.5 if scale is None else scale
-    slots = min(top_k, landmarks.shape[1])
-    # The first call of a custom op imports torch's compiler, seconds in a fresh process; without
-    # gradients the operator has nothing to add on the CPU.
-    run = cpu.forward if q.is_cpu and not torch.is_grad_enabled() else _forward
-    scores, indices = run(q, landmarks, visible, slots, factor, chunk_mask, noise)
-    return TopK(scores, indices)
+    if q.dtype != landmarks.dtype:
+        raise ValueError(
+            f"q and landmarks must share a dtype; found {q.dtype} and {landmarks.dtype}"
+        )
+    batch, chunks = landmarks.shape[:2]
+    if chunk_mask is not None and (
+        chunk_mask.shape != (batch, chunks) or chunk_mask.dtype != torch.bool
+    ):
+        raise ValueError(
+            f"chunk_mask must be bool [{batch}, {chunks}]; found {chunk_mask.dtype} "
+            f"{tuple(chunk_mask.shape)}"
+        )
+    if noise is not None and noise.shape != (*q.shape[:3], chunks):
+        raise ValueError(f"noise must be {[*q.shape[:3], chunks]}; found {tuple(noise.shape)}")
 
 
 @torch.library.custom_op("hsa_memory::landmark_topk", mutates_args=(), device_types="cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from . import blocked
@@ -21,7 +22,7 @@ def sliding_window_attention(
     Args:
         q: queries [B, T, H, D] of the newest T tokens.
         k: keys [B, P + T, G, D]: P earlier tokens, then those of the queries; G divides H.
-        v: values, as `k`.
+        v: values, as `k`. Keys and values must be finite, those never seen included.
         window: tokens a query sees, itself included; at least 1.
         scale: factor on the scores; default 1 / sqrt(D).
         first_key: [B] int64; keys before this index are padding and never seen. Default: none.
@@ -31,12 +32,30 @@ def sliding_window_attention(
         queries that are themselves padding hold finite values without meaning.
 
     Raises:
-        ValueError: if shapes do not fit together or `window` < 1.
+        ValueError: if shapes or dtypes do not fit together or `window` < 1.
     """
-    if k.shape != v.shape or k.shape[1] < q.shape[1] or q.shape[2] % k.shape[2] or window < 1:
+    _validate(q, k, v, window, first_key)
+    if q.shape[1] == 0:
+        return torch.empty_like(q)
+    factor = q.shape[3] ** -0.5 if scale is None else scale
+    return blocked.forward(q, k, v, window, factor, first_key)
+
+
+def _validate(q: Tensor, k: Tensor, v: Tensor, window: int, first_key: Tensor | None) -> None:
+    fits = (
+        q.dim() == 4
+        and k.dim() == 4
+        and k.shape == v.shape
+        and (k.shape[0], k.shape[3]) == (q.shape[0], q.shape[3])
+        and k.shape[1] >= q.shape[1]
+        and q.shape[2] % k.shape[2] == 0
+    )
+    if not fits or window < 1:
         raise ValueError(
             "expected q [B, T, H, D], k and v [B, P + T, G, D] with G dividing H, window >= 1; "
             f"found {tuple(q.shape)}, {tuple(k.shape)}, {tuple(v.shape)}, window {window}"
         )
-    factor = q.shape[3] ** -0.5 if scale is None else scale
-    return blocked.forward(q, k, v, window, factor, first_key)
+    if not q.dtype == k.dtype == v.dtype:
+        raise ValueError(f"q, k, v must share a dtype; found {q.dtype}, {k.dtype}, {v.dtype}")
+    if first_key is not None and first_key.shape != q.shape[:1]:
+        raise ValueError(f"first_key must be [{len(q)}]; found {tuple(first_key.shape)}")
