@@ -57,7 +57,8 @@ _opening: ContextVar[Callable[[], sqlite3.Connection]] = ContextVar("_opening")
 def _engine() -> sa.Engine:
     """One engine for all files, so that statements are compiled once per process."""
     engine = sa.create_engine(
-        "sqlite://",
+        # Not a string: parsing one compiles a large regular expression first.
+        sa.URL.create("sqlite"),
         creator=lambda: _opening.get()(),
         poolclass=NullPool,
         hide_parameters=True,

@@ -67,7 +67,8 @@ class RecordTable:
 
     def unbound(self, ids: NDArray[np.int64]) -> list[int]:
         """Those of the chunks whose record is damaged or was made for other tokens."""
-        ids = np.unique(ids[~self._bound[ids]])
+        # Not np.unique: its first call imports numpy.ma, which costs more than the restore.
+        ids = np.array(sorted(set(ids[~self._bound[ids]].tolist())), np.int64)
         if not len(ids):
             return []
         whole = self._sums_of(ids, self.rows[ids]) == self.rows["record_sum"][ids]
