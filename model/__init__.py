@@ -3,6 +3,7 @@
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .config import PRESETS, HSAConfig, MoEConfig
 from .errors import CheckpointError, ConfigError, ModelError
+from .report import ModelReport, describe
 from .state import ChunkKV, ChunkMemory, ChunkSource, State, WindowCache
 from .tokenizer import ROLES, Tokenizer
 from .transformer import HSATransformer, Output
@@ -19,11 +20,13 @@ __all__ = [
     "HSAConfig",
     "HSATransformer",
     "ModelError",
+    "ModelReport",
     "MoEConfig",
     "Output",
     "State",
     "Tokenizer",
     "WindowCache",
+    "describe",
     "load_checkpoint",
     "save_checkpoint",
 ]

@@ -10,16 +10,16 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from .config import HSAConfig
 from .errors import CheckpointError, ConfigError
+from .skeleton import skeleton
 from .tokenizer import Tokenizer
 from .transformer import HSATransformer
 
@@ -81,12 +81,11 @@ def load_checkpoint(
             f"{folder}: the tokenizer has {tokenizer.vocab_size} entries, the configuration says "
             f"vocab_size {config.vocab_size}"
         )
-    with torch.device("meta"), _NoInitialValues():
-        model = HSATransformer(config)
+    model = skeleton(config)
     _check_weights(folder, model.state_dict(), weights)
     fingerprint = _fingerprint(config, tokenizer, weights)
     dtype = fast_dtype(device) if dtype is None else dtype
-    weights = {name: tensor.to(dtype) for name, tensor in weights.items()}
+    weights = {n: t.to(dtype) if t.is_floating_point() else t for n, t in weights.items()}
     model.load_state_dict(weights, assign=True)
     _materialize(model)
     return Checkpoint(model.to(device).eval().requires_grad_(False), tokenizer, fingerprint)
@@ -100,19 +99,6 @@ def fast_dtype(device: str | torch.device = "cpu") -> torch.dtype:
     if torch.device(device).type != "cpu":
         return torch.bfloat16
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
-
-
-class _NoInitialValues(TorchFunctionMode):
-    """Skips random initial values, which on the meta device would first import torch's compiler:
-    seconds, for values that nobody ever sees."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is Tensor.normal_ or getattr(func, "__module__", None) == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
 
 
 def _check_weights(folder: Path, expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:

@@ -27,10 +27,15 @@ class MoEConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "num_experts", "experts_per_token", "expert_size")
-        if self.experts_per_token > self.num_experts or self.num_shared_experts < 0:
+        if self.experts_per_token > self.num_experts:
             raise ConfigError(
                 f"experts_per_token ({self.experts_per_token}) must be at most num_experts "
-                f"({self.num_experts}) and num_shared_experts ({self.num_shared_experts}) >= 0"
+                f"({self.num_experts})"
+            )
+        if self.num_shared_experts < 0 or not self.bias_update_rate >= 0:
+            raise ConfigError(
+                f"num_shared_experts ({self.num_shared_experts}) and bias_update_rate "
+                f"({self.bias_update_rate}) must not be negative"
             )
 
 
@@ -114,7 +119,10 @@ class HSAConfig:
         if self.head_dim % 2:
             raise ConfigError(f"head_dim ({self.head_dim}) must be even for rotary positions")
         if self.num_upper_layers < 0 or self.hsa_window < 0:
-            raise ConfigError("num_upper_layers and hsa_window must not be negative")
+            raise ConfigError(
+                f"num_upper_layers ({self.num_upper_layers}) and hsa_window ({self.hsa_window}) "
+                "must not be negative"
+            )
 
     @property
     def layers_per_group(self) -> int:
@@ -182,7 +190,7 @@ def _checked_fields(cls: type, data: Any) -> dict[str, Any]:
 
 def _positive(config: HSAConfig | MoEConfig, *names: str) -> None:
     for name in names:
-        if getattr(config, name) <= 0:
+        if not getattr(config, name) > 0:  # catches NaN as well
             raise ConfigError(f"{name} must be positive; found {getattr(config, name)}")
 
 

@@ -87,7 +87,8 @@ class EncoderLayer(nn.Module):
         k = rotate(self.k_norm(k.unflatten(-1, (-1, self.head_dim))), by)
         v = v.unflatten(-1, (-1, self.head_dim))
         x = x + self.out(_attend(q, k, v).flatten(2))
-        return x + self.mlp(self.mlp_norm(x))
+        y: Tensor = x + self.mlp(self.mlp_norm(x))
+        return y
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -68,8 +68,12 @@ class MoE(nn.Module):
     """Routed experts beside shared ones; balanced by a bias on the choice, without extra loss.
 
     The router scores experts by a sigmoid. The bias takes part in choosing, not in weighting; after
-    each training step `update_bias` raises it for experts that got less than their share.
+    each training step `update_bias` raises it for experts that got less than their share. Its
+    steps and the loads are counted as integers, which no cast to bfloat16 can round.
     """
+
+    load: Tensor
+    balance: Tensor
 
     def __init__(self, hidden_size: int, config: MoEConfig) -> None:
         super().__init__()
@@ -80,14 +84,17 @@ class MoE(nn.Module):
         )
         shared = config.num_shared_experts * config.expert_size
         self.shared = SwiGLU(hidden_size, shared) if shared else None
-        self.register_buffer("balance_bias", torch.zeros(config.num_experts))
-        self.register_buffer("load", torch.zeros(config.num_experts), persistent=False)
+        none = torch.zeros(config.num_experts, dtype=torch.int64)
+        self.register_buffer("balance", none)
+        self.register_buffer("load", none.clone(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `x` [B, T, h] to the same shape."""
         flat = x.reshape(-1, x.shape[-1])  # [N, h]
-        affinity = torch.sigmoid(self.router(flat).to(self.balance_bias.dtype))
-        chosen = (affinity + self.balance_bias).topk(self.config.experts_per_token).indices
+        exact = torch.float64 if x.dtype == torch.float64 else torch.float32
+        affinity = torch.sigmoid(self.router(flat).to(exact))  # [N, experts]
+        bias = self.balance * self.config.bias_update_rate
+        chosen = (affinity + bias).topk(self.config.experts_per_token).indices
         weights = affinity.gather(1, chosen)
         weights = (weights / weights.sum(1, keepdim=True)).to(x.dtype)
         out = torch.zeros_like(flat) if self.shared is None else self.shared(flat)
@@ -102,7 +109,7 @@ class MoE(nn.Module):
     def update_bias(self) -> Tensor:
         """Move the bias toward equal load; returns and forgets the load since the last call."""
         load = self.load.clone()
-        self.balance_bias += self.config.bias_update_rate * torch.sign(load.mean() - load)
+        self.balance += torch.sign(load.sum() - load * len(load))
         self.load.zero_()
         return load
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ _BATCH_PIECES = 64
 # A space between two non-space characters always starts a new pre-token, so cutting there
 # changes nothing about the result.
 _SAFE_CUT = re.compile(r"(?<=\S) (?=\S)")
+_RUNS = re.compile(r"(?P<undecodable>[\udc80-\udcff]+)|[^\udc80-\udcff]+")
 
 
 def _byte_alphabet() -> dict[str, int]:
@@ -60,20 +62,10 @@ class Tokenizer:
     """
 
     def __init__(self, definition: str) -> None:
-        try:
-            vocab = json.loads(definition)["model"]["vocab"]
-            self._bpe = tokenizers.Tokenizer.from_str(definition)
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"tokenizer.json is not a byte-level BPE of this package: {error}"
-            ) from error
-        if [vocab.get(t) for t in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
-            raise CheckpointError(
-                "tokenizer.json has other special tokens than this version expects: "
-                f"ids 0 to {len(SPECIAL_TOKENS) - 1} must be {', '.join(SPECIAL_TOKENS)}"
-            )
+        vocab, merges = _parse(definition)
         alphabet = _byte_alphabet()
         self._definition = definition
+        self._bpe = _byte_level(models.BPE(vocab, merges))
         self._bytes: list[bytes] = [b""] * len(vocab)
         for token, index in vocab.items():
             if index >= len(SPECIAL_TOKENS):
@@ -87,14 +79,7 @@ class Tokenizer:
     @classmethod
     def train(cls, texts: Iterable[str], *, vocab_size: int) -> Tokenizer:
         """Learn a vocabulary of `vocab_size` entries (special tokens and 256 bytes included)."""
-        bpe = tokenizers.Tokenizer(models.BPE())
-        bpe.pre_tokenizer = pre_tokenizers.Sequence(
-            [
-                pre_tokenizers.Split(Regex(_PRE_TOKEN), behavior="isolated"),
-                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-            ]
-        )
-        bpe.decoder = decoders.ByteLevel()
+        bpe = _byte_level(models.BPE())
         trainer = trainers.BpeTrainer(
             vocab_size=vocab_size,
             special_tokens=list(SPECIAL_TOKENS),
@@ -141,14 +126,11 @@ class Tokenizer:
     def encode_bytes(self, data: bytes) -> list[int]:
         """Encode arbitrary bytes; `decode_bytes` gives back exactly these bytes."""
         ids: list[int] = []
-        while data:
-            try:
-                return ids + self.encode(data.decode("utf-8"))
-            except UnicodeDecodeError as error:
-                if error.start:
-                    ids += self.encode(data[: error.start].decode("utf-8"))
-                ids += [self._byte_ids[b] for b in data[error.start : error.end]]
-                data = data[error.end :]
+        for run in _RUNS.finditer(data.decode("utf-8", "surrogateescape")):
+            if run["undecodable"]:
+                ids += [self._byte_ids[ord(c) & 0xFF] for c in run[0]]
+            else:
+                ids += self.encode(run[0])
         return ids
 
     def encode_message(self, role: str, text: str) -> list[int]:
@@ -187,6 +169,49 @@ class Tokenizer:
                 begin -= 1
             spans.append((begin, chars_before[start + len(piece)]))
         return spans
+
+
+def _byte_level(model: models.BPE) -> tokenizers.Tokenizer:
+    """Return a tokenizer of which a file decides the vocabulary and the merges, nothing else."""
+    bpe = tokenizers.Tokenizer(model)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_PRE_TOKEN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    return bpe
+
+
+def _parse(definition: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """Return vocabulary and merges of a `tokenizer.json`, checked: the library trusts them."""
+    try:
+        data = json.loads(definition)
+        vocab = {str(token): operator.index(i) for token, i in data["model"]["vocab"].items()}
+        merges = [(str(left), str(right)) for left, right in data["model"]["merges"]]
+        foreign = [name for name in ("added_tokens", "normalizer") if data[name]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"tokenizer.json is not a byte-level BPE of this package: {error!r}"
+        ) from error
+    if foreign:
+        raise CheckpointError(f"tokenizer.json must not have {' and '.join(foreign)}")
+    if [vocab.get(t) for t in SPECIAL_TOKENS] != list(range(len(SPECIAL_TOKENS))):
+        raise CheckpointError(
+            "tokenizer.json has other special tokens than this version expects: "
+            f"ids 0 to {len(SPECIAL_TOKENS) - 1} must be {', '.join(SPECIAL_TOKENS)}"
+        )
+    alphabet = _byte_alphabet()
+    ordinary = vocab.keys() - SPECIAL_TOKENS
+    if sorted(vocab.values()) != list(range(len(vocab))):
+        raise CheckpointError(f"tokenizer.json: ids must be 0 to {len(vocab) - 1}, each once")
+    if not alphabet.keys() <= ordinary or not all(alphabet.keys() >= set(t) for t in ordinary):
+        raise CheckpointError("tokenizer.json: its tokens must be bytes, all 256 among them")
+    unknown = [pair for pair in merges if not {*pair, "".join(pair)} <= ordinary]
+    if unknown:
+        raise CheckpointError(f"tokenizer.json: a merge needs tokens it lacks: {unknown[0]}")
+    return vocab, merges
 
 
 def _pieces(text: str) -> Iterator[str]:

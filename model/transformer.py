@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -80,13 +80,16 @@ class HSATransformer(nn.Module):
             state: from an earlier call, `start`, or None for an empty history.
             lengths: real tokens per row, the rest of the row being padding at its end; default T.
             last_only: return logits of each row's last real token only.
-            select: [B, T] bool; return logits of these tokens only, as [number selected, vocabulary].
+            select: [B, T] bool; return logits of these tokens only, [number selected, vocabulary].
 
         Returns:
             `Output`; logits of padding are meaningless.
+
+        Raises:
+            ValueError: if there is no token, or if state, lengths and tokens differ in rows.
         """
         before = self.start(len(tokens)) if state is None else state
-        new = tuple(lengths) if lengths is not None else (tokens.shape[1],) * len(tokens)
+        new = _new_lengths(tokens, before, lengths)
         hidden, after = self._lower_half(tokens, before, new)
         # Upper windows that an ingest left stale are rebuilt from the last lower outputs.
         lag = 0 if before.upper else before.recent.shape[1]
@@ -98,7 +101,7 @@ class HSATransformer(nn.Module):
         hidden = hidden[:, lag:]
         traces = tuple(HSATrace(*(x[:, lag:] for x in trace)) for trace in traces)
         if last_only:
-            last = torch.tensor([n - 1 for n in new], device=tokens.device)
+            last = torch.tensor([max(n - 1, 0) for n in new], device=tokens.device)
             hidden = hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[2]))
         if select is not None:
             hidden = hidden[select]
@@ -107,10 +110,12 @@ class HSATransformer(nn.Module):
     def ingest(
         self, tokens: Tensor, state: State | None = None, *, lengths: Sequence[int] | None = None
     ) -> State:
-        """Add tokens [B, T] to the history with the lower decoder and the chunk encoder only."""
+        """Add tokens [B, T] to the history with the lower decoder and the chunk encoder only.
+
+        Arguments and errors are those of `forward`.
+        """
         before = self.start(len(tokens)) if state is None else state
-        new = tuple(lengths) if lengths is not None else (tokens.shape[1],) * len(tokens)
-        return self._lower_half(tokens, before, new)[1]
+        return self._lower_half(tokens, before, _new_lengths(tokens, before, lengths))[1]
 
     def start(self, batch: int, source: ChunkSource | None = None) -> State:
         """Return the state of `batch` empty histories, or of one whose chunks are in `source`."""
@@ -245,10 +250,24 @@ class UpperDecoder(nn.Module):
             traces.append(trace)
             if own is not None:
                 new.append(own)
-            for layer in windows:
+            for layer in cast(nn.ModuleList, windows):
                 x, cache = layer(x, window, next(old, None))
                 new.append(cache)
         return self.norm(x), tuple(new), tuple(traces)
+
+
+def _new_lengths(tokens: Tensor, state: State, lengths: Sequence[int] | None) -> tuple[int, ...]:
+    """Return the number of new tokens of each row, checked against the call's other arguments."""
+    if tokens.dim() != 2 or tokens.shape[1] == 0 or len(tokens) != len(state.lengths):
+        raise ValueError(
+            f"tokens must be [{len(state.lengths)}, T] with T >= 1 to follow this state; "
+            f"found {tuple(tokens.shape)}"
+        )
+    batch, most = tokens.shape
+    new = tuple(lengths) if lengths is not None else (most,) * batch
+    if len(new) != batch or not all(0 <= n <= most for n in new):
+        raise ValueError(f"lengths must be {batch} numbers from 0 to {most}; found {new}")
+    return new
 
 
 def _positions(state: State, tokens: int, lag: int) -> Tensor:

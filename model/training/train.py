@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from ..attention import HSALayer
 from ..checkpoint import fast_dtype, save_checkpoint
 from ..layers import MoE
 from ..tokenizer import Tokenizer
@@ -29,7 +30,7 @@ from ..transformer import HSATransformer, Output
 from .corpora import build_token_cache, texts_for_tokenizer
 from .losses import Losses, pointer_loss, retrieval_loss, supervision, text_loss
 from .mixture import Mixture, open_passages
-from .optimizer import MasterOptimizer
+from .optimizer import MasterOptimizer, average
 from .recipe import Recipe, Stage, load_recipe
 
 # Rows of these tasks state facts in everyday words, so two rows may state the same one.
@@ -135,7 +136,7 @@ class Trainer:
         sums: dict[str, list[float]] = {}
         with ThreadPoolExecutor(1) as loader:
             batch = loader.submit(self._batch, self.step)
-            while self.step < self.recipe.steps and not self._interrupted:
+            while self.step < self.recipe.steps and not self._stopped():
                 ready, batch = batch, loader.submit(self._batch, self.step + 1)
                 metrics = self.train_step(*ready.result())
                 for name, value in metrics.items():
@@ -155,24 +156,26 @@ class Trainer:
     ) -> dict[str, float]:
         """One optimiser step on tokens [B, L + 1], weight and source [B, L]; returns metrics."""
         stage, _, _ = self.recipe.locate(self.step)
+        # Chance in a step depends on the step alone, so that a resumed run repeats it.
+        torch.manual_seed((self.recipe.seed << 40) + self.step * self.workers + self.rank)
         self._set_top_k(stage)
         self.model.train()
         # Plain text teaches less per token than answers do: its logits are sampled.
         sampled = torch.rand(weight.shape, device=weight.device) < stage.text_sample
         select = (weight > 0) & (sampled | (source >= 0) | (weight > 1))
         output: Output = self.model(tokens[:, :-1], select=select)
-        losses = self._losses(
-            output, tokens[:, 1:], weight, source, shares_facts, select, stage
-        )
+        losses = self._losses(output, tokens[:, 1:], weight, source, shares_facts, select, stage)
         total = losses.text
         if not losses.retrieval.isnan():
             total = total + stage.retrieval_weight * losses.retrieval
             total = total + stage.pointer_weight * losses.pointer
         total.backward()
         norm = self.optimizer.step(self.recipe.learning_rate(self.step))
-        for module in self.model.modules():
-            if isinstance(module, MoE):
-                module.update_bias()
+        mixtures = [module for module in self.model.modules() if isinstance(module, MoE)]
+        if mixtures:
+            average([mixture.load for mixture in mixtures], total=True)
+        for mixture in mixtures:
+            mixture.update_bias()
         self._remember(output, shares_facts, stage)
         self.step += 1
         self.tokens += weight.numel() * self.workers
@@ -208,7 +211,7 @@ class Trainer:
     def _set_top_k(self, stage: Stage) -> None:
         config = replace(self.recipe.model, top_k=stage.top_k or self.recipe.model.top_k)
         for layer in self.model.upper.hsa:
-            layer.config = config
+            cast(HSALayer, layer).config = config
 
     def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Data of a step: a pure function of the recipe and the step."""
@@ -259,7 +262,8 @@ class Trainer:
         shutil.rmtree(staged, ignore_errors=True)
         save_checkpoint(staged, self.model, self.tokenizer)
         tensors = {name: t.contiguous() for name, t in self.optimizer.tensors().items()}
-        save_file({**tensors, "bank": self._bank.contiguous()}, staged / "training.safetensors")
+        tensors |= {"bank": self._bank.contiguous(), **dict(self.model.named_buffers())}
+        save_file(tensors, staged / "training.safetensors")
         position = {"step": self.step, "tokens": self.tokens}
         (staged / "training.json").write_text(json.dumps(position), encoding="utf-8")
         shutil.rmtree(old, ignore_errors=True)
@@ -273,10 +277,19 @@ class Trainer:
             if (folder / "training.json").exists():
                 stored = load_file(folder / "training.safetensors")
                 self._bank = stored.pop("bank")
+                for name, buffer in self.model.named_buffers():
+                    buffer.copy_(stored.pop(name))
                 self.optimizer.load(stored)
                 position = json.loads((folder / "training.json").read_text(encoding="utf-8"))
                 self.step, self.tokens = position["step"], position["tokens"]
                 return
+
+    def _stopped(self) -> bool:
+        """Whether any process was interrupted: all must leave the loop at the same step."""
+        anyone = torch.tensor([float(self._interrupted)], device=self.device)
+        average([anyone], total=True)
+        self._interrupted = bool(anyone)
+        return self._interrupted
 
     def _interrupt(self, *_: object) -> None:
         self._interrupted = True
