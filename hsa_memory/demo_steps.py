@@ -147,7 +147,7 @@ def _cited(citation: Citation, fact: Fact) -> dict[str, Any]:
         "weight": citation.weight,
         "age": age(0.0, citation.age_seconds),
         "role": citation.role,
-        "excerpt": excerpt(citation.text, start, stop, 120),
+        "excerpt": excerpt(citation.text, start, stop, 70),
         "told_it": citation.text.startswith(fact.told),
     }
 

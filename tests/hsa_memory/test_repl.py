@@ -2,6 +2,7 @@
 
 import io
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,6 +92,25 @@ def test_a_question_is_answered_and_both_are_remembered(
     out = capsys.readouterr().out
     assert "What is my dog called? →" in out
     assert "message 0, user, chunks 0" in out
+
+
+def test_ctrl_c_ends_an_answer_between_two_pieces(
+    repl: Repl, memory: Memory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repl.handle("My dog is called Biscuit.")
+    pieces: list[str] = []
+
+    def interrupted(view: ReplView, text: str) -> None:
+        pieces.append(text)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(ReplView, "piece", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    repl.handle("What is my dog called?")
+    assert len(pieces) == 1
+    assert "stopped; not remembered" in capsys.readouterr().out
+    assert len(texts(memory, "alice")) == 1
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_commands_print_what_they_promise(repl: Repl, capsys: pytest.CaptureFixture[str]) -> None:
