@@ -146,7 +146,10 @@ class StoredChunks:
         """
         config = self._engine.config
         rows = self._cache.gather(chunk_ids.numpy(), self._fetch)
-        both = torch.from_numpy(rows).view(self._engine.disk_dtype).to(self._engine.dtype)
+        flat = (
+            torch.from_numpy(rows.reshape(-1)) if len(rows) else torch.empty(0, dtype=torch.uint8)
+        )
+        both = flat.view(self._engine.disk_dtype).to(self._engine.dtype)
         shape = (len(rows), 2, config.chunk_size, config.hsa_num_kv_heads, config.head_dim)
         k, v = both.view(shape)[None].unbind(2)
         return ChunkKV(k, v)

@@ -125,9 +125,17 @@ class Fork:
 def _all(source: Source) -> Locate:
     """The stream of a session's messages."""
 
+    known: list[Passage] = []
+
     def locate(start: int, stop: int) -> list[Passage]:
+        for passage in known:
+            # A long message is not read anew for each of its chunks.
+            if passage.position <= start and stop <= passage.position + passage.count:
+                return [passage]
         with source.lock:
             turns = source.store.turns_in_tokens(start, stop)
-        return [Passage(turn, turn.token_start, 0, len(turn.tokens)) for turn in turns]
+        found = [Passage(turn, turn.token_start, 0, len(turn.tokens)) for turn in turns]
+        known.extend(found)
+        return found
 
     return locate

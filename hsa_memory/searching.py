@@ -73,16 +73,24 @@ def find(
     state = replace(fork.state, recent=needed)
     traces = fork.forward(torch.tensor([prompt]), state).traces
     ranked = _chunk_shares(traces, memory, open_chunks)
-    available = int(open_chunks.sum())
-    wanted = max(_MIN_CHUNKS, 2 * k)
-    while True:
-        best = ranked.topk(min(wanted, available))
-        masses = _token_masses(fork, traces, memory, best.indices, best.values, tail)
+    ranked = ranked.masked_fill(~open_chunks, -1.0)
+    masses: dict[int, Tensor] = {}
+    shares: list[Share] = []
+    while len(shares) < k and (left := int((ranked >= 0).sum())):
+        best = ranked.topk(min(max(_MIN_CHUNKS, 2 * (k - len(shares))), left))
+        masses |= _token_masses(fork, traces, memory, best.indices, best.values, tail)
         shares = attribute(masses, fork.engine.config.chunk_size, fork.locate, open_turns)
-        # One long message can take many chunks: look further until k messages are there.
-        if len(shares) >= k or wanted >= available:
-            return shares[:k]
-        wanted *= 4
+        ranked[best.indices] = -1.0
+        _leave_out_inside(ranked, shares, fork.engine.config.chunk_size)
+    return shares[:k]
+
+
+def _leave_out_inside(ranked: Tensor, shares: list[Share], chunk_size: int) -> None:
+    """Mark the chunks [C] that hold nothing but a message that is found already: one long message
+    can take the best chunks by the thousand."""
+    for share in shares:
+        start, stop = share.turn.token_start, share.turn.token_start + len(share.turn.tokens)
+        ranked[-(-start // chunk_size) : stop // chunk_size] = -1.0
 
 
 def _with_unfinished_chunk(fork: Fork) -> tuple[ChunkMemory, int]:

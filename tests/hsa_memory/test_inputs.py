@@ -122,7 +122,7 @@ def test_special_tokens_in_text_stay_text(session: MemorySession) -> None:
     assert session.messages()[-1].text == text
 
 
-@pytest.mark.parametrize("size", [2_000_000, pytest.param(100_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [200_000, pytest.param(2_000_000, marks=pytest.mark.slow)])
 def test_a_huge_message_is_stored_and_found(
     tmp_path: Path, tiny_checkpoint: Path, size: int
 ) -> None:
