@@ -11,7 +11,8 @@ CHARACTERS = 120_000
 
 
 def show(progress: hsa_memory.Progress) -> None:
-    print(f"  {progress.messages_added} of {progress.messages_total} paragraphs", flush=True)
+    read = f"{progress.messages_added} of {progress.messages_total} paragraphs"
+    print(f"  {read}, {progress.tokens_ingested} tokens encoded", flush=True)
 
 
 def main(folder: str = "agent-memory", characters: str = str(CHARACTERS)) -> None:
