@@ -210,6 +210,7 @@ MINI = HSAConfig(
     retrieval_dim=128,
     normalize_retrieval=True,
     embedding_norm=True,
+    bypass_residual=False,
     hsa_query_gain=2.0,
 )
 

@@ -174,9 +174,13 @@ class HSATransformer(nn.Module):
             x = F.rms_norm(x, x.shape[-1:], eps=self.config.norm_eps)
         return x
 
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix [vocabulary, h] that turns hidden states into logits."""
+        return self.embedding.weight if self.config.tie_embeddings else self.head.weight
+
     def _logits(self, hidden: Tensor) -> Tensor:
-        head = self.embedding.weight if self.config.tie_embeddings else self.head.weight
-        return F.linear(hidden, head)
+        return F.linear(hidden, self.output_weight)
 
     def _window(self, state: State, new: tuple[int, ...], tokens: int, lag: int) -> Window:
         """Describe the last `lag` and the next `tokens` tokens to sliding-window layers."""

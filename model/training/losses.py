@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..attention import HSATrace
 from ..state import ChunkMemory
+from ..transformer import HSATransformer
 
 
 class Losses(NamedTuple):
@@ -22,6 +23,7 @@ class Losses(NamedTuple):
     text: Tensor
     retrieval: Tensor
     pointer: Tensor
+    value: Tensor
     answer_accuracy: Tensor
     retrieval_accuracy: Tensor
     pointer_accuracy: Tensor
@@ -103,3 +105,23 @@ def pointer_loss(
         loss.append(F.cross_entropy(scores, where.offset))
         hits.append((scores.argmax(-1) == where.offset).float().mean())
     return torch.stack(loss).mean(), torch.stack(hits).mean()
+
+
+def value_loss(
+    model: HSATransformer, memory: ChunkMemory, tokens: Tensor, sample: int = 512
+) -> Tensor:
+    """Cross-entropy of a chunk token's own value, through one head, against that token.
+
+    It opens the path from memory to output: what the pointer's head attends to is what it says.
+    `tokens` [B, L] are those of the chunks; `sample` of them are tried.
+    """
+    values = memory.kv.v[:, :, :, 0].flatten(1, 2)  # [B, C * S, D]
+    batch, length, dim = values.shape
+    row = torch.randint(batch, (sample,), device=tokens.device)
+    at = torch.randint(length, (sample,), device=tokens.device)
+    wanted = tokens[row, at]
+    loss = []
+    for layer in model.upper.hsa:
+        said = model.upper.norm(F.linear(values[row, at], layer.out.weight[:, :dim]))
+        loss.append(F.cross_entropy(F.linear(said, model.output_weight).float(), wanted))
+    return torch.stack(loss).mean()

@@ -30,6 +30,8 @@ class Stage:
     """Factor on the retrieval loss; 0: off."""
     pointer_weight: float = 0.5
     """Factor on the pointer loss; 0: off."""
+    value_weight: float = 0.0
+    """Factor on the value loss; 0: off."""
     text_sample: float = 1.0
     """Share of the plain-text positions whose next token is predicted; answers always are."""
     bank: int = 0

@@ -24,11 +24,12 @@ from torch import Tensor
 
 from ..attention import HSALayer
 from ..checkpoint import fast_dtype, save_checkpoint
+from ..errors import ConfigError
 from ..layers import MoE
 from ..tokenizer import Tokenizer
 from ..transformer import HSATransformer, Output
 from .corpora import build_token_cache, texts_for_tokenizer
-from .losses import Losses, pointer_loss, retrieval_loss, supervision, text_loss
+from .losses import Losses, pointer_loss, retrieval_loss, supervision, text_loss, value_loss
 from .mixture import Mixture, open_passages
 from .optimizer import MasterOptimizer, average
 from .recipe import Recipe, Stage, load_recipe
@@ -77,7 +78,13 @@ def _tokenizer(out: Path, data: Path, recipe: Recipe) -> Tokenizer:
         rng = np.random.default_rng(recipe.seed)
         texts = texts_for_tokenizer(data, recipe.tokenizer_bytes, rng, recipe.exclude)
         Tokenizer.train(texts, vocab_size=recipe.model.vocab_size).save(path)
-    return Tokenizer.load(path)
+    tokenizer = Tokenizer.load(path)
+    if tokenizer.vocab_size != recipe.model.vocab_size:
+        raise ConfigError(
+            f"{path} has {tokenizer.vocab_size} entries, the recipe's model has vocab_size "
+            f"{recipe.model.vocab_size}; use that size, or more text to learn the vocabulary from"
+        )
+    return tokenizer
 
 
 class Trainer:
@@ -164,8 +171,8 @@ class Trainer:
         sampled = torch.rand(weight.shape, device=weight.device) < stage.text_sample
         select = (weight > 0) & (sampled | (source >= 0) | (weight > 1))
         output: Output = self.model(tokens[:, :-1], select=select)
-        losses = self._losses(output, tokens[:, 1:], weight, source, shares_facts, select, stage)
-        total = losses.text
+        losses = self._losses(output, tokens, weight, source, shares_facts, select, stage)
+        total = losses.text + stage.value_weight * losses.value
         if not losses.retrieval.isnan():
             total = total + stage.retrieval_weight * losses.retrieval
             total = total + stage.pointer_weight * losses.pointer
@@ -185,22 +192,23 @@ class Trainer:
         }
 
     def _losses(
-        self, output: Output, targets: Tensor, weight: Tensor, source: Tensor,
+        self, output: Output, tokens: Tensor, weight: Tensor, source: Tensor,
         shares_facts: Tensor, select: Tensor, stage: Stage,
     ) -> Losses:  # fmt: skip
         nan = torch.tensor(float("nan"))
+        targets, memory = tokens[:, 1:], output.state.memory
         text = text_loss(output.logits, targets[select], weight[select])
+        value = value_loss(self.model, memory, tokens) if stage.value_weight else text.new_zeros(())
         where = supervision(source, self.recipe.model.chunk_size)
         if len(where.row) == 0:
-            return Losses(text, nan, nan, nan, nan, nan)
-        memory = output.state.memory
+            return Losses(text, nan, nan, value, nan, nan, nan)
         retrieval, found = retrieval_loss(
             output.traces, memory, where, shares_facts, self._bank[: stage.bank]
         )
         pointer, pointed = pointer_loss(output.traces, memory, where)
         with torch.no_grad():
             right = (output.logits.argmax(-1) == targets[select])[source[select] >= 0]
-        return Losses(text, retrieval, pointer, right.float().mean(), found, pointed)
+        return Losses(text, retrieval, pointer, value, right.float().mean(), found, pointed)
 
     def _remember(self, output: Output, shares_facts: Tensor, stage: Stage) -> None:
         """Keep landmarks of texts without everyday facts as distractors for later batches."""
