@@ -10,17 +10,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import hsa_memory
-
 from . import cli_view
 from .errors import SessionNotFound
 from .memory import Memory
+from .memory import open as open_folder
 from .session import MemorySession
 
 
 def open_memory(args: argparse.Namespace, *, create: bool) -> Memory:
     """Open the store that the arguments name, for writing if it may be created."""
-    return hsa_memory.open(args.store, model=args.model, create=create, read_only=not create)
+    return open_folder(args.store, model=args.model, create=create, read_only=not create)
 
 
 def run_add(args: argparse.Namespace) -> int:
@@ -109,7 +108,7 @@ def run_stats(args: argparse.Namespace) -> int:
 
 def run_check(args: argparse.Namespace) -> int:
     """Verify the store; 1 if something is wrong and was not repaired."""
-    with hsa_memory.open(args.store, model=args.model, create=False) as memory:
+    with open_folder(args.store, model=args.model, create=False) as memory:
         findings = memory.check(repair=args.repair)
     if args.json:
         print_json(findings)

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import hsa_memory
-
 from .cli_ingest import ingest
 from .cli_view import used
 from .demo_dialogue import DIALOGUE, FACTS, Fact
@@ -22,6 +20,7 @@ from .demo_view import DemoView
 from .documents import FileMessage, read_messages
 from .engine import load_engine
 from .errors import HSAMemoryError
+from .memory import open as open_folder
 from .session import MemorySession
 from .text_view import age, excerpt
 from .types import Citation
@@ -51,7 +50,7 @@ def main() -> int:
 def read_and_die(args: argparse.Namespace) -> int:
     """Add the whole history, then end without closing anything."""
     messages = list(woven(args.book, now=time.time()))
-    memory = hsa_memory.open(args.store, model=args.model)
+    memory = open_folder(args.store, model=args.model)
     session = memory.session(SESSION)
     done = ingest(session, messages, total_bytes=messages[-1].end, title="reading")
     if done.interrupted:
@@ -103,7 +102,7 @@ def restore_and_answer(args: argparse.Namespace) -> int:
     weights_seconds = time.perf_counter() - start
     # The weights are loaded once per process: what follows is the restore alone.
     start = time.perf_counter()
-    with hsa_memory.open(args.store, model=args.model, create=False) as memory:
+    with open_folder(args.store, model=args.model, create=False) as memory:
         with memory.session(SESSION, create=False) as session:
             session.search(FACTS[0].question)
             restore_seconds = time.perf_counter() - start

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -44,13 +45,16 @@ class DemoView:
         self._say(f"The message acknowledged right before the kill {found}.\n")
 
     def answer(self, answer: dict[str, Any]) -> None:
-        """Print one answer as soon as it is there."""
+        """Print one answer, and the memory it used most, as soon as it is there."""
+        if self._quiet:
+            return
         mark, style = ("✓", "green") if answer["right"] else ("✗ WRONG", "bold red")
-        line = Text.assemble(
-            (f"{mark} ", style), f"{answer['question']} ", (plain(answer["answer"]), "bold")
+        self._console.print(
+            Text.assemble(
+                (f"{mark} ", style), f"{answer['question']} ", (plain(answer["answer"]), "bold")
+            )
         )
-        if not self._quiet:
-            self._console.print(line)
+        self._console.print(Padding(_memory(answer["citations"]), (0, 0, 0, 2)))
 
     def end(self, report: dict[str, Any], *, kept: Path | None) -> None:
         """Print the tables."""
@@ -76,7 +80,7 @@ def _answers_table(answers: list[dict[str, Any]]) -> Table:
     table.add_column("answer", style="bold")
     table.add_column("expected")
     table.add_column("", no_wrap=True)
-    table.add_column("memory used most: place, age, share, excerpt")
+    table.add_column("cites", no_wrap=True)
     table.add_column("ms", justify="right", no_wrap=True)
     for answer in answers:
         right = Text("right", style="green") if answer["right"] else Text("WRONG", style="bold red")
@@ -85,15 +89,23 @@ def _answers_table(answers: list[dict[str, Any]]) -> Table:
             Text(plain(answer["answer"])),
             answer["expected"],
             right,
-            _citation(answer["citations"]),
+            _cites(answer["citations"]),
             f"{answer['seconds'] * 1000:.0f}",
         )
     return table
 
 
-def _citation(citations: list[dict[str, Any]]) -> Text:
+def _cites(citations: list[dict[str, Any]]) -> Text:
+    """The place of the strongest memory, marked if the answer was told there."""
     if not citations:
         return Text("none", style="dim")
+    mark, style = (" ✓", "green") if citations[0]["told_it"] else (" ✗", "red")
+    return Text.assemble(f"#{count(citations[0]['message'])}", (mark, style))
+
+
+def _memory(citations: list[dict[str, Any]]) -> Text:
+    if not citations:
+        return Text("no memory was used", style="dim")
     first = citations[0]
     told = [rank for rank, citation in enumerate(citations, start=1) if citation["told_it"]]
     if told[:1] == [1]:
@@ -103,7 +115,7 @@ def _citation(citations: list[dict[str, Any]]) -> Text:
     else:
         mark, style = "not where it was told", "red"
     return Text.assemble(
-        f"#{count(first['message'])}, {first['age']}, ",
+        (f"message {count(first['message'])}, {first['age']}, ", "cyan"),
         (f"{bar(first['weight'], 5)} {first['weight']:.0%} ", "green"),
         (first["excerpt"], "dim"),
         (f" [{mark}]", style),
