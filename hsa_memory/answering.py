@@ -78,7 +78,7 @@ def answer(source: Source, metadata: Metadata, request: Request) -> Generator[st
     prompt = engine.question(request.question)
     if not request.filter.is_open:
         fork = fork_of_excerpts(source, fork, prompt, request.filter, metadata)
-    text, steps = _Text(engine.tokenizer), []
+    text, steps = _Text(), []
     for step in generate(
         fork.forward,
         prompt,
@@ -173,7 +173,7 @@ def support(fork: Fork, prompt: list[int], steps: list[Step]) -> float:
 class _Text:
     """Bytes to text, piece by piece, without white space at either end."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self.whole = ""

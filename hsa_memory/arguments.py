@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .engine import Engine
 from .errors import InvalidArgument, InvalidMessage
 from .messages import make_draft
@@ -11,20 +13,20 @@ _MAX_QUESTION_TOKENS = 8192
 
 def require_count(name: str, value: object) -> None:
     """Require a positive int."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidArgument(f"{name} must be a positive int; found {value!r}")
+    require_int(name, value, least=1)
 
 
-def require_int(name: str, value: object) -> None:
-    """Require an int or None."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+def require_int(name: str, value: object, *, least: int | None = None) -> None:
+    """Require an int, of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidArgument(f"{name} must be an int; found {value!r}")
+    if least is not None and value < least:
+        raise InvalidArgument(f"{name} must be at least {least}; found {value!r}")
 
 
 def require_temperature(value: object) -> None:
     """Require a finite number that is not negative."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise InvalidArgument(f"temperature must be a number >= 0; found {value!r}")
 
 

@@ -37,7 +37,7 @@ def fork_of_excerpts(
             state = model.ingest(torch.tensor([stream]), state)
 
     def locate(start: int, stop: int) -> list[Passage]:
-        return [p for p in passages if p.position < stop and p.position + p.count > start]
+        return [p for p in passages if p.position < stop and p.position + p.num_tokens > start]
 
     fork = Fork(source, state, len(stream), locate)
     fork.stored, fork.bad = history.stored, history.bad

@@ -40,10 +40,12 @@ def make_filter(
     """Check the filter arguments of `search` and `ask`; raises `InvalidArgument`."""
     roles = None
     if role is not None:
-        listed = [role] if isinstance(role, str) or not isinstance(role, Iterable) else list(role)
-        if not all(isinstance(name, str) and ALIASES.get(name, name) in ROLES for name in listed):
+        several = not isinstance(role, str) and isinstance(role, Iterable)
+        listed: list[object] = list(role) if several else [role]
+        names = [ALIASES.get(name, name) for name in listed if isinstance(name, str)]
+        if len(names) != len(listed) or not set(names) <= set(ROLES):
             raise InvalidArgument(f"role must be of {', '.join(ROLES)}; found {role!r}")
-        roles = frozenset(ALIASES.get(name, name) for name in listed)
+        roles = frozenset(names)
     if where is not None and not isinstance(where, Mapping):
         raise InvalidArgument(f"where must be a map of metadata; found {type(where).__name__}")
     moments = [None if t is None else parse_time(t, InvalidArgument) for t in (since, until)]

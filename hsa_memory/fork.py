@@ -79,7 +79,8 @@ class Fork:
         with self._source.lock:
             while True:
                 try:
-                    return self.engine.model(tokens, state, last_only=True)
+                    output: Output = self.engine.model(tokens, state, last_only=True)
+                    return output
                 except CorruptChunk as error:
                     self.bad.update(error.chunk_ids)
                     state = hide(state, error.chunk_ids)
@@ -130,7 +131,7 @@ def _all(source: Source) -> Locate:
     def locate(start: int, stop: int) -> list[Passage]:
         for passage in known:
             # A long message is not read anew for each of its chunks.
-            if passage.position <= start and stop <= passage.position + passage.count:
+            if passage.position <= start and stop <= passage.position + passage.num_tokens:
                 return [passage]
         with source.lock:
             turns = source.store.turns_in_tokens(start, stop)

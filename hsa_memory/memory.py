@@ -13,6 +13,7 @@ from hsa_memory.model import Tokenizer
 from hsa_memory.storage import SessionStore, Store
 
 from . import errors
+from .arguments import require_int
 from .boundary import public_errors
 from .engine import Engine, load_engine
 from .session import MemorySession
@@ -44,11 +45,11 @@ def open(
         SessionNotFound: there is no memory and none may be made.
         InvalidArgument, StorageError.
     """
-    for name, value in (("path", path), ("model", model)):
+    named: tuple[tuple[str, object], ...] = (("path", path), ("model", model))
+    for name, value in named:
         if not isinstance(value, str | os.PathLike) or not os.fspath(value):
             raise errors.InvalidArgument(f"{name} must be a path or a name; found {value!r}")
-    if isinstance(cache_bytes, bool) or not isinstance(cache_bytes, int) or cache_bytes < 0:
-        raise errors.InvalidArgument(f"cache_bytes must be an int >= 0; found {cache_bytes!r}")
+    require_int("cache_bytes", cache_bytes, least=0)
     with public_errors():
         engine = load_engine(os.fspath(model), device)
         try:

@@ -26,7 +26,7 @@ class Passage(NamedTuple):
     """Stream position of the first of them."""
     first: int
     """Index of the first of them in the message."""
-    count: int
+    num_tokens: int
 
 
 Locate = Callable[[int, int], Iterable[Passage]]
@@ -51,7 +51,8 @@ def attention_in_chunks(query: Tensor, keys: Tensor) -> Tensor:
     groups = keys.shape[2]
     by_group = query.float().view(groups, heads // groups, dim)
     scores = torch.einsum("grd,nsgd->grns", by_group, keys.float()) * dim**-0.5
-    return scores.softmax(-1).mean(1)
+    mass: Tensor = scores.softmax(-1).mean(1)
+    return mass
 
 
 def attribute(
@@ -77,7 +78,7 @@ def attribute(
         parts = []
         for passage in locate(start, start + len(mass)):
             low = max(start, passage.position)
-            high = min(start + len(mass), passage.position + passage.count)
+            high = min(start + len(mass), passage.position + passage.num_tokens)
             parts.append((passage, low, high, float(mass[low - start : high - start].sum())))
         kept = [part for part in parts if keep(part[0].turn)]
         total, rest = sum(part[3] for part in parts), sum(part[3] for part in kept)

@@ -23,8 +23,6 @@ from .messages import as_message
 from .provenance import Share, attention_in_chunks, attribute, char_spans
 from .types import Hit, SearchResult
 
-_MIN_CHUNKS = 8
-
 
 def search(source: Source, query: str, k: int, filter: Filter, metadata: Metadata) -> SearchResult:
     """Return the `k` messages that the reader's retrieval ranks highest."""
@@ -76,8 +74,10 @@ def find(
     ranked = ranked.masked_fill(~open_chunks, -1.0)
     masses: dict[int, Tensor] = {}
     shares: list[Share] = []
+    # As many chunks as the reader chooses, more when more messages are wanted.
+    least = fork.engine.config.top_k
     while len(shares) < k and (left := int((ranked >= 0).sum())):
-        best = ranked.topk(min(max(_MIN_CHUNKS, 2 * (k - len(shares))), left))
+        best = ranked.topk(min(max(least, 2 * (k - len(shares))), left))
         masses |= _token_masses(fork, traces, memory, best.indices, best.values, tail)
         shares = attribute(masses, fork.engine.config.chunk_size, fork.locate, open_turns)
         ranked[best.indices] = -1.0
@@ -130,7 +130,8 @@ def _chunk_shares(traces: tuple[HSATrace, ...], memory: ChunkMemory, allowed: Te
         parts.insert(0, memory.source.landmarks)
     scores = torch.cat([torch.einsum("lre,cre->lrc", query, part) for part in parts], dim=-1)
     scores = scores.float() * query.shape[-1] ** -0.5
-    return scores.masked_fill(~allowed, float("-inf")).softmax(-1).mean((0, 1))
+    shares: Tensor = scores.masked_fill(~allowed, float("-inf")).softmax(-1).mean((0, 1))
+    return shares
 
 
 def _token_masses(

@@ -260,7 +260,8 @@ class MemorySession:
         require_question(self._engine, question)
         require_count("max_tokens", max_tokens)
         require_temperature(temperature)
-        require_int("seed", seed)
+        if seed is not None:
+            require_int("seed", seed)
         with self._use():
             if remember and not self._store.writable:
                 raise SessionReadOnly(f"session {self.name!r} was opened read-only")
@@ -313,7 +314,8 @@ class MemorySession:
     def messages(self, start: int = 0, stop: int | None = None) -> list[Message]:
         """Return messages by place, as a slice of the history would."""
         require_int("start", start)
-        require_int("stop", stop)
+        if stop is not None:
+            require_int("stop", stop)
         with self._use(refresh=True):
             return [as_message(turn) for turn in self._store.turns(start, stop)]
 
