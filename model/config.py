@@ -26,7 +26,7 @@ class MoEConfig:
     """Step of the auxiliary-loss-free balancing bias (arXiv 2408.15664) per training step."""
 
     def __post_init__(self) -> None:
-        _positive(self, "num_experts", "experts_per_token", "expert_size")
+        require_positive(self, "num_experts", "experts_per_token", "expert_size")
         if self.experts_per_token > self.num_experts:
             raise ConfigError(
                 f"experts_per_token ({self.experts_per_token}) must be at most num_experts "
@@ -99,7 +99,7 @@ class HSAConfig:
     """Experts in place of dense feed-forwards, except in the first layer; None: all dense."""
 
     def __post_init__(self) -> None:
-        _positive(
+        require_positive(
             self,
             *("vocab_size", "hidden_size", "intermediate_size", "num_lower_layers", "num_groups"),
             *("num_heads", "num_kv_heads", "head_dim", "hsa_num_heads", "hsa_num_kv_heads"),
@@ -162,16 +162,17 @@ class HSAConfig:
     @classmethod
     def from_dict(cls, data: Any) -> HSAConfig:
         """Build a configuration from plain data; raises `ConfigError` naming what is wrong."""
-        data = _checked_fields(cls, data)
+        data = checked_fields(cls, data)
         if data.get("moe") is not None:
-            data["moe"] = MoEConfig(**_checked_fields(MoEConfig, data["moe"]))
+            data["moe"] = MoEConfig(**checked_fields(MoEConfig, data["moe"]))
         return cls(**data)
 
 
 _TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (float, int), "bool": (bool,)}
 
 
-def _checked_fields(cls: type, data: Any) -> dict[str, Any]:
+def checked_fields(cls: type, data: Any) -> dict[str, Any]:
+    """Return `data` if it is a map of the fields of `cls`, plain ones of the right type."""
     fields = {f.name: f for f in dataclasses.fields(cls)}
     if not isinstance(data, dict):
         raise ConfigError(f"{cls.__name__} must be a map of fields; found {type(data).__name__}")
@@ -188,7 +189,8 @@ def _checked_fields(cls: type, data: Any) -> dict[str, Any]:
     return dict(data)
 
 
-def _positive(config: HSAConfig | MoEConfig, *names: str) -> None:
+def require_positive(config: Any, *names: str) -> None:
+    """Raise `ConfigError` unless the fields `names` are greater than 0."""
     for name in names:
         if not getattr(config, name) > 0:  # catches NaN as well
             raise ConfigError(f"{name} must be positive; found {getattr(config, name)}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..config import PRESETS, HSAConfig
+from ..config import PRESETS, HSAConfig, checked_fields, require_positive
 from ..errors import ConfigError
 
 
@@ -41,6 +39,9 @@ class Stage:
     shares: dict[str, float] | None = None
     """Task shares of the mixture; default: the mixture's own."""
 
+    def __post_init__(self) -> None:
+        require_positive(self, "tokens", "length", "batch")
+
     @property
     def steps(self) -> int:
         """Optimiser steps of the stage."""
@@ -65,7 +66,7 @@ class Recipe:
     """Text to learn the vocabulary from."""
     tokens_per_source: int = 6_000_000
     """Tokens of each corpus that the token cache keeps."""
-    exclude: tuple[str, ...] = field(default=())
+    exclude: tuple[str, ...] = ()
     """Titles of records to leave out (kept for demonstrations and evaluation)."""
 
     @property
@@ -102,21 +103,14 @@ def load_recipe(path: str | Path) -> Recipe:
         data = json.loads((bundled if bundled.exists() else Path(path)).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read the recipe {path}: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"the recipe {path} must be a map of fields; found {data!r:.40}")
     model = data.pop("model", None)
     if isinstance(model, str) and model not in PRESETS:
         raise ConfigError(f"unknown preset {model!r}: expected one of {', '.join(PRESETS)}")
     config = PRESETS[model] if isinstance(model, str) else HSAConfig.from_dict(model)
-    stages = tuple(Stage(**_fields(Stage, stage)) for stage in data.pop("stages", ()))
+    stages = tuple(Stage(**checked_fields(Stage, stage)) for stage in data.pop("stages", ()))
     if not stages:
         raise ConfigError(f"the recipe {path} has no stages")
-    rest = _fields(Recipe, {**data, "model": config, "stages": stages})
+    rest = checked_fields(Recipe, {**data, "model": config, "stages": stages})
     return Recipe(**{**rest, "exclude": tuple(rest.get("exclude", ()))})
-
-
-def _fields(cls: type, data: dict[str, Any]) -> dict[str, Any]:
-    known = {f.name: f for f in dataclasses.fields(cls)}
-    required = {name for name, f in known.items() if f.default is dataclasses.MISSING} - {"exclude"}
-    unknown, missing = sorted(set(data) - set(known)), sorted(required - set(data))
-    if unknown or missing:
-        raise ConfigError(f"{cls.__name__}: unknown fields {unknown}, missing fields {missing}")
-    return data

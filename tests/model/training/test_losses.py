@@ -1,0 +1,122 @@
+"""Losses against cases computed by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from hsa_memory.model import ChunkKV, ChunkMemory
+from hsa_memory.model.attention import HSATrace
+from hsa_memory.model.training.losses import (
+    Supervision,
+    pointer_loss,
+    retrieval_loss,
+    supervision,
+    text_loss,
+)
+
+NO_BANK = torch.zeros(0, 1, 2)
+
+
+def trace(queries: Tensor) -> HSATrace:
+    """A layer of one head whose retrieval and attention queries are `queries` [B, T, E]."""
+    nothing = torch.zeros(*queries.shape[:2], 1, 0)
+    query = queries[:, :, None]
+    return HSATrace(query, query, nothing.long(), nothing, nothing)
+
+
+def memory(landmarks: Tensor, keys: Tensor | None = None) -> ChunkMemory:
+    """Chunks of 4 tokens with one head: landmarks [B, C, E], keys [B, C, 4, D]."""
+    keys = torch.zeros(*landmarks.shape[:2], 4, 2) if keys is None else keys
+    return ChunkMemory(landmarks[:, :, None], ChunkKV(keys[:, :, :, None], keys[:, :, :, None]))
+
+
+def at(row: int, position: int, chunk: int, offset: int = 0) -> Supervision:
+    return Supervision(*(torch.tensor([x]) for x in (row, position, chunk, offset)))
+
+
+def test_text_loss_is_a_weighted_mean() -> None:
+    logits = torch.tensor([[0.0, 0.0], [math.log(3.0), 0.0]])
+    loss = text_loss(logits, torch.tensor([0, 1]), torch.tensor([1.0, 3.0]))
+    assert loss.item() == pytest.approx((math.log(2) + 3 * math.log(4)) / 4)
+
+
+def test_supervision_takes_sources_in_complete_chunks_only() -> None:
+    source = torch.full((2, 12), -1)
+    source[0, 3] = 1  # its chunk is not complete before position 4
+    source[0, 4] = 1
+    source[1, 9] = 6
+    source[1, 7] = 6  # the same chunk as its position's
+    found = supervision(source, 4)
+    assert found.row.tolist() == [0, 1]
+    assert found.position.tolist() == [4, 9]
+    assert found.chunk.tolist() == [0, 1]
+    assert found.offset.tolist() == [1, 2]
+
+
+def test_retrieval_loss_compares_the_chunks_a_position_sees() -> None:
+    landmarks = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [5.0, 5.0]]])
+    queries = torch.zeros(1, 12, 2)
+    queries[0, 8] = torch.tensor([2.0, 1.0]) * 2**0.5
+    # Position 8 sees chunks 0 and 1 with scores 2 and 1; chunk 2 is not finished yet.
+    loss, accuracy = retrieval_loss(
+        (trace(queries),), memory(landmarks), at(0, 8, 0), torch.tensor([True]), NO_BANK
+    )
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-1)))
+    assert accuracy.item() == 1
+    loss, accuracy = retrieval_loss(
+        (trace(queries),), memory(landmarks), at(0, 8, 1), torch.tensor([True]), NO_BANK
+    )
+    assert loss.item() == pytest.approx(1 + math.log(1 + math.exp(-1)))
+    assert accuracy.item() == 0
+
+
+@pytest.mark.parametrize(
+    ("shares_facts", "others"),
+    [((True, True), 0), ((True, False), 2), ((False, True), 2), ((False, False), 2)],
+)
+def test_rows_that_may_state_the_same_fact_are_no_distractors(
+    shares_facts: tuple[bool, bool], others: int
+) -> None:
+    # Every landmark scores the same: the loss is the logarithm of how many are compared.
+    landmarks, queries = torch.zeros(2, 2, 2), torch.ones(2, 8, 2)
+    for bank in (0, 3):
+        loss, _ = retrieval_loss(
+            (trace(queries),) * 2,
+            memory(landmarks),
+            at(0, 4, 0),
+            torch.tensor(shares_facts),
+            torch.zeros(bank, 1, 2),
+        )
+        assert loss.item() == pytest.approx(math.log(1 + others + bank))
+
+
+def test_pointer_loss_looks_inside_the_source_chunk() -> None:
+    keys = torch.zeros(1, 2, 4, 2)
+    keys[0, 1, 2] = torch.tensor([math.log(5.0) * 2**0.5, 0.0])
+    queries = torch.zeros(1, 12, 2)
+    queries[0, 9, 0] = 1.0
+    landmarks = torch.zeros(1, 2, 2)
+    where = at(0, 9, 1, 2)
+    loss, accuracy = pointer_loss((trace(queries),), memory(landmarks, keys), where)
+    assert loss.item() == pytest.approx(math.log(8 / 5))
+    assert accuracy.item() == 1
+    loss, accuracy = pointer_loss((trace(queries),), memory(landmarks, keys), at(0, 9, 1, 0))
+    assert loss.item() == pytest.approx(math.log(8))
+    assert accuracy.item() == 0
+
+
+def test_layers_count_equally() -> None:
+    landmarks = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    right = torch.tensor([9.0, 0.0]).expand(1, 8, 2)
+    wrong = torch.tensor([0.0, 9.0]).expand(1, 8, 2)
+    arguments = (memory(landmarks), at(0, 7, 0), torch.tensor([False]), NO_BANK)
+    # Position 7 sees chunk 0 only, so 8 tokens would be needed for a second one.
+    assert retrieval_loss((trace(wrong),), *arguments)[0].item() == 0
+    landmarks = torch.cat([landmarks, landmarks], 0)
+    arguments = (memory(landmarks), at(0, 7, 0), torch.tensor([False, False]), NO_BANK)
+    _, accuracy = retrieval_loss((trace(right), trace(wrong)), *arguments)
+    assert accuracy.item() == 0.5
