@@ -5,6 +5,7 @@ Items of the test split use sentence templates, names and values that training n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,15 +54,36 @@ def build(
     Raises:
         ValueError: for an unknown kind or split.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    return build_together({kind: count}, rng, split=split)[kind]
+
+
+def build_together(
+    counts: Mapping[str, int], rng: np.random.Generator, *, split: str = "test"
+) -> dict[str, list[EvalItem]]:
+    """Items of several kinds that can share one history; arguments and errors as in `build`.
+
+    Args:
+        counts: kind -> number of items.
+
+    Only items of "niah" all ask the same question: whoever puts several into one history has to
+    hide the others while one is asked.
+    """
+    for kind in counts:
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     d = Draw(rng, split)
-    if kind in RAW_KINDS:
-        return [_ruler_item(d, kind) for _ in range(count)]
-    if kind == "code":
-        return [_code_item(d, code) for code in draw_codes(d, count)]
-    drawer = FactDrawer(d, num_people=4 + count // 3)
-    return [_fact_item(d, kind, drawer) for _ in range(count)]
+    facts = sum(count for kind, count in counts.items() if kind not in (*RAW_KINDS, "code"))
+    # One drawer for all: what one kind tells must neither answer nor contradict another's question.
+    drawer = FactDrawer(d, num_people=4 + facts // 3)
+    items: dict[str, list[EvalItem]] = {}
+    for kind, count in counts.items():
+        if kind in RAW_KINDS:
+            items[kind] = [_ruler_item(d, kind) for _ in range(count)]
+        elif kind == "code":
+            items[kind] = [_code_item(d, code) for code in draw_codes(d, count)]
+        else:
+            items[kind] = [_fact_item(d, kind, drawer) for _ in range(count)]
+    return items
 
 
 def single_fact(

@@ -1,0 +1,205 @@
+"""`hsa-memory eval`: questions about things told anywhere in a long history of unseen text.
+
+One history carries what all questions need; each question then runs on a fork that leaves the
+history unchanged. Answers are generated freely and compared exactly; beside that stand teacher
+forcing, whether the chunk with the answer was retrieved, and the place of the message in a search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from hsa_memory.model.training.evalsets import KINDS, EvalItem, build_together
+
+from .boundary import public_errors
+from .cli_view import console
+from .demo import BOOK
+from .engine import Engine, load_engine
+from .errors import InvalidArgument
+from .evaluation_haystack import Haystack, build_haystack
+from .evaluation_memory import ingest
+from .evaluation_report import as_json, show, summarize
+from .evaluation_scoring import Asker, Outcome
+from .machine import machine
+
+DEFAULT_TASKS = ("code", "dialogue", "changed", "unknown", "niah", "mq_niah", "vt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What to measure."""
+
+    length: int = 131_072
+    """Tokens of the history."""
+    tasks: tuple[str, ...] = DEFAULT_TASKS
+    questions: int = 100
+    """Questions of each task."""
+    depths: int = 10
+    """Equal parts of the history; each holds as many answers of a task as any other."""
+    text: tuple[Path, ...] = ()
+    """Text that the model has not seen; default: the demo's book."""
+    split: str = "test"
+    """Wordings and vocabulary: "test" (held out) or "train"."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.tasks) - set(KINDS))
+        if unknown or not self.tasks:
+            raise InvalidArgument(f"--task: {unknown} not among {', '.join(KINDS)}")
+        for name in ("length", "questions", "depths"):
+            if getattr(self, name) < 1:
+                raise InvalidArgument(f"--{name} must be at least 1; found {getattr(self, name)}")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.description = (
+        "Ask questions about things told anywhere in a long history of unseen text. An answer is "
+        "exact if it is the expected one but for case, white space and a final full stop."
+    )
+    parser.add_argument("--model", default="mini", help="bundled name or checkpoint folder")
+    parser.add_argument("--length", type=int, default=131_072, help="tokens (default: 131072)")
+    parser.add_argument("--questions", type=int, default=100, help="per task (default: 100)")
+    parser.add_argument("--depths", type=int, default=10, help="parts of the history (default: 10)")
+    parser.add_argument(
+        "--task",
+        default=",".join(DEFAULT_TASKS),
+        metavar="TASK,..",
+        help=f"of {', '.join(KINDS)} (default: {','.join(DEFAULT_TASKS)})",
+    )
+    parser.add_argument(
+        "--text",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="text or .jsonl.xz of the haystack (default: the demo's book)",
+    )
+    parser.add_argument("--split", choices=("test", "train"), default="test", help="wordings")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--show", type=int, default=0, metavar="N", help="list N wrong answers")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write everything here (-: print only that)"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the command."""
+    settings = Settings(
+        length=args.length,
+        tasks=tuple(task for task in args.task.split(",") if task),
+        questions=args.questions,
+        depths=args.depths,
+        text=tuple(args.text),
+        split=args.split,
+        seed=args.seed,
+    )
+    with public_errors():
+        engine = load_engine(args.model, "auto")
+    report = run(engine, settings, name=args.model)
+    if args.json == Path("-"):
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+        return 0
+    show(report, console(), wrong=args.show)
+    if args.json is not None:
+        args.json.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+    return 0
+
+
+def run(engine: Engine, settings: Settings, *, name: str = "") -> dict[str, Any]:
+    """Evaluate a model and return the report as plain data.
+
+    Args:
+        engine: the model.
+        settings: what to measure.
+        name: of the model, for the report.
+
+    Raises:
+        InvalidArgument: no text, or a history too short for the statements.
+    """
+    rng = np.random.default_rng(settings.seed)
+    text = settings.text or (_book(),)
+    haystack = build_haystack(engine.tokenizer, _items(settings, rng), text, settings.length, rng)
+    with _progress() as bar:
+        outcomes, seconds = _measure(engine, haystack, bar)
+    return {
+        "length": len(haystack.tokens),
+        "depths": settings.depths,
+        "split": settings.split,
+        "seed": settings.seed,
+        "text": [path.name for path in text],
+        "laps": haystack.laps,
+        "model": {
+            "name": name,
+            "fingerprint": engine.fingerprint,
+            "parameters": engine.num_parameters,
+            "dtype": str(engine.dtype).removeprefix("torch."),
+        },
+        "machine": machine(),
+        "time": time.time(),
+        "ingest": {"tokens": len(haystack.tokens), "seconds": seconds},
+        "tasks": summarize(outcomes, settings.depths),
+        "questions": [as_json(outcome) for outcome in outcomes],
+    }
+
+
+def _measure(engine: Engine, haystack: Haystack, bar: Progress) -> tuple[list[Outcome], float]:
+    """Ingest the history and ask everything; returns outcomes and the seconds of the ingest."""
+    task = bar.add_task("history", total=len(haystack.tokens))
+    started = time.perf_counter()
+    state = ingest(engine, torch.from_numpy(haystack.tokens), lambda n: bar.update(task, advance=n))
+    seconds = time.perf_counter() - started
+    asker = Asker(engine, haystack, state)
+    task = bar.add_task("questions", total=len(haystack.placed))
+    outcomes = []
+    for placed in haystack.placed:
+        outcomes.append(asker.ask(placed))
+        bar.update(task, advance=1)
+    return outcomes, seconds
+
+
+def _items(settings: Settings, rng: np.random.Generator) -> Sequence[tuple[EvalItem, float | None]]:
+    """The questions of all tasks, each with the place of its answer."""
+    counts = dict.fromkeys(settings.tasks, settings.questions)
+    items = build_together(counts, rng, split=settings.split)
+    return [
+        (item, _place(index, settings, rng))
+        for kind in settings.tasks
+        for index, item in enumerate(items[kind])
+    ]
+
+
+def _place(index: int, settings: Settings, rng: np.random.Generator) -> float:
+    """Place of a task's question number `index`: the parts of the history take turns, and within a
+    part the questions keep a distance."""
+    part, number = index % settings.depths, index // settings.depths
+    per_part = -(-settings.questions // settings.depths)
+    within = (number + 0.25 + 0.5 * float(rng.random())) / per_part
+    return (part + within) / settings.depths
+
+
+def _book() -> Path:
+    path = Path(__file__).resolve().parent.parent / BOOK
+    if not path.is_file():
+        raise InvalidArgument("--text is needed: the demo's book is not part of the package")
+    return path
+
+
+def _progress() -> Progress:
+    return Progress(
+        console=console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty() or bool(os.environ.get("NO_PROGRESS")),
+    )

@@ -1,0 +1,123 @@
+"""A long history held in memory, ingested once and read by any number of questions.
+
+Letters: C chunks, S chunk size, R retrieval heads, E their dimensions, G KV heads, D head dim.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from hsa_memory.model import ChunkKV, ChunkMemory, HSATransformer, State
+from hsa_memory.storage import Turn
+
+from .encoding import PIECE_TOKENS
+from .engine import Engine
+from .filters import Filter, Metadata
+from .fork import Fork, Source
+from .provenance import Locate, Passage
+from .searching import find
+
+
+class HeldChunks:
+    """Chunks of one history in tensors of fixed size, a `ChunkSource` that can be added to.
+
+    As in a session on disk, landmarks, keys and values are rounded to the disk's number format.
+
+    Args:
+        engine: the model.
+        capacity: most chunks to hold.
+    """
+
+    def __init__(self, engine: Engine, capacity: int) -> None:
+        config = engine.config
+        heads = config.hsa_num_kv_heads
+        per_chunk = (2, config.chunk_size, heads, config.head_dim)
+        self._landmarks = torch.empty(capacity, heads, config.retrieval_dim, dtype=engine.dtype)
+        self._kv = torch.empty(capacity, *per_chunk, dtype=engine.disk_dtype)
+        self._engine = engine
+        self.num_chunks = 0
+        """Chunks held."""
+
+    @property
+    def landmarks(self) -> Tensor:
+        """Landmarks [C, R, E]."""
+        return self._landmarks[: self.num_chunks]
+
+    def gather(self, chunk_ids: Tensor) -> ChunkKV:
+        """Return K and V [1, n, S, G, D] of the given chunks."""
+        k, v = self._kv[chunk_ids].to(self._engine.dtype)[None].unbind(2)
+        return ChunkKV(k, v)
+
+    def add(self, memory: ChunkMemory) -> None:
+        """Take over the chunks that a memory holds beside its source."""
+        stop = self.num_chunks + memory.landmarks.shape[1]
+        new = slice(self.num_chunks, stop)
+        self._landmarks[new] = memory.landmarks[0].to(self._engine.disk_dtype)
+        self._kv[new, 0] = memory.kv.k[0].to(self._engine.disk_dtype)
+        self._kv[new, 1] = memory.kv.v[0].to(self._engine.disk_dtype)
+        self.num_chunks = stop
+
+
+@torch.inference_mode()
+def ingest(engine: Engine, tokens: Tensor, on_piece: Callable[[int], None] | None = None) -> State:
+    """Return the state after a history [length], its chunks in a `HeldChunks`.
+
+    Args:
+        engine: the model.
+        tokens: int64 ids.
+        on_piece: called with the number of tokens after each piece.
+    """
+    model, size = engine.model, engine.config.chunk_size
+    piece = max(size, PIECE_TOKENS // size * size)
+    held = HeldChunks(engine, len(tokens) // size)
+    state = model.start(1, held)
+    for part in tokens.split(piece):
+        whole = len(part) // size * size
+        for run in part.split([whole, len(part) - whole]):
+            if len(run):
+                state = _keep(model, held, model.ingest(run[None], state))
+        if on_piece is not None:
+            on_piece(len(part))
+    return state
+
+
+def _keep(model: HSATransformer, held: HeldChunks, state: State) -> State:
+    """Move the chunks that a state holds into `held`, which is its source."""
+    held.add(state.memory)
+    return replace(state, memory=model.start(1, held).memory)
+
+
+def search(engine: Engine, state: State, turns: list[Turn], prompt: list[int], k: int) -> list[int]:
+    """Return the numbers of the `k` messages that `MemorySession.search` would find, best first.
+
+    Args:
+        engine: the model.
+        state: after the history.
+        turns: the history's messages.
+        prompt: the question, as `Engine.question` makes it.
+        k: most messages.
+    """
+    # There is no session behind this history: only filters and repairs would need one.
+    source = Source(engine, None, None, threading.RLock())  # type: ignore[arg-type]
+    history = Fork(source, state, state.lengths[0], _locate(turns))
+    unused = Metadata(None)  # type: ignore[arg-type]
+    return [share.turn.seq for share in find(source, history, prompt, k, Filter(), unused)]
+
+
+def _locate(turns: list[Turn]) -> Locate:
+    starts = [turn.token_start for turn in turns]
+
+    def passages(start: int, stop: int) -> Iterator[Passage]:
+        for index in range(max(0, bisect_right(starts, start) - 1), len(turns)):
+            turn = turns[index]
+            if turn.token_start >= stop:
+                return
+            yield Passage(turn, turn.token_start, 0, len(turn.tokens))
+
+    return passages
