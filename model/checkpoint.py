@@ -41,11 +41,23 @@ class Checkpoint(NamedTuple):
         return self.model.config
 
 
-def save_checkpoint(path: str | Path, model: HSATransformer, tokenizer: Tokenizer) -> str:
-    """Write a checkpoint folder (each file replaced atomically) and return its fingerprint."""
+def save_checkpoint(
+    path: str | Path,
+    model: HSATransformer,
+    tokenizer: Tokenizer,
+    *,
+    dtype: torch.dtype | None = None,
+) -> str:
+    """Write a checkpoint folder (each file replaced atomically) and return its fingerprint.
+
+    `dtype` is that of the weights in the file; default: as they are.
+    """
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
+    weights = {
+        name: tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
     _replace(folder / "config.json", lambda p: p.write_text(model.config.to_json() + "\n"))
     _replace(folder / "tokenizer.json", tokenizer.save)
     _replace(folder / "model.safetensors", lambda p: save_file(weights, p))

@@ -268,7 +268,8 @@ class Trainer:
             self.out / n for n in ("checkpoint.new", "checkpoint", "checkpoint.old")
         )
         shutil.rmtree(staged, ignore_errors=True)
-        save_checkpoint(staged, self.model, self.tokenizer)
+        # The masters keep every bit; what is shipped and evaluated is rounded to bfloat16.
+        save_checkpoint(staged, self.model, self.tokenizer, dtype=torch.bfloat16)
         tensors = {name: t.contiguous() for name, t in self.optimizer.tensors().items()}
         tensors |= {"bank": self._bank.contiguous(), **dict(self.model.named_buffers())}
         save_file(tensors, staged / "training.safetensors")
