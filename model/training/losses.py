@@ -6,13 +6,13 @@ query heads, D head dim, P supervised positions, N landmarks of other texts.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..attention import HSATrace
+from ..attention import HSALayer, HSATrace
 from ..state import ChunkMemory
 from ..transformer import HSATransformer
 
@@ -122,6 +122,8 @@ def value_loss(
     wanted = tokens[row, at]
     loss = []
     for layer in model.upper.hsa:
-        said = model.upper.norm(F.linear(values[row, at], layer.out.weight[:, :dim]))
+        said = model.upper.norm(
+            F.linear(values[row, at], cast(HSALayer, layer).out.weight[:, :dim])
+        )
         loss.append(F.cross_entropy(F.linear(said, model.output_weight).float(), wanted))
     return torch.stack(loss).mean()

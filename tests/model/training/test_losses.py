@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hsa_memory.model import ChunkKV, ChunkMemory
+from hsa_memory.model import ChunkKV, ChunkMemory, HSAConfig, HSATransformer
 from hsa_memory.model.attention import HSATrace
 from hsa_memory.model.training.losses import (
     Supervision,
@@ -16,6 +16,7 @@ from hsa_memory.model.training.losses import (
     retrieval_loss,
     supervision,
     text_loss,
+    value_loss,
 )
 
 NO_BANK = torch.zeros(0, 1, 2)
@@ -120,3 +121,24 @@ def test_layers_count_equally() -> None:
     arguments = (memory(landmarks), at(0, 7, 0), torch.tensor([False, False]), NO_BANK)
     _, accuracy = retrieval_loss((trace(right), trace(wrong)), *arguments)
     assert accuracy.item() == 0.5
+
+
+def test_value_loss_asks_each_value_for_its_own_token() -> None:
+    size = 16
+    config = HSAConfig(
+        vocab_size=size, hidden_size=size, intermediate_size=8, num_lower_layers=1,
+        num_upper_layers=0, num_groups=1, num_heads=1, num_kv_heads=1, head_dim=size,
+        hsa_num_heads=1, chunk_size=4, top_k=1, retrieval_dim=4,
+    )  # fmt: skip
+    model = HSATransformer(config)
+    with torch.no_grad():
+        model.embedding.weight.copy_(torch.eye(size) * 5)
+        model.upper.hsa[0].out.weight.copy_(torch.eye(size))
+    tokens = torch.randint(size, (2, 12))
+    values = torch.eye(size)[tokens].view(2, 3, 4, 1, size)
+    chunks = ChunkMemory(torch.zeros(2, 3, 1, 4), ChunkKV(values, values))
+    # A unit vector normalised to RMS 1 has length 4: its own logit is 20, all others are 0.
+    own = math.log(1 + (size - 1) * math.exp(-20))
+    assert value_loss(model, chunks, tokens).item() == pytest.approx(own, abs=1e-4)
+    others = value_loss(model, chunks, (tokens + 1) % size)
+    assert others.item() == pytest.approx(20 + own, rel=1e-3)
