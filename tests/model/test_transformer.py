@@ -124,7 +124,7 @@ def test_what_stands_in_the_padding_does_not_matter(model: HSATransformer) -> No
     for batch in (x, other):
         state = model(batch, lengths=lengths).state
         results.append(model(more, state).logits)
-    assert torch.equal(*results)
+    assert furthest(*results) < EXACT
 
 
 def test_last_only_and_select_are_parts_of_all_logits(build: Build) -> None:
@@ -181,7 +181,9 @@ def test_the_future_changes_nothing_earlier(model: HSATransformer) -> None:
         other = x.clone()
         other[0, changed] = 8 + (other[0, changed] - 7) % 42
         output = model(other)
-        assert torch.equal(output.logits[:, :changed], full.logits[:, :changed])
+        # Nearly: an expert that gets other rows may round differently in the last bit.
+        if changed:
+            assert furthest(output.logits[:, :changed], full.logits[:, :changed]) < 1e-13
         assert furthest(output.logits[:, changed], full.logits[:, changed]) > 1e-6
 
 
