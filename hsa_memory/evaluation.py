@@ -114,8 +114,13 @@ def main(args: argparse.Namespace) -> int:
         return 0
     show(report, console(), wrong=args.show)
     if args.json is not None:
-        args.json.write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+        write(report, args.json)
     return 0
+
+
+def write(report: dict[str, Any], path: Path) -> None:
+    """Write a report as JSON."""
+    path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def run(engine: Engine, settings: Settings, *, name: str = "") -> dict[str, Any]:
