@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from io import RawIOBase
 
 import torch
 from _machine import finish, parser
@@ -87,29 +86,43 @@ def _round(model: str, folder: str, rng: random.Random, counts: Counts) -> None:
         os.close(ours)
         _append_forever(model, folder, random.Random(seed), theirs)
     os.close(theirs)
-    with os.fdopen(ours, "rb", buffering=0) as pipe:
-        present = _next_report(pipe)
-        if present is not None:
-            counts.opened += 1
-            _compare(present, counts)
-            started, appends = time.perf_counter(), rng.randrange(1, 6)
-            for _ in range(appends):
-                counts.acknowledged.update(_next_report(pipe) or {})
-            # Some time in the next append, as long as the last ones took.
-            time.sleep(rng.random() * (time.perf_counter() - started) / appends)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        counts.kills += 1
-        while (report := _next_report(pipe)) is not None:
-            counts.acknowledged.update(report)
+    reports = _Reports(ours)
+    present = reports.next()
+    if present is not None:
+        counts.opened += 1
+        _compare(present, counts)
+        started, appends = time.perf_counter(), rng.randrange(1, 6)
+        for _ in range(appends):
+            counts.acknowledged.update(reports.next() or {})
+        # Some time in the next append, as long as the last ones took.
+        time.sleep(rng.random() * (time.perf_counter() - started) / appends)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    counts.kills += 1
+    while (report := reports.next()) is not None:
+        counts.acknowledged.update(report)
+    os.close(ours)
 
 
-def _next_report(pipe: RawIOBase) -> dict[str, str] | None:
-    """The messages that the process reports next; None if it has ended, or is silent a minute."""
-    ready, _, _ = select.select([pipe], [], [], 60.0)
-    line = pipe.readline() if ready else b""
-    # The last line may have been cut by the kill.
-    return json.loads(line) if line.endswith(b"\n") else None
+class _Reports:
+    """What a process says through a pipe, line by line."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._data = b""
+
+    def next(self) -> dict[str, str] | None:
+        """The next messages; None if the process has ended, or is silent for a minute."""
+        # A line that was cut by the kill has no end, and counts as not said.
+        while b"\n" not in self._data:
+            ready, _, _ = select.select([self._pipe], [], [], 60.0)
+            data = os.read(self._pipe, 1 << 16) if ready else b""
+            if not data:
+                return None
+            self._data += data
+        line, _, self._data = self._data.partition(b"\n")
+        messages: dict[str, str] = json.loads(line)
+        return messages
 
 
 def _compare(present: dict[str, str], counts: Counts) -> None:

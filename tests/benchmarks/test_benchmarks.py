@@ -1,0 +1,81 @@
+"""Every benchmark runs, says what it ran on, and writes its figures."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from hsa_memory.model import HSAConfig, HSATransformer, Tokenizer, save_checkpoint
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NAMES = sorted(
+    path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.name.startswith("_")
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights with chunks of 8 tokens."""
+    tokenizer = Tokenizer.train(["The old harbour was quiet; nobody knew why."] * 9, vocab_size=300)
+    torch.manual_seed(0)
+    config = HSAConfig(
+        vocab_size=tokenizer.vocab_size,
+        hidden_size=16,
+        intermediate_size=32,
+        num_lower_layers=2,
+        num_upper_layers=2,
+        num_groups=2,
+        num_heads=2,
+        num_kv_heads=1,
+        head_dim=8,
+        hsa_num_heads=2,
+        chunk_size=8,
+        top_k=4,
+        window=16,
+        retrieval_dim=8,
+    )
+    folder = tmp_path_factory.mktemp("weights") / "random"
+    save_checkpoint(folder, HSATransformer(config), tokenizer)
+    return folder
+
+
+def run(name: str, checkpoint: Path, figures: Path) -> tuple[str, dict[str, Any]]:
+    """Run a benchmark in its quick form; returns what it printed and wrote."""
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--quick"]
+    command += ["--model", str(checkpoint), "--json", str(figures)]
+    done = subprocess.run(
+        command,
+        check=True,
+        capture_output=True,
+        text=True,
+        # Several processes on few cores: threads that wait for each other would only slow it down.
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"},
+    )
+    return done.stdout, json.loads(figures.read_text(encoding="utf-8"))
+
+
+def test_there_is_one_for_each_figure() -> None:
+    assert {"haystack", "restore", "ingest", "bit_equal", "kill_appends"} <= set(NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_benchmark_runs(name: str, checkpoint: Path, tmp_path: Path) -> None:
+    printed, report = run(name, checkpoint, tmp_path / "figures.json")
+    assert f"torch {torch.__version__}" in " ".join(printed.split())
+    assert report["machine"]["cores"] >= 1
+    if name == "bit_equal":
+        assert report["figures"]["bit_equal"] == report["figures"]["restores"] > 0
+    elif name == "kill_appends":
+        figures = report["figures"]
+        assert figures["kills"] == figures["opened"] == 3
+        assert (figures["lost"], figures["changed"], figures["check_findings"]) == (0, 0, 0)
+    elif name == "restore":
+        assert all(run["restore"] > 0 for run in report["figures"]["warm"])
+    elif name == "haystack":
+        assert report["tasks"]["dialogue"]["exact"]["count"] == 2
