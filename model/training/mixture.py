@@ -46,6 +46,8 @@ DEFAULT_SHARES = {
     "chat_qa": 0.03,
 }
 UNKNOWN_SHARE = 0.09
+# Samples with as many facts and questions as fit: answers are few tokens, and teach the most.
+DENSE_SHARE = 0.6
 FILLER_SHARES = {"books": 4.0, "wiki": 3.0, "spoken": 1.0, "chat": 3.0, "stories": 1.0, "qa": 1.0}
 
 Batch = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]
@@ -170,14 +172,16 @@ class Mixture:
         )
 
     def _codes(self, d: Draw) -> Sample:
-        codes = draw_codes(d, 2 + d.below(max(2, min(11, self.length // 48))))
+        dense = d.chance(DENSE_SHARE)
+        room = max(2, self.length // 64 if dense else min(11, self.length // 48))
+        codes = draw_codes(d, room // 2 + d.below(room) if dense else 2 + d.below(room))
         role = d.any(("user", "document", "assistant"))
         placed: list[tuple[float, Piece]] = []
         for code in codes:
             time = float(d.rng.random())
             told = Told(time, [(role, say_code(d, code))], {code.key: code.value}, d.chance(0.3))
             placed.append((time, self._statement(d, told)))
-            if d.chance(0.6):
+            if dense or d.chance(0.6):
                 asked = time + float(d.rng.random()) * (1 - time)
                 placed.append((asked, self._question(ask_code(d, code), [(code.value, code.key)])))
         return self._weave(d, placed)
@@ -223,7 +227,10 @@ class Mixture:
 
     def _dialogue(self, d: Draw) -> Sample:
         room = max(2, self.length // 64)
-        dialogue = fact_dialogue(d, 1 + d.below(room), 2 + d.below(6), UNKNOWN_SHARE)
+        facts, questions = 1 + d.below(room), 2 + d.below(6)
+        if d.chance(DENSE_SHARE):
+            facts, questions = room // 2 + d.below(room // 2 + 1), room // 2 + d.below(room)
+        dialogue = fact_dialogue(d, facts, questions, UNKNOWN_SHARE)
         return self._weave(d, self._place(d, dialogue))
 
     def _changed(self, d: Draw) -> Sample:

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..attention import HSALayer
-from ..checkpoint import fast_dtype, save_checkpoint
+from ..checkpoint import fast_dtype, load_checkpoint, save_checkpoint
 from ..errors import ConfigError
 from ..layers import MoE
 from ..tokenizer import Tokenizer
@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="recipe: a JSON file, or mini")
     parser.add_argument("--data", required=True, help="folder with the .jsonl.xz corpora")
     parser.add_argument("--out", default="runs/mini", help="checkpoints and log; resumes from it")
+    parser.add_argument("--init", help="checkpoint folder to start from")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between checkpoints")
     parser.add_argument("--threads", type=int, help="CPU threads; default all, shared out")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -59,8 +60,9 @@ def main(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads or max(1, (os.cpu_count() or 1) // workers))
     if workers > 1:
         dist.init_process_group("nccl" if args.device.startswith("cuda") else "gloo")
+    initial = _initial(args.init, recipe, out) if args.init else None
     tokenizer = _tokenizer(out, Path(args.data), recipe)
-    trainer = Trainer(recipe, tokenizer, Path(args.data), out, args.device, args.dtype)
+    trainer = Trainer(recipe, tokenizer, Path(args.data), out, args.device, args.dtype, initial)
     trainer.resume()
     finished = trainer.run(args.save_minutes * 60)
     if workers > 1:
@@ -70,6 +72,16 @@ def main(args: argparse.Namespace) -> int:
         + ("" if finished else "; the same command goes on from there")
     )
     return 0 if finished else 130
+
+
+def _initial(folder: str, recipe: Recipe, out: Path) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint of the recipe's model and take over its tokenizer."""
+    checkpoint = load_checkpoint(folder, dtype=torch.float32)
+    if checkpoint.config != recipe.model:
+        raise ConfigError(f"{folder} is a checkpoint of another configuration than the recipe's")
+    if not (out / "tokenizer.json").exists():
+        checkpoint.tokenizer.save(out / "tokenizer.json")
+    return checkpoint.model.state_dict()
 
 
 def _tokenizer(out: Path, data: Path, recipe: Recipe) -> Tokenizer:
@@ -98,6 +110,7 @@ class Trainer:
         out: Path,
         device: str = "cpu",
         dtype: str = "auto",
+        initial: dict[str, Tensor] | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.tokenizer, self.out = recipe, tokenizer, out
@@ -105,6 +118,8 @@ class Trainer:
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.workers = dist.get_world_size() if dist.is_initialized() else 1
         model = HSATransformer(recipe.model)
+        if initial is not None:
+            model.load_state_dict(initial)
         self.model = model.to(
             self.device, fast_dtype(device) if dtype == "auto" else getattr(torch, dtype)
         )
