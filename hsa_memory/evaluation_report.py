@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -42,8 +43,12 @@ def _figures(outcomes: Sequence[Outcome], parts: int) -> dict[str, Any]:
         },
     }
     for k in SEARCH_DEPTHS:
-        figures[f"search@{k}"] = _proportion(searched, lambda o, k=k: 0 < (o.rank or 0) <= k)
+        figures[f"search@{k}"] = _proportion(searched, partial(_found_within, k))
     return figures
+
+
+def _found_within(k: int, outcome: Outcome) -> bool:
+    return 0 < (outcome.rank or 0) <= k
 
 
 def _proportion(outcomes: Sequence[Outcome], test: Callable[[Outcome], bool]) -> dict[str, Any]:
