@@ -44,15 +44,19 @@ def forward(
 def _bias(
     like: Tensor, num_blocks: int, block: int, window: int, lead: int, first_key: Tensor | None
 ) -> Tensor:
-    """Additive mask [B or 1, N, 1, 1, Q, J]: 0 inside the window, very negative outside."""
+    """Additive mask [B or 1, N or 1, 1, 1, Q, J]: 0 inside the window, very negative outside."""
     device = like.device
     offset = torch.arange(block + window - 1, device=device)
     query = torch.arange(block, device=device)[:, None]
     allowed = (offset >= query) & (offset < query + window)  # [Q, J]
-    key_at = torch.arange(num_blocks, device=device)[:, None] * block + offset - lead  # [N, J]
-    exists = (key_at >= 0)[None] if first_key is None else key_at >= first_key[:, None, None]
+    if first_key is None and lead <= 0:
+        # No key had to be added: all blocks look alike.
+        mask = allowed[None, None]
+    else:
+        key_at = torch.arange(num_blocks, device=device)[:, None] * block + offset - lead  # [N, J]
+        exists = (key_at >= 0)[None] if first_key is None else key_at >= first_key[:, None, None]
+        mask = allowed[None, None] & exists[:, :, None]  # [B, N, Q, J]
     # A query before the first key sees nothing; a finite minimum keeps its row free of NaN.
-    mask = allowed[None, None] & exists[:, :, None]  # [B, N, Q, J]
     minimum = torch.finfo(like.dtype).min / 2
     bias = torch.zeros(mask.shape, dtype=like.dtype, device=device).masked_fill_(~mask, minimum)
     return bias[:, :, None, None]
