@@ -16,6 +16,7 @@ from hsa_memory.model.generate import Step, generate, score
 from hsa_memory.model.tokenizer import SPECIAL_TOKENS
 
 from .boundary import public_errors
+from .errors import HSAMemoryError, SessionClosed
 from .excerpts import fork_of_excerpts
 from .filters import Filter, Metadata
 from .fork import Fork, Source
@@ -46,6 +47,7 @@ class AnswerStream(Iterator[str]):
     def __init__(self, pieces: Generator[str, None, Answer]) -> None:
         self._pieces = pieces
         self._answer: Answer | None = None
+        self._failure: HSAMemoryError | None = None
 
     def __next__(self) -> str:
         try:
@@ -55,14 +57,24 @@ class AnswerStream(Iterator[str]):
             if stop.value is not None:
                 self._answer = stop.value
             raise
+        except HSAMemoryError as failure:
+            self._failure = failure
+            raise
 
     @property
     def answer(self) -> Answer:
-        """The whole answer; what has not been generated yet is generated now."""
+        """The whole answer; what has not been generated yet is generated now.
+
+        Raises:
+            SessionClosed: the stream was closed or interrupted before its answer was complete.
+            HSAMemoryError: what stopped the stream when it was iterated over.
+        """
         for _ in self:
             pass
+        if self._failure is not None:
+            raise self._failure
         if self._answer is None:
-            raise RuntimeError("the stream was closed, or failed, before its answer was complete")
+            raise SessionClosed("the stream was closed, or stopped, before its answer was complete")
         return self._answer
 
     def close(self) -> None:

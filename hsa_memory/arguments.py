@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 
 from .engine import Engine
 from .errors import InvalidArgument, InvalidMessage
@@ -16,18 +16,32 @@ def require_count(name: str, value: object) -> None:
     require_int(name, value, least=1)
 
 
-def require_int(name: str, value: object, *, least: int | None = None) -> None:
-    """Require an int, of at least `least`."""
+def require_int(
+    name: str, value: object, *, least: int | None = None, most: int | None = None
+) -> None:
+    """Require an int, of at least `least` and at most `most`."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidArgument(f"{name} must be an int; found {value!r}")
     if least is not None and value < least:
-        raise InvalidArgument(f"{name} must be at least {least}; found {value!r}")
+        raise InvalidArgument(f"{name} must be at least {least}; found {value!r:.100}")
+    if most is not None and value > most:
+        raise InvalidArgument(f"{name} must be at most {most}; found {value!r:.100}")
+
+
+def require_id(value: object) -> None:
+    """Require a str that could be a message's id."""
+    if not isinstance(value, str):
+        raise InvalidArgument(f"id must be a str; found {value!r:.100}")
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        raise InvalidArgument(f"id has a lone surrogate: {value!r:.100}")
 
 
 def require_temperature(value: object) -> None:
     """Require a finite number that is not negative."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise InvalidArgument(f"temperature must be a number >= 0; found {value!r}")
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    # An int may be finite and still too large for a float.
+    if not known or not 0 <= value <= sys.float_info.max:
+        raise InvalidArgument(f"temperature must be a number >= 0; found {value!r:.100}")
 
 
 def require_question(engine: Engine, text: object) -> None:
@@ -36,7 +50,8 @@ def require_question(engine: Engine, text: object) -> None:
         draft = make_draft("user", text, id=None, timestamp=None, metadata=None)
     except InvalidMessage as error:
         raise InvalidArgument(f"question: {error}") from error
-    if len(draft.text) > _MAX_QUESTION_TOKENS:
+    # No token stands for less than a byte.
+    if len(draft.text.encode()) > _MAX_QUESTION_TOKENS:
         count = len(engine.tokenizer.encode(draft.text))
         if count > _MAX_QUESTION_TOKENS:
             raise InvalidArgument(

@@ -8,7 +8,7 @@ HSAMemoryError
  +-- ModelMismatch      the session was written with another model
  +-- SessionNotFound    no session of that name
  +-- SessionBusy        another writer has the session open
- +-- SessionClosed      the memory or session was closed, or belongs to the parent of a fork
+ +-- SessionClosed      the memory, session or stream was closed, or belongs to a fork's parent
  +-- SessionDeleted     the session was deleted while it was open here
  +-- SessionReadOnly    a write through a read-only memory or session
  +-- MessageConflict    a message id is known with another content
@@ -56,7 +56,7 @@ class SessionBusy(HSAMemoryError):
 
 
 class SessionClosed(HSAMemoryError):
-    """The memory or session was closed, or was inherited through a fork."""
+    """The memory, session or stream was closed, or was inherited through a fork."""
 
 
 class SessionDeleted(HSAMemoryError):

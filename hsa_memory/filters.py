@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsa_memory.model import ROLES
-from hsa_memory.storage import SessionStore, TurnIndex
+from hsa_memory.storage import SessionStore, TurnIndex, map_as_stored
 
 from .errors import InvalidArgument
 from .messages import ALIASES, parse_time
@@ -46,10 +46,18 @@ def make_filter(
         if len(names) != len(listed) or not set(names) <= set(ROLES):
             raise InvalidArgument(f"role must be of {', '.join(ROLES)}; found {role!r}")
         roles = frozenset(names)
-    if where is not None and not isinstance(where, Mapping):
-        raise InvalidArgument(f"where must be a map of metadata; found {type(where).__name__}")
     moments = [None if t is None else parse_time(t, InvalidArgument) for t in (since, until)]
-    return Filter(roles, moments[0], moments[1], where)
+    return Filter(roles, moments[0], moments[1], None if where is None else _as_stored(where))
+
+
+def _as_stored(where: object) -> dict[str, Any]:
+    """Metadata to compare with what the store gives back: tuples as lists, say."""
+    if not isinstance(where, Mapping) or not all(isinstance(key, str) for key in where):
+        raise InvalidArgument(f"where must be a map with str keys; found {where!r:.100}")
+    try:
+        return map_as_stored(dict(where), "where")
+    except ValueError as error:
+        raise InvalidArgument(str(error)) from error
 
 
 class Metadata:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .errors import CorruptStore, InvalidMessage
+from .tool_calls import calls_of, with_calls
 from .types import Message
 
 try:
@@ -98,15 +99,8 @@ def is_part(message: Message) -> bool:
 
 def visible_text(message: BaseMessage) -> str:
     """Return what the model remembers of a message: its text, and a line per tool call."""
-    lines = [str(message.text)] if str(message.text).strip() else []
-    for call in getattr(message, "tool_calls", ()):
-        arguments = ", ".join(f"{k}={_short(v)}" for k, v in call["args"].items())
-        lines.append(f"{call['name']}({arguments})")
-    return "\n".join(lines) or EMPTY_TEXT
-
-
-def _short(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    calls = calls_of({"tool_calls": getattr(message, "tool_calls", None)})
+    return with_calls(str(message.text), calls) or EMPTY_TEXT
 
 
 def _role(message: BaseMessage) -> str:

@@ -17,6 +17,7 @@ from .arguments import require_int
 from .boundary import public_errors
 from .engine import Engine, load_engine
 from .session import MemorySession
+from .sizes import bytes_in_folder
 from .types import Finding, MemoryStats, SessionInfo
 
 
@@ -94,18 +95,22 @@ class Memory:
         """
         _require_name(name)
 
-        def open_store() -> SessionStore:
+        def open_store(create: bool) -> SessionStore:
             return self._store.session(
                 name, layout=self._engine.layout, create=create, read_only=read_only
             )
+
+        def start_over() -> SessionStore:
+            self._store.delete_session(name)
+            return open_store(True)
 
         with self._use():
             session = MemorySession(
                 name,
                 self._engine,
-                open_store,
+                open_store(create),
                 cache_bytes=self._cache_bytes,
-                delete=lambda: self._store.delete_session(name),
+                start_over=start_over,
                 on_close=self._sessions.discard,
             )
             self._sessions.add(session)
@@ -136,16 +141,13 @@ class Memory:
     def stats(self) -> MemoryStats:
         """Return the size of the memory and of its model."""
         with self._use():
-            files = (
-                Path(folder, name) for folder, _, names in os.walk(self.path) for name in names
-            )
             return MemoryStats(
                 path=str(self.path),
                 model=self.model,
                 fingerprint=self._engine.fingerprint,
                 num_parameters=self._engine.num_parameters,
                 num_sessions=len(self._store.list_sessions()),
-                bytes_on_disk=sum(_bytes_on_disk(path) for path in files),
+                bytes_on_disk=bytes_in_folder(self.path),
             )
 
     def check(self, *, repair: bool = False) -> list[Finding]:
@@ -200,11 +202,3 @@ def _require_name(name: object) -> None:
         )
     if any("\ud800" <= char <= "\udfff" for char in name):
         raise errors.InvalidArgument(f"a session's name has a lone surrogate: {name!r:.100}")
-
-
-def _bytes_on_disk(path: Path) -> int:
-    try:
-        return path.stat().st_blocks * 512
-    except FileNotFoundError:
-        # Another process is at work here too.
-        return 0

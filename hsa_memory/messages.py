@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hsa_memory.model import ROLES, Tokenizer
-from hsa_memory.storage import Turn
+from hsa_memory.storage import MAX_TEXT_BYTES, Turn, check_fields, map_as_stored
 
 from .errors import InvalidArgument, InvalidMessage
+from .tool_calls import beside_text, calls_of, with_calls
 from .types import Message
 
 ALIASES = {"human": "user", "ai": "assistant", "developer": "system", "function": "tool"}
@@ -23,6 +24,11 @@ ALIASES = {"human": "user", "ai": "assistant", "developer": "system", "function"
 # Years 1 to 9999: what a datetime can show.
 _EARLIEST, _LATEST = -62135596800.0, 253402300800.0
 _PIECE_CHARS = 1 << 20
+# Attributes of a message that is no map.
+_FIELDS = (
+    *("role", "type", "content", "text", "id", "timestamp", "created_at", "metadata"),
+    *("name", "tool_call_id", "tool_calls", "function_call"),
+)
 
 
 class Draft(NamedTuple):
@@ -46,7 +52,7 @@ def make_draft(
         raise InvalidMessage(f"text must be a str; found {type(text).__name__}")
     if not text.strip():
         raise InvalidMessage("text must hold more than white space")
-    _require_unicode(text)
+    _require_text_fits(text)
     if id is None:
         id = uuid.uuid4().hex
     if not isinstance(id, str) or not id:
@@ -56,19 +62,28 @@ def make_draft(
     if not isinstance(metadata, Mapping) or not all(isinstance(key, str) for key in metadata):
         raise InvalidMessage(f"metadata must be a map with str keys; found {metadata!r:.100}")
     moment = time() if timestamp is None else parse_time(timestamp, InvalidMessage)
-    return Draft(id, ALIASES.get(role, role), text, moment, dict(metadata))
+    role = ALIASES.get(role, role)
+    try:
+        check_fields(id, role, moment)
+        kept = map_as_stored(dict(metadata))
+    except ValueError as error:
+        raise InvalidMessage(str(error)) from error
+    return Draft(id, role, text, moment, kept)
 
 
-def _require_unicode(text: str) -> None:
+def _require_text_fits(text: str) -> None:
+    size = 0
     try:
         # In pieces: a copy of a very long text as bytes is not needed.
         for start in range(0, len(text), _PIECE_CHARS):
-            text[start : start + _PIECE_CHARS].encode()
+            size += len(text[start : start + _PIECE_CHARS].encode())
     except UnicodeEncodeError as error:
         raise InvalidMessage(
             f"text has a lone surrogate ({text[start + error.start]!r} at character "
             f"{start + error.start}); decode bytes with errors='replace' instead"
         ) from error
+    if size > MAX_TEXT_BYTES:
+        raise InvalidMessage(f"text is {size} bytes of UTF-8; the limit is {MAX_TEXT_BYTES}")
 
 
 def make_drafts(messages: Iterable[object]) -> list[Draft]:
@@ -77,7 +92,7 @@ def make_drafts(messages: Iterable[object]) -> list[Draft]:
     Raises:
         InvalidMessage: naming the first message that cannot be stored.
     """
-    if isinstance(messages, str | bytes | Mapping):
+    if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Iterable):
         raise InvalidMessage(f"expected several messages; found one {type(messages).__name__}")
     drafts = []
     for number, message in enumerate(messages):
@@ -94,16 +109,20 @@ def _draft_of(message: object) -> Draft:
     elif isinstance(message, Mapping):
         fields = message
     else:
-        names = ("role", "type", "content", "text", "id", "timestamp", "created_at", "metadata")
-        fields = {name: getattr(message, name) for name in names if hasattr(message, name)}
-    content = fields["content"] if "content" in fields else fields.get("text")
-    moment = fields.get("timestamp")
+        fields = {name: getattr(message, name) for name in _FIELDS if hasattr(message, name)}
+    text = _text_of(fields["content"] if "content" in fields else fields.get("text"))
+    calls = calls_of(fields)
+    if calls and (text is None or isinstance(text, str)):
+        text = with_calls(text or "", calls)
+    moment, metadata = fields.get("timestamp"), fields.get("metadata")
+    if metadata is None or isinstance(metadata, Mapping):
+        metadata = {**beside_text(fields, calls), **(metadata or {})}
     return make_draft(
         fields["role"] if "role" in fields else fields.get("type"),
-        _text_of(content),
+        text,
         id=fields.get("id"),
         timestamp=fields.get("created_at") if moment is None else moment,
-        metadata=fields.get("metadata"),
+        metadata=metadata,
     )
 
 

@@ -13,17 +13,18 @@ from hsa_memory.storage import SessionStore
 
 from .adding import Meter, add_drafts
 from .answering import AnswerStream, Request, answer
-from .arguments import require_count, require_int, require_question, require_temperature
+from .arguments import require_count, require_id, require_int, require_question, require_temperature
 from .boundary import public_errors
 from .chunks import ChunkCache
 from .context import lay_out
 from .encoding import Encoder
 from .engine import Engine
-from .errors import InvalidArgument, SessionClosed, SessionReadOnly
+from .errors import SessionClosed, SessionReadOnly
 from .filters import Metadata, make_filter
 from .fork import Source
 from .messages import Draft, as_message, make_draft, make_drafts
 from .searching import search
+from .sizes import session_stats
 from .types import (
     AddResult,
     Answer,
@@ -51,21 +52,20 @@ class MemorySession:
         self,
         name: str,
         engine: Engine,
-        open_store: Callable[[], SessionStore],
+        store: SessionStore,
         *,
         cache_bytes: int,
-        delete: Callable[[], None],
+        start_over: Callable[[], SessionStore],
         on_close: Callable[[MemorySession], None],
     ) -> None:
         self.name = name
         self._engine = engine
-        self._open_store = open_store
         self._cache_bytes = cache_bytes
-        self._delete = delete
+        self._start_over = start_over
         self._on_close = on_close
         self._lock = threading.RLock()
         self._closed = False
-        self._attach(open_store())
+        self._attach(store)
 
     def _attach(self, store: SessionStore) -> None:
         self._store = store
@@ -117,6 +117,8 @@ class MemorySession:
             messages: maps with `role` (or `type`), `content` (or `text`; a str or a list of text
                 parts) and, where known, `id`, `timestamp` (or `created_at`) and `metadata`; or
                 objects with such attributes, for example LangChain messages or `Message`s.
+                `tool_calls` become lines of the text, name(argument=value, ...); their ids and
+                names, and a message's `name` and `tool_call_id`, are kept in the metadata.
             batch_size: messages per transaction, fewer when they are long. A batch is stored whole
                 or not at all; batches before one that failed stay.
             progress: called after each batch and each piece of encoding.
@@ -159,12 +161,17 @@ class MemorySession:
         """Delete every message; the session stays, empty. This is no secure erase.
 
         Raises:
-            SessionReadOnly, SessionClosed, StorageError.
+            SessionReadOnly, SessionClosed: nothing was deleted.
+            SessionBusy, StorageError: it failed half way; this handle is closed.
         """
         with self._use():
+            self._require_writable()
             self._store.close()
-            self._delete()
-            self._attach(self._open_store())
+            try:
+                self._attach(self._start_over())
+            except BaseException:
+                self.close()
+                raise
 
     # ---- reading
 
@@ -189,7 +196,8 @@ class MemorySession:
             role: a role, or several.
             since: keep messages from this time on.
             until: keep messages before this time.
-            where: keep messages whose metadata has all of these entries.
+            where: keep messages whose metadata has all of these entries, compared as they come
+                back from the store (a tuple as a list).
 
         Raises:
             InvalidArgument, SessionClosed, StorageError.
@@ -225,7 +233,7 @@ class MemorySession:
             remember: add the question and the answer to the history afterwards (an empty answer
                 is not added).
             temperature: 0 takes the most probable token each time.
-            seed: of the draws with a temperature above 0.
+            seed: of the draws with a temperature above 0; a signed or unsigned 64-bit number.
             role, since, until, where: as in `search`.
 
         Raises:
@@ -261,10 +269,10 @@ class MemorySession:
         require_count("max_tokens", max_tokens)
         require_temperature(temperature)
         if seed is not None:
-            require_int("seed", seed)
+            require_int("seed", seed, least=-(1 << 63), most=(1 << 64) - 1)
         with self._use():
-            if remember and not self._store.writable:
-                raise SessionReadOnly(f"session {self.name!r} was opened read-only")
+            if remember:
+                self._require_writable()
             request = Request(
                 question=question,
                 max_tokens=max_tokens,
@@ -274,6 +282,10 @@ class MemorySession:
                 remember=self._remember if remember else None,
             )
             return AnswerStream(answer(self._source, self._metadata, request))
+
+    def _require_writable(self) -> None:
+        if not self._store.writable:
+            raise SessionReadOnly(f"session {self.name!r} was opened read-only")
 
     def _remember(self, question: str, text: str) -> int:
         messages = [{"role": "user", "content": question}]
@@ -321,8 +333,7 @@ class MemorySession:
 
     def get(self, id: str) -> Message | None:
         """Return the message of that id, or None."""
-        if not isinstance(id, str):
-            raise InvalidArgument(f"id must be a str; found {id!r}")
+        require_id(id)
         with self._use(refresh=True):
             turn = self._store.find(id)
             return None if turn is None else as_message(turn)
@@ -338,18 +349,7 @@ class MemorySession:
     def stats(self) -> SessionStats:
         """Return the size of the session."""
         with self._use(refresh=True):
-            found = self._store.stats()
-            kinds = dict(found["bytes"])
-            total, tokens = sum(kinds.values()), self._store.num_tokens
-            return SessionStats(
-                name=self.name,
-                num_messages=self._store.num_turns,
-                num_tokens=tokens,
-                num_chunks=self._store.published,
-                chunk_size=self._engine.config.chunk_size,
-                bytes_on_disk=kinds,
-                bytes_per_token=total / tokens if tokens else 0.0,
-            )
+            return session_stats(self.name, self._store, self._engine.config.chunk_size)
 
     # ---- life
 

@@ -171,12 +171,12 @@ class AddResult:
 
     @property
     def id(self) -> str:
-        """Id of the first message."""
+        """Id of the first message; IndexError if there was none."""
         return self.ids[0]
 
     @property
     def seq(self) -> int:
-        """Place of the first message."""
+        """Place of the first message; IndexError if there was none."""
         return self.seqs[0]
 
 

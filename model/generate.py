@@ -93,7 +93,8 @@ def _choose(
     if forbidden:
         logits[list(forbidden)] = float("-inf")
     if temperature:
-        shares = F.softmax(logits / temperature, dim=-1)
+        # Relative to the largest and in float64, any temperature is small or large enough.
+        shares = F.softmax((logits - logits.max()).double() / temperature, dim=-1)
         token = int(torch.multinomial(shares, 1, generator=draws))
     else:
         token = int(logits.argmax())

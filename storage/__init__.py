@@ -20,6 +20,8 @@ from .errors import (
     StorePermission,
     TurnConflict,
 )
+from .maps import map_as_stored
+from .rows import MAX_TEXT_BYTES, check_fields
 from .session import SessionStore
 from .store import Store
 from .types import Finding, Layout, SessionInfo, Turn, TurnIndex
@@ -36,6 +38,7 @@ __all__ = [
     "FormatTooOld",
     "Layout",
     "LimitExceeded",
+    "MAX_TEXT_BYTES",
     "ModelMismatch",
     "ReadOnly",
     "SessionBusy",
@@ -52,4 +55,6 @@ __all__ = [
     "TurnConflict",
     "TurnIndex",
     "Vfs",
+    "check_fields",
+    "map_as_stored",
 ]

@@ -53,6 +53,11 @@ def pack_map(value: dict[str, Any], what: str = "metadata") -> bytes:
     return blob
 
 
+def map_as_stored(value: dict[str, Any], what: str = "metadata") -> dict[str, Any]:
+    """Return a map as it would be read back; raises what `pack_map` does."""
+    return unpack_map(pack_map(value, what), what)
+
+
 def unpack_map(blob: object, where: str) -> dict[str, Any]:
     """Decode a map that came from disk; anything unexpected is CorruptMetadata."""
     if not isinstance(blob, bytes) or len(blob) > MAX_MAP_BYTES:

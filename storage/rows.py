@@ -95,9 +95,7 @@ def encode_turn(turn: Turn, compressor: zstandard.ZstdCompressor) -> dict[str, A
         LimitExceeded: a field above its documented size.
     """
     text = _utf8(turn.text, "text", MAX_TEXT_BYTES)
-    for name, limit in (("turn_id", MAX_ID_BYTES), ("role", MAX_ROLE_BYTES)):
-        if not _utf8(getattr(turn, name), name, limit):
-            raise ValueError(f"{name} must not be empty")
+    check_fields(turn.turn_id, turn.role, turn.timestamp)
     tokens = np.ascontiguousarray(turn.tokens)
     if tokens.dtype != np.uint32 or tokens.ndim != 1 or not len(tokens):
         raise ValueError(
@@ -105,10 +103,6 @@ def encode_turn(turn: Turn, compressor: zstandard.ZstdCompressor) -> dict[str, A
         )
     if len(tokens) > MAX_TURN_TOKENS:
         raise LimitExceeded(f"turn of {len(tokens)} tokens; the limit is {MAX_TURN_TOKENS}")
-    if isinstance(turn.timestamp, bool) or not isinstance(turn.timestamp, int | float):
-        raise ValueError(f"timestamp must be a number, got {turn.timestamp!r}")
-    if not math.isfinite(turn.timestamp):
-        raise ValueError(f"timestamp must be finite, got {turn.timestamp!r}")
     packed = compressor.compress(text)
     smaller = len(packed) < len(text)
     return {
@@ -122,6 +116,17 @@ def encode_turn(turn: Turn, compressor: zstandard.ZstdCompressor) -> dict[str, A
         "text": packed if smaller else text,
         "tok": tokens.astype("<u4", copy=False).tobytes(),
     }
+
+
+def check_fields(turn_id: str, role: str, timestamp: float) -> None:
+    """Require fields that a row can hold; raises as `encode_turn` does."""
+    for name, value, limit in (("turn_id", turn_id, MAX_ID_BYTES), ("role", role, MAX_ROLE_BYTES)):
+        if not _utf8(value, name, limit):
+            raise ValueError(f"{name} must not be empty")
+    if isinstance(timestamp, bool) or not isinstance(timestamp, int | float):
+        raise ValueError(f"timestamp must be a number, got {timestamp!r}")
+    if not math.isfinite(timestamp):
+        raise ValueError(f"timestamp must be finite, got {timestamp!r}")
 
 
 def _utf8(value: str, name: str, limit: int) -> bytes:

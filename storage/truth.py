@@ -200,7 +200,7 @@ class Truth:
                         turn, timestamp=row["ts"], seq=row["seq"], token_start=row["tok0"]
                     )
                     stored[turn.turn_id] = known
-                _require_same(known, turn)
+                _require_same(known, turn, self.state.n_turn)
                 result.append(known)
             if fresh:
                 # First, because a writer that was shut out must not get further than this.
@@ -362,11 +362,11 @@ class Truth:
         self.database.close()
 
 
-def _require_same(known: Turn, turn: Turn) -> None:
+def _require_same(known: Turn, turn: Turn, num_stored: int) -> None:
     if known.role != turn.role or known.text != turn.text:
+        given = "given twice," if known.seq >= num_stored else f"stored as turn {known.seq}"
         raise TurnConflict(
-            f"turn id {turn.turn_id!r} is stored as turn {known.seq} with another role or text; "
-            "use a new id"
+            f"turn id {turn.turn_id!r} is {given} with another role or text; use a new id"
         )
 
 

@@ -56,8 +56,19 @@ def test_a_stream_that_is_closed_has_no_answer(session: MemorySession) -> None:
     stream = session.stream(QUESTION, max_tokens=20)
     next(stream)
     stream.close()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(hsa_memory.SessionClosed, match="stream was closed"):
         _ = stream.answer
+
+
+def test_a_stream_of_a_cleared_session_has_no_answer(memory: Memory) -> None:
+    session = memory.session("cleared")
+    session.add_messages({"role": "user", "content": f"The code is {i}."} for i in range(20))
+    stream = session.stream(QUESTION, max_tokens=20)
+    next(stream)
+    session.clear()
+    for _ in range(2):
+        with pytest.raises(hsa_memory.SessionClosed, match="session"):
+            _ = stream.answer
 
 
 def test_asking_leaves_no_trace(session: MemorySession) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import hsa_memory
@@ -45,21 +46,31 @@ MESSAGES = {
     "metadata values": ({"role": "user", "content": "x", "metadata": {"a": {1, 2}}}, "msgpack"),
     "metadata size": ({"role": "user", "content": "x", "metadata": {"a": "b" * 70_000}}, "limit"),
     "not a message": (42, "unknown role None"),
+    "tool calls": ({"role": "assistant", "tool_calls": 5}, "must be a list"),
+    "tool call": ({"role": "assistant", "tool_calls": [{"id": "c"}]}, "must have a name"),
 }
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_a_message_that_cannot_be_stored_stops_its_batch(session: MemorySession, name: str) -> None:
+def test_a_message_that_cannot_be_stored_stops_all(session: MemorySession, name: str) -> None:
     message, complaint = MESSAGES[name]
     good = {"role": "user", "content": "good"}
     before = session.messages()
-    with pytest.raises(hsa_memory.InvalidMessage, match=complaint) as caught:
-        session.add_messages([good, message])
+    with pytest.raises(hsa_memory.InvalidMessage, match=f"message 2: .*{complaint}") as caught:
+        session.add_messages([good, good, message], batch_size=1)
     assert isinstance(caught.value, ValueError)
     assert session.messages() == before
 
 
-@pytest.mark.parametrize("batch", ["text", b"bytes", {"role": "user", "content": "x"}])
+def test_a_text_that_is_too_long_is_refused(
+    session: MemorySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hsa_memory.messages.MAX_TEXT_BYTES", 8)
+    with pytest.raises(hsa_memory.InvalidMessage, match="9 bytes of UTF-8; the limit is 8"):
+        session.add("user", "\N{DOG}\N{DOG}!")
+
+
+@pytest.mark.parametrize("batch", ["text", b"bytes", {"role": "user", "content": "x"}, None, 5])
 def test_one_message_is_not_several(session: MemorySession, batch: object) -> None:
     with pytest.raises(hsa_memory.InvalidMessage, match="several messages"):
         session.add_messages(batch)
@@ -78,17 +89,24 @@ CALLS: dict[str, Callable[[MemorySession], object]] = {
     "since in words": lambda s: s.search("x", since="yesterday"),
     "until nan": lambda s: s.search("x", until=math.nan),
     "where a list": lambda s: s.search("x", where=["a"]),
+    "where keys": lambda s: s.search("x", where={1: 2}),
+    "where values": lambda s: s.search("x", where={"a": np.zeros(3)}),
     "blank question": lambda s: s.ask(""),
     "long question": lambda s: s.ask("harbour 1 2 3 " * 4000),
+    "question of many bytes": lambda s: s.ask("\N{DOG}" * 8000),
     "max_tokens": lambda s: s.ask("x", max_tokens=0),
     "temperature": lambda s: s.ask("x", temperature=-1),
     "temperature nan": lambda s: s.ask("x", temperature=math.nan),
+    "temperature huge": lambda s: s.ask("x", temperature=10**400),
     "seed": lambda s: s.ask("x", temperature=1.0, seed="a"),
+    "seed too large": lambda s: s.ask("x", temperature=1.0, seed=1 << 64),
+    "seed too small": lambda s: s.ask("x", temperature=1.0, seed=-(1 << 63) - 1),
     "stream": lambda s: s.stream("x", max_tokens="many"),
     "context": lambda s: s.context("x", 0),
     "batch_size": lambda s: s.add_messages([], batch_size=0),
     "slice": lambda s: s.messages("a"),
     "get": lambda s: s.get(3),
+    "get with a surrogate": lambda s: s.get("\ud800"),
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import hsa_memory
 from hsa_memory import Memory, MemorySession
+from hsa_memory.storage import StoreLocked
 
 
 @pytest.fixture
@@ -57,6 +58,36 @@ def test_openai_and_langchain_shapes_are_understood(session: MemorySession) -> N
     assert again.ids == tuple(m.id for m in found)
 
 
+def test_tool_calls_are_remembered_as_text(session: MemorySession) -> None:
+    arguments = '{"city": "Paris", "days": 2}'
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": arguments}}
+    custom = {"id": "c2", "type": "custom", "custom": {"name": "run", "input": "ls -l"}}
+    chunk = SimpleNamespace(name="weather", args={"city": "Rom"}, id="c3")
+    session.add_messages(
+        [
+            {"role": "assistant", "content": None, "tool_calls": [call, custom]},
+            {"role": "tool", "tool_call_id": "c1", "content": "Rain.", "name": "weather"},
+            SimpleNamespace(type="ai", content="Let me look.", tool_calls=[chunk]),
+            {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": ""}},
+            {"role": "user", "name": "Ann", "content": "Hm.", "metadata": {"name": "own"}},
+        ]
+    )
+    found = session.messages()
+    assert [m.text for m in found] == [
+        'weather(city="Paris", days=2)\nrun(ls -l)',
+        "Rain.",
+        'Let me look.\nweather(city="Rom")',
+        "f()",
+        "Hm.",
+    ]
+    names = [{"id": "c1", "name": "weather"}, {"id": "c2", "name": "run"}]
+    assert found[0].metadata == {"tool_calls": names}
+    assert found[1].metadata == {"tool_call_id": "c1", "name": "weather"}
+    assert found[4].metadata == {"name": "own"}
+    assert [h.seq for h in session.search("weather", where={"tool_calls": tuple(names)})] == [0]
+    assert session.add_messages(found).num_added == 0
+
+
 def test_adding_a_known_id_changes_nothing(session: MemorySession) -> None:
     session.add("user", "My dog is called Biscuit.", id="dog")
     again = session.add("user", "My dog is called Biscuit.", id="dog")
@@ -65,6 +96,9 @@ def test_adding_a_known_id_changes_nothing(session: MemorySession) -> None:
     assert session.add_messages(batch).seqs == (1, 1, 1)
     with pytest.raises(hsa_memory.MessageConflict):
         session.add("user", "My dog is called Toast.", id="dog")
+    twice = [{"role": "user", "content": text, "id": "new too"} for text in ("one", "two")]
+    with pytest.raises(hsa_memory.MessageConflict, match="given twice"):
+        session.add_messages(twice)
     assert len(session) == 2
 
 
@@ -125,6 +159,45 @@ def test_clear_leaves_an_empty_session_that_works(session: MemorySession) -> Non
     assert [hit.text for hit in session.search("key")] == [
         "The spare key is under the blue flowerpot."
     ]
+
+
+def test_clear_works_where_no_session_may_be_made(memory: Memory, session: MemorySession) -> None:
+    session.add("user", "My dog is called Biscuit.")
+    session.close()
+    found = memory.session("alice", create=False)
+    found.clear()
+    assert len(found) == 0
+    found.add("user", "My dog is called Toast.")
+    assert [m.text for m in found.messages()] == ["My dog is called Toast."]
+
+
+@pytest.mark.parametrize("writing", [False, True])
+def test_a_reader_cannot_clear(memory: Memory, session: MemorySession, writing: bool) -> None:
+    session.add("user", "My dog is called Biscuit.")
+    if not writing:
+        session.close()
+    reader = memory.session("alice", read_only=True)
+    with pytest.raises(hsa_memory.SessionReadOnly):
+        reader.clear()
+    assert [m.text for m in reader.messages()] == ["My dog is called Biscuit."]
+    assert memory.has_session("alice")
+
+
+def test_a_clear_that_fails_closes_the_session(
+    memory: Memory, session: MemorySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.add("user", "My dog is called Biscuit.")
+
+    def refuse(name: str) -> None:
+        raise StoreLocked("somebody is at work")
+
+    monkeypatch.setattr(memory._store, "delete_session", refuse)
+    with pytest.raises(hsa_memory.StoreLocked):
+        session.clear()
+    assert session.closed
+    with pytest.raises(hsa_memory.SessionClosed):
+        len(session)
+    assert len(memory.session("alice")) == 1
 
 
 def test_there_is_one_writer_and_any_number_of_readers(

@@ -75,7 +75,9 @@ def test_draws_follow_seed_and_temperature(model: HSATransformer) -> None:
         return [step.token for step in steps]
 
     assert draw(temperature=1.0, seed=5) == draw(temperature=1.0, seed=5)
-    assert draw(temperature=1e-6) == draw()
+    for temperature in (1e-6, 1e-40, 5e-324):
+        assert draw(temperature=temperature) == draw()
+    assert len(draw(temperature=1e300)) == 10
 
 
 def test_traces_belong_to_the_predicting_position(model: HSATransformer) -> None:
