@@ -177,7 +177,8 @@ def support(fork: Fork, prompt: list[int], steps: list[Step]) -> float:
         return 0.0
     model = fork.engine.model
     tokens = [step.token for step in steps]
-    without = float(score(model, prompt, tokens, model.start(1)).mean())
+    forbidden = _forbidden(fork.engine.tokenizer)
+    without = float(score(model, prompt, tokens, model.start(1), forbidden=forbidden).mean())
     given = sum(step.log_probability for step in steps) / len(steps)
     return max(0.0, 1.0 - math.exp(min(0.0, without - given)))
 

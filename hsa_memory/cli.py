@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 an error (said on stderr), 2 wrong usage, 130 interrupt
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -45,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, rest = parser.parse_known_args(argv)
     if rest and args.command not in _DELEGATED:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character shows its number.
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = _run(args, rest)
         sys.stdout.flush()
@@ -97,7 +102,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(command("demo", "show the whole line: read a book, be killed, restore, answer"))
     command("chat", "talk to a session, interactively")
     _add_add(command("add", "remember one message"))
-    _add_ingest(command("ingest", "remember a file: text, or JSON lines of messages"))
+    _add_ingest(
+        command(
+            "ingest",
+            "remember a file, text or JSON lines of messages; what an earlier run has added of "
+            "the same beginning is skipped",
+        )
+    )
     _add_search(command("search", "find past messages"))
     _add_ask(command("ask", "answer a question from memory"))
     _add_context(command("context", "lay out past messages for another model's prompt"))
@@ -163,6 +174,12 @@ def _add_ingest(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoding", default="utf-8", help="of a text file; undecodable bytes stay as \\xNN"
     )
+    parser.add_argument(
+        "--source",
+        metavar="NAME",
+        default="",
+        help="where the file is from; from another source, known content is added again",
+    )
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
@@ -206,10 +223,9 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1; found {value}")
-    return value
+    if not text.isdecimal() or not 0 < len(text) < 19 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1; found {text!r}")
+    return int(text)
 
 
 def _key_value(text: str) -> tuple[str, object]:
@@ -220,5 +236,5 @@ def _key_value(text: str) -> tuple[str, object]:
         raise argparse.ArgumentTypeError(f"must be KEY=VALUE; found {text!r}")
     try:
         return key, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return key, value

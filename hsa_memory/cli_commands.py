@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from . import cli_view
@@ -19,12 +21,19 @@ from .session import MemorySession
 
 def open_memory(args: argparse.Namespace, *, create: bool) -> Memory:
     """Open the store that the arguments name, for writing if it may be created."""
+    if not create and not Path(args.store).is_dir():
+        raise SessionNotFound(
+            f"there is no store in {args.store}; `hsa-memory add` or `hsa-memory ingest` makes it"
+        )
     return open_folder(args.store, model=args.model, create=create, read_only=not create)
 
 
 def run_add(args: argparse.Namespace) -> int:
     """Remember one message and print its id."""
-    text = sys.stdin.read() if args.text == "-" else args.text
+    text = args.text
+    if text == "-":
+        # Whatever the locale: as `ingest` reads.
+        text = sys.stdin.buffer.read().decode("utf-8", "backslashreplace")
     with open_memory(args, create=True) as memory, memory.session(args.session) as session:
         result = session.add(args.role, text, id=args.id, timestamp=args.timestamp)
     if args.json:
@@ -129,7 +138,8 @@ def filters(args: argparse.Namespace) -> dict[str, Any]:
 
 def print_json(value: Any) -> None:
     """Print one JSON document, results and their parts as objects."""
-    print(json.dumps(_plain(value), ensure_ascii=False, indent=2))
+    unicode = (sys.stdout.encoding or "").lower() in ("utf-8", "utf8")
+    print(json.dumps(_plain(value), ensure_ascii=not unicode, indent=2))
 
 
 def _plain(value: Any) -> Any:
@@ -141,6 +151,9 @@ def _plain(value: Any) -> Any:
         return [_plain(part) for part in value]
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, float) and not math.isfinite(value):
+        # Metadata may hold them, JSON cannot.
+        return None
     return value
 
 

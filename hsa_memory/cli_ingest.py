@@ -29,6 +29,7 @@ from .cli_view import console
 from .documents import FileMessage, Format, read_messages
 from .errors import InvalidArgument
 from .interrupts import Interrupts
+from .messages import ALIASES
 from .session import MemorySession
 from .text_view import count, duration, plain
 
@@ -60,7 +61,10 @@ def run_ingest(args: argparse.Namespace) -> int:
     with _opened(args.file) as file, open_memory(args, create=True) as memory:
         with memory.session(args.session) as session:
             messages = read_messages(
-                file, format=_format(args), encoding=_known_encoding(args.encoding)
+                file,
+                format=_format(args),
+                encoding=_known_encoding(args.encoding),
+                source=args.source,
             )
             done = ingest(session, messages, total_bytes=_size(file), title=args.file)
     if args.json:
@@ -139,12 +143,15 @@ def _skip_known(
     """Pass over the messages at the beginning that an earlier run has added."""
     iterator = iter(messages)
     for message in iterator:
-        if session.get(message.id) is None:
+        known = session.get(message.id)
+        role = ALIASES.get(message.role, message.role)
+        if known is None or (known.role, known.text) != (role, message.content):
             yield message
             break
         done.messages_known += 1
         done.bytes_read = message.end
-    # Whatever is known further on (ids that a JSON line gave), `add_messages` recognises.
+    # Whatever is known further on (ids that a JSON line gave), `add_messages` recognises, and an
+    # id that is known with another content it refuses.
     yield from iterator
 
 

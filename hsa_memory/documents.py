@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal
 
 from .errors import InvalidMessage
+from .messages import make_draft
 
 Format = Literal["text", "jsonl"]
 
@@ -30,7 +31,8 @@ class FileMessage:
     """One message read from a file."""
 
     id: str
-    """The same for the same message after the same beginning of a file, whatever its name."""
+    """The same for the same message after the same beginning of a file, whatever the file's name;
+    `timestamp` and `metadata` count as parts of messages."""
     role: str
     content: str
     end: int
@@ -44,7 +46,7 @@ class FileMessage:
 
 
 def read_messages(
-    file: BinaryIO, *, format: Format, encoding: str = "utf-8"
+    file: BinaryIO, *, format: Format, encoding: str = "utf-8", source: str = ""
 ) -> Iterator[FileMessage]:
     """Yield the messages of a file, reading only as far as needed.
 
@@ -55,17 +57,21 @@ def read_messages(
             timestamp, metadata.
         encoding: of a "text" file; a byte that it cannot decode is kept as `\\xNN`. JSON lines are
             always UTF-8.
+        source: part of the ids; another one makes other messages of the same content.
 
     Raises:
-        InvalidMessage: if a line of a "jsonl" file is not such an object; it names the line.
+        InvalidMessage: if a line of a "jsonl" file is not such an object, or not one that can be
+            stored; it names the line.
     """
     records = _read_json_lines(file) if format == "jsonl" else _read_text(file, encoding)
-    chain = hashlib.sha256()
+    chain = hashlib.sha256(source.encode("utf-8", "surrogatepass"))
     for role, content, end, extra in records:
         # The id covers all that came before: the same text later in the file is another message,
         # and a file that has grown since gives the old part its old ids.
         chain.update(f"{role}\0{len(content)}\0{content}".encode("utf-8", "surrogatepass"))
         given = extra.pop("id", None)
+        if extra:
+            chain.update(json.dumps(extra, sort_keys=True).encode())
         name = given if given is not None else f"file-{chain.hexdigest()[:24]}"
         yield FileMessage(id=name, role=role, content=content, end=end, extra=extra)
 
@@ -133,12 +139,13 @@ def _read_json_lines(file: BinaryIO) -> Iterator[_Record]:
             continue
         try:
             record = json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidMessage(f"line {number} is not JSON in UTF-8: {error}") from error
-        yield *_checked_record(record, number, end), _extra(record)
+        role, content = _checked_record(record, number)
+        yield role, content, end, _extra(record)
 
 
-def _checked_record(record: Any, number: int, end: int) -> tuple[str, str, int]:
+def _checked_record(record: Any, number: int) -> tuple[str, str]:
     if not isinstance(record, dict):
         raise InvalidMessage(
             f"line {number} must be an object with role and content, "
@@ -149,7 +156,12 @@ def _checked_record(record: Any, number: int, end: int) -> tuple[str, str, int]:
             raise InvalidMessage(
                 f"line {number}: {key!r} must be a string; found {record.get(key)!r:.80}"
             )
-    return record["role"], record["content"], end
+    fields = {key: record.get(key) for key in ("id", "timestamp", "metadata")}
+    try:
+        make_draft(record["role"], record["content"], **fields)
+    except InvalidMessage as error:
+        raise InvalidMessage(f"line {number}: {error}") from error
+    return record["role"], record["content"]
 
 
 def _extra(record: dict[str, Any]) -> dict[str, Any]:

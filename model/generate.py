@@ -75,14 +75,23 @@ def generate(
 
 
 @torch.inference_mode()
-def score(forward: Forward, prompt: Sequence[int], tokens: Sequence[int], state: State) -> Tensor:
-    """Return the log probability [len(tokens)] of each of `tokens` after `prompt`.
+def score(
+    forward: Forward,
+    prompt: Sequence[int],
+    tokens: Sequence[int],
+    state: State,
+    *,
+    forbidden: Sequence[int] = (),
+) -> Tensor:
+    """Return the log probability [len(tokens)] of each of `tokens` after `prompt`, as `generate`
+    would among the tokens that are not `forbidden`.
 
     `forward` must return the logits of every position.
     """
     output = forward(torch.tensor([[*prompt, *tokens[:-1]]]), state)
-    predicted = output.logits[0, len(prompt) - 1 :].float().log_softmax(-1)
-    return predicted.gather(1, torch.tensor(tokens)[:, None])[:, 0]
+    logits = output.logits[0, len(prompt) - 1 :].float()
+    logits[:, list(forbidden)] = float("-inf")
+    return logits.log_softmax(-1).gather(1, torch.tensor(tokens)[:, None])[:, 0]
 
 
 def _choose(

@@ -44,9 +44,12 @@ def test_add_then_search_finds_the_message(run: Run) -> None:
 
 
 def test_add_reads_stdin(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("From a pipe."))
+    # Bytes that are not UTF-8 are shown, whatever the locale.
+    piped = io.TextIOWrapper(io.BytesIO(b"From a pipe\xff."), encoding="ascii")
+    monkeypatch.setattr(sys, "stdin", piped)
     run("add", "-", "--role", "assistant", "--timestamp", "2026-03-01T09:30")
     (message,) = run("context", "pipe", "--json")["hits"]
+    assert message["message"]["text"] == "From a pipe\\xff."
     assert message["message"]["role"] == "assistant"
     assert message["message"]["timestamp"] == 1772357400.0
 
@@ -127,6 +130,36 @@ def test_ingest_of_a_book_is_resumable(run: Run, tmp_path: Path) -> None:
     again = run("ingest", str(book), "--json")
     assert (again["messages_added"], again["tokens"]) == (0, 0)
     assert again["messages_known"] == first["messages_added"]
+
+
+def test_ingest_never_takes_another_message_for_a_known_one(run: Run, tmp_path: Path) -> None:
+    run("add", "first", "--id", "z")
+    file = tmp_path / "messages.jsonl"
+    line = {"role": "human", "content": "first", "id": "z"}
+    file.write_text(json.dumps(line) + "\n")
+    assert run("ingest", str(file), "--json")["messages_known"] == 1
+    file.write_text(json.dumps({**line, "content": "second"}) + "\n")
+    run("ingest", str(file), code=cli.EXIT_ERROR)
+    book = tmp_path / "book.txt"
+    book.write_text("Buy milk.")
+    for source in ("monday", "tuesday"):
+        assert run("ingest", str(book), "--source", source, "--json")["messages_added"] == 1
+
+
+def test_any_terminal_shows_any_text(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "messages.jsonl"
+    line = '{"role": "user", "content": "caf\u00e9", "metadata": {"n": NaN}}\n'
+    file.write_text(line, encoding="utf-8")
+    run("ingest", str(file))
+    for words, expected in ((["--json"], "caf\\u00e9"), ([], "caf\\xe9")):
+        written = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+        run("context", "coffee", *words)
+        shown = written.getvalue().decode("ascii")
+        assert expected in shown
+        assert "NaN" not in shown
 
 
 def test_an_interrupted_ingest_goes_on_where_it_stopped(
@@ -218,6 +251,7 @@ def test_errors_are_one_line_without_traceback(
         ["nonsense"],
         ["search"],
         ["search", "x", "-k", "0"],
+        ["search", "x", "-k", "10**6"],
         ["search", "x", "--where", "novalue"],
         ["add", "text", "--unknown"],
     ],

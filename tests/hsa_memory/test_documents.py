@@ -71,6 +71,14 @@ def test_ids_depend_on_what_came_before_only() -> None:
     assert read(b"Other.\n\n" + page)[1].id != first[0].id
 
 
+def test_ids_tell_times_metadata_and_sources_apart() -> None:
+    line = b'{"role": "user", "content": "Hi"%s}\n'
+    extras = [b"", b', "timestamp": 1', b', "timestamp": 2', b', "metadata": {"a": 1}']
+    ids = [read(line % extra, format="jsonl")[0].id for extra in extras]
+    ids += [read(line % b"", format="jsonl", source=name)[0].id for name in ("a", "b")]
+    assert len(set(ids)) == len(ids)
+
+
 def test_json_lines_give_role_content_and_more() -> None:
     lines = (
         b'{"role": "user", "content": "Hi", "id": "a", "timestamp": 5, "metadata": {"x": 1}}\n'
@@ -90,7 +98,18 @@ def test_json_lines_give_role_content_and_more() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"{", b"[1]", b'{"role": "user"}', b'{"role": 1, "content": "x"}', b'{"role": "\xff"}']
+    "line",
+    [
+        b"{",
+        b"[1]",
+        b"[" * 100_000,
+        b'{"role": "user"}',
+        b'{"role": 1, "content": "x"}',
+        b'{"role": "\xff"}',
+        b'{"role": "user", "content": " "}',
+        b'{"role": "robot", "content": "x"}',
+        b'{"role": "user", "content": "x", "timestamp": "today"}',
+    ],
 )
 def test_a_bad_json_line_is_named(line: bytes) -> None:
     with pytest.raises(InvalidMessage, match="line 2"):

@@ -1,5 +1,7 @@
 """Generation: greedy or drawn, stopping, and scoring what was generated."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
@@ -89,9 +91,14 @@ def test_traces_belong_to_the_predicting_position(model: HSATransformer) -> None
             assert trace.attention_query.shape == (1, 1, 2, 16)
 
 
-def test_scores_are_the_log_probabilities_of_the_steps(model: HSATransformer) -> None:
-    steps = list(generate(model, PROMPT, model.start(1), max_tokens=7, stop=1))
-    found = score(model, PROMPT, [step.token for step in steps], model.start(1))
+@pytest.mark.parametrize("forbidden", [(), range(2, 30)])
+def test_scores_are_the_log_probabilities_of_the_steps(
+    model: HSATransformer, forbidden: Sequence[int]
+) -> None:
+    options = {"max_tokens": 7, "stop": 1, "forbidden": forbidden}
+    steps = list(generate(model, PROMPT, model.start(1), **options))
+    tokens = [step.token for step in steps]
+    found = score(model, PROMPT, tokens, model.start(1), forbidden=forbidden)
     expected = torch.tensor([step.log_probability for step in steps])
     assert torch.allclose(found, expected, atol=1e-5)
 
