@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from _machine import Message, book_messages, finish, parser
+from safetensors.torch import load_file, save_file
 
 import hsa_memory
 from hsa_memory.engine import load_engine
@@ -51,7 +52,7 @@ def main() -> int:
             _start(args, "add", folder, step, expected=-signal.SIGKILL)
             _start(args, "logits", folder, step, expected=0)
         compared = [
-            torch.equal(*(torch.load(folder / f"{kind}-{step}.pt") for kind in ("never", "again")))
+            torch.equal(_read(folder / f"never-{step}"), _read(folder / f"again-{step}"))
             for step in range(len(parts))
         ]
     equal = sum(compared)
@@ -76,13 +77,21 @@ def _child(args: argparse.Namespace) -> int:
         if args.child == "continuous":
             for step, part in enumerate(parts):
                 session.add_messages(part)
-                torch.save(_logits(session), args.folder / f"never-{step}.pt")
+                _write(session, args.folder / f"never-{step}")
         elif args.child == "add":
             session.add_messages(parts[args.step])
             os.kill(os.getpid(), signal.SIGKILL)
         else:
-            torch.save(_logits(session), args.folder / f"again-{args.step}.pt")
+            _write(session, args.folder / f"again-{args.step}")
     return 0
+
+
+def _write(session: MemorySession, path: Path) -> None:
+    save_file({"logits": _logits(session)}, path)
+
+
+def _read(path: Path) -> torch.Tensor:
+    return load_file(path)["logits"]
 
 
 @torch.inference_mode()
