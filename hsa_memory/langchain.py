@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .errors import InvalidMessage
 from .langchain_messages import KEY, PARTS_KEY, from_session, is_part, to_session
 from .session import MemorySession
 from .types import Hit
@@ -72,15 +73,21 @@ class HSARetriever(BaseRetriever):
         return await asyncio.to_thread(self._documents, query, k)
 
     def _documents(self, query: str, k: int | None) -> list[Document]:
-        result = self.session.search(
-            query,
-            self.k if k is None else k,
-            role=self.role,
-            since=self.since,
-            until=self.until,
-            where=self.where,
-        )
-        return [_document(hit, self.session.name) for hit in result if not is_part(hit.message)]
+        wanted = limit = self.k if k is None else k
+        while True:
+            result = self.session.search(
+                query,
+                limit,
+                role=self.role,
+                since=self.since,
+                until=self.until,
+                where=self.where,
+            )
+            found = [hit for hit in result if not is_part(hit.message)]
+            if len(found) >= wanted or len(result) < limit:
+                return [_document(hit, self.session.name) for hit in found[:wanted]]
+            # Parts of large messages took places.
+            limit *= 2
 
 
 def _document(hit: Hit, session: str) -> Document:
@@ -127,6 +134,8 @@ class HSAChatMessageHistory(BaseChatMessageHistory):
 
         A message that cannot be stored raises `InvalidMessage` before anything is written.
         """
+        if not isinstance(messages, Iterable):
+            raise InvalidMessage(f"expected several messages; found {type(messages).__name__}")
         rows = [row for message in messages for row in to_session(message)]
         if rows:
             self.session.add_messages(rows, batch_size=len(rows))

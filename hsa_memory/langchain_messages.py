@@ -53,8 +53,11 @@ def to_session(message: BaseMessage) -> list[dict[str, Any]]:
     """Return the session messages that stand for a LangChain message: one, or more if it is large.
 
     Raises:
-        InvalidMessage: if a part of the message (a tool's artifact, say) is not JSON.
+        InvalidMessage: it is no LangChain message, or a part of it (a tool's artifact, say) is not
+            JSON.
     """
+    if not isinstance(message, BaseMessage):
+        raise InvalidMessage(f"expected LangChain messages; found {type(message).__name__}")
     data = message_to_dict(message)
     text = visible_text(message)
     if data["data"]["content"] == text:

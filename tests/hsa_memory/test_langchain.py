@@ -269,6 +269,16 @@ def test_a_message_may_be_larger_than_the_metadata(session: MemorySession) -> No
     documents = HSARetriever(session=session, k=10).invoke("A photo of Biscuit")
     assert {d.page_content for d in documents} == {"before", "A photo of Biscuit", "after"}
     assert not any("langchain" in key for d in documents for key in d.metadata)
+    # However the parts rank, they take no places.
+    for k in (1, 2, 3):
+        assert len(HSARetriever(session=session, k=k).invoke(PART_TEXT)) == k
+
+
+@pytest.mark.parametrize("messages", [None, 5, ["x"], [None], "text"])
+def test_only_langchain_messages_are_taken(session: MemorySession, messages: Any) -> None:
+    with pytest.raises(hsa_memory.InvalidMessage, match="expected"):
+        HSAChatMessageHistory(session).add_messages(messages)
+    assert len(session) == 0
 
 
 def test_plain_messages_of_a_session_appear_too(session: MemorySession) -> None:
