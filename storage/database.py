@@ -224,8 +224,11 @@ class Database:
         where = f"cannot {action} {self.path}: {text}"
         if "is full" in text:
             return StoreFull(f"{where}. Free space and try again.")
+        reached = os.access(os.path.dirname(self.path), os.X_OK)
+        if "unable to open" in text and reached and not os.path.exists(self.path):
+            return CorruptMetadata(f"{self.path} is missing. Run check, or restore a backup.")
         if "readonly" in text or "unable to open" in text:
-            return StorePermission(f"{where}. Check that it exists and who owns it.")
+            return StorePermission(f"{where}. Check who owns it.")
         if "locked" in text or "busy" in text:
             return StoreLocked(f"{where}. Another program holds the database open.")
         if action == "write" and type(error) is sqlite3.OperationalError:

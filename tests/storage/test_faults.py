@@ -6,7 +6,15 @@ import resource
 
 import pytest
 
-from hsa_memory.storage import DurabilityLost, Store, StoreError, StoreFull, StorePermission, Vfs
+from hsa_memory.storage import (
+    CorruptMetadata,
+    DurabilityLost,
+    Store,
+    StoreError,
+    StoreFull,
+    StorePermission,
+    Vfs,
+)
 
 
 class FaultyVfs(Vfs):
@@ -153,3 +161,17 @@ def test_a_folder_without_write_access_is_read_only(tmp_path, kit) -> None:
         assert store.session("a", layout=None).num_turns == 0
     with pytest.raises(StorePermission):
         Store.open(tmp_path / "store").session("a", layout=None)
+
+
+@pytest.mark.parametrize("name", ["session.db", "catalog.db"])
+def test_a_missing_database_is_no_matter_of_permission(tmp_path, kit, name) -> None:
+    with Store.open(tmp_path / "store") as store:
+        store.session("alice", layout=kit.layout).append([kit.turn(0)])
+    next((tmp_path / "store").rglob(name)).unlink()
+
+    def use() -> None:
+        with Store.open(tmp_path / "store") as store:
+            store.session("alice", layout=kit.layout)
+
+    with pytest.raises(CorruptMetadata, match=f"{name} is missing"):
+        use()
