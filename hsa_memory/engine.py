@@ -49,14 +49,6 @@ class Engine:
         """Number format of landmarks, keys and values on disk."""
         return _DISK_DTYPE
 
-    @property
-    def retrieval_reach(self) -> int:
-        """Earlier tokens that can influence what the last HSA layer looks for: those in the upper
-        windows below it."""
-        config = self.config
-        below = (config.num_groups - 1) * config.layers_per_group * (config.window - 1)
-        return below + config.num_groups * max(0, config.hsa_window - 1)
-
     @cached_property
     def layout(self) -> Layout:
         """What a session's derived files hold."""
@@ -77,19 +69,27 @@ class Engine:
     @cached_property
     def characters(self) -> NDArray[np.int64]:
         """Characters that begin in each token of the vocabulary: bytes that continue none."""
-        vocabulary = (self.tokenizer.decode_bytes([i]) for i in range(self.tokenizer.vocab_size))
-        return np.array([sum(byte & 0xC0 != 0x80 for byte in data) for data in vocabulary])
+        sizes = np.array([len(data) for data in self.tokenizer.vocabulary])
+        begins = np.cumsum(np.append(0, ~_continuation(b"".join(self.tokenizer.vocabulary))))
+        ends = np.cumsum(sizes)
+        counts: NDArray[np.int64] = begins[ends] - begins[ends - sizes]
+        return counts
 
     @cached_property
     def continues(self) -> NDArray[np.bool_]:
         """Whether each token of the vocabulary begins inside a character."""
-        vocabulary = (self.tokenizer.decode_bytes([i]) for i in range(self.tokenizer.vocab_size))
-        return np.array([data[:1] != b"" and data[0] & 0xC0 == 0x80 for data in vocabulary])
+        return _continuation(b"".join(data[:1] or b"\0" for data in self.tokenizer.vocabulary))
 
     def question(self, text: str) -> list[int]:
         """Tokens that ask `text` and hand the turn to the assistant."""
         tokenizer = self.tokenizer
         return [*tokenizer.encode_message("user", text), tokenizer.role_id("assistant")]
+
+
+def _continuation(data: bytes) -> NDArray[np.bool_]:
+    """Whether each byte continues a character of UTF-8."""
+    found: NDArray[np.bool_] = np.frombuffer(data, np.uint8) & 0xC0 == 0x80
+    return found
 
 
 def load_engine(model: str | Path, device: str) -> Engine:

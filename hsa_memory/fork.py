@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from hsa_memory.model import ChunkKV, ChunkMemory, Output, State
+from hsa_memory.model.attention import HSAQuery
 from hsa_memory.storage import CorruptChunk, SessionStore
 
 from .chunks import StoredChunks
@@ -17,6 +19,8 @@ from .encoding import Encoder, hide
 from .engine import Engine
 from .provenance import Locate, Passage
 from .types import Stats
+
+Result = TypeVar("Result")
 
 
 class Source(NamedTuple):
@@ -76,11 +80,17 @@ class Fork:
 
     def forward(self, tokens: Tensor, state: State) -> Output:
         """Run the whole model; logits of the last token."""
+        return self._run(lambda state: self.engine.model(tokens, state, last_only=True), state)
+
+    def queries(self, tokens: Tensor) -> tuple[HSAQuery, ...]:
+        """What each HSA layer looks for at the last of `tokens` after the history."""
+        return self._run(lambda state: self.engine.model.queries(tokens, state), self.state)
+
+    def _run(self, model: Callable[[State], Result], state: State) -> Result:
         with self._source.lock:
             while True:
                 try:
-                    output: Output = self.engine.model(tokens, state, last_only=True)
-                    return output
+                    return model(state)
                 except CorruptChunk as error:
                     self.bad.update(error.chunk_ids)
                     state = hide(state, error.chunk_ids)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hsa_memory.model import ChunkKV, ChunkMemory
-from hsa_memory.model.attention import HSATrace
+from hsa_memory.model.attention import HSAQuery
 from hsa_memory.storage import Turn
 
 from .filters import Filter, Metadata, allowed_turns, touched_chunks
@@ -33,8 +33,8 @@ def search(source: Source, query: str, k: int, filter: Filter, metadata: Metadat
     hits = tuple(as_hit(fork, share) for share in shares)
     diagnostics = fork.finish()
     stats = fork.stats(perf_counter() - started, prompt=len(prompt))
-    window = min(stats.window_tokens, fork.engine.retrieval_reach)
-    stats = replace(stats, window_tokens=window)
+    window = max(0, fork.engine.config.retrieval_reach + 1 - len(prompt))
+    stats = replace(stats, window_tokens=min(stats.window_tokens, window))
     return SearchResult(hits=hits, stats=stats, diagnostics=diagnostics)
 
 
@@ -65,12 +65,8 @@ def find(
     open_turns, open_chunks = _allowed(source, fork, filter, metadata, num_chunks)
     if not open_chunks.any():
         return []
-    # The windows above the last HSA layer play no part in retrieval and need not be filled.
-    recent = fork.state.recent
-    needed = recent[:, max(0, recent.shape[1] - fork.engine.retrieval_reach) :]
-    state = replace(fork.state, recent=needed)
-    traces = fork.forward(torch.tensor([prompt]), state).traces
-    ranked = _chunk_shares(traces, memory, open_chunks)
+    queries = fork.queries(torch.tensor([prompt]))
+    ranked = _chunk_shares(queries, memory, open_chunks)
     ranked = ranked.masked_fill(~open_chunks, -1.0)
     masses: dict[int, Tensor] = {}
     shares: list[Share] = []
@@ -78,7 +74,7 @@ def find(
     least = fork.engine.config.top_k
     while len(shares) < k and (left := int((ranked >= 0).sum())):
         best = ranked.topk(min(max(least, 2 * (k - len(shares))), left))
-        masses |= _token_masses(fork, traces, memory, best.indices, best.values, tail)
+        masses |= _token_masses(fork, queries, memory, best.indices, best.values, tail)
         shares = attribute(masses, fork.engine.config.chunk_size, fork.locate, open_turns)
         ranked[best.indices] = -1.0
         _leave_out_inside(ranked, shares, fork.engine.config.chunk_size)
@@ -122,9 +118,9 @@ def _allowed(
     )
 
 
-def _chunk_shares(traces: tuple[HSATrace, ...], memory: ChunkMemory, allowed: Tensor) -> Tensor:
+def _chunk_shares(queries: tuple[HSAQuery, ...], memory: ChunkMemory, allowed: Tensor) -> Tensor:
     """Share [C] of each chunk in the retrieval of the last token."""
-    query = torch.stack([trace.retrieval_query[0, -1] for trace in traces])  # [L, R, E]
+    query = torch.stack([query.retrieval[0, -1] for query in queries])  # [L, R, E]
     parts = [memory.landmarks[0]]
     if memory.source is not None:
         parts.insert(0, memory.source.landmarks)
@@ -136,7 +132,7 @@ def _chunk_shares(traces: tuple[HSATrace, ...], memory: ChunkMemory, allowed: Te
 
 def _token_masses(
     fork: Fork,
-    traces: tuple[HSATrace, ...],
+    queries: tuple[HSAQuery, ...],
     memory: ChunkMemory,
     chunks: Tensor,
     shares: Tensor,
@@ -146,7 +142,7 @@ def _token_masses(
     kv, local = fork.gather(memory, chunks)
     keys = kv.k[0]  # [gathered, S, G, D]
     last = memory.num_source_chunks + memory.landmarks.shape[1] - 1
-    by_layer = [attention_in_chunks(trace.attention_query[0, -1], keys) for trace in traces]
+    by_layer = [attention_in_chunks(query.attention[0, -1], keys) for query in queries]
     attention = torch.stack(by_layer).mean((0, 1))  # [gathered, S]
     masses = {}
     for chunk, place, share in zip(chunks.tolist(), local.tolist(), shares.tolist(), strict=True):

@@ -29,6 +29,11 @@ class Window(NamedTuple):
     cut: tuple[int, ...]
     """Padding tokens at the end of each row, not to be cached."""
 
+    def without_first(self, count: int) -> Window:
+        """Describe the same tokens but the first `count`."""
+        by = Rotation(*(x[:, count:] for x in self.rotation))
+        return Window(by, tuple(n + count for n in self.before), self.cut)
+
 
 class SlidingWindowAttention(nn.Module):
     """Causal attention over the last `window` tokens: QK-norm, RoPE, grouped KV heads."""
@@ -79,6 +84,15 @@ class SlidingWindowLayer(nn.Module):
         attended, cache = self.attention(self.attention_norm(x), tokens, cache)
         x = x + attended
         return x + self.mlp(self.mlp_norm(x)), cache
+
+
+class HSAQuery(NamedTuple):
+    """What an HSA layer looks for."""
+
+    retrieval: Tensor
+    """[B, T, R, E], matched with landmarks."""
+    attention: Tensor
+    """[B, T, H, D], normalised, matched with keys."""
 
 
 class HSATrace(NamedTuple):
@@ -144,21 +158,31 @@ class HSALayer(nn.Module):
         visible: Tensor,
     ) -> tuple[Tensor, WindowCache | None, HSATrace]:
         """Map `x` [B, T, h]; token t sees the first `visible[b, t]` chunks of `memory`."""
-        retrieval_query = self.retrieval(x)
-        noise = self._noise(retrieval_query, memory) if self.training else None
-        found = memory.find(retrieval_query, visible, self.config.top_k, noise)
+        queries, x, cache = self._look(x, tokens, cache)
+        noise = self._noise(queries.retrieval, memory) if self.training else None
+        found = memory.find(queries.retrieval, visible, self.config.top_k, noise)
         weights = fusion_weights(found.scores)
+        kv, local = memory.gather(found.indices)
+        recalled = chunk_attention(queries.attention, kv.k, kv.v, local, weights)
+        y = x + self.out(recalled.flatten(2))
+        stream = x if self.config.bypass_residual else y
+        trace = HSATrace(*queries, found.indices, weights, found.scores)
+        return stream + self.mlp(self.mlp_norm(y)), cache, trace
+
+    def queries(self, x: Tensor, tokens: Window) -> HSAQuery:
+        """Return what `forward` looks for, without looking."""
+        return self._look(x, tokens, None)[0]
+
+    def _look(
+        self, x: Tensor, tokens: Window, cache: WindowCache | None
+    ) -> tuple[HSAQuery, Tensor, WindowCache | None]:
+        """Return queries, the stream after the layer's own window, and that window's cache."""
+        retrieval = self.retrieval(x)
         if self.config.hsa_window:
             attended, cache = self.window(self.window_norm(x), tokens, cache)
             x = x + attended
         query = self.query(self.attention_norm(x)).unflatten(-1, (-1, self.config.head_dim))
-        query = self.query_norm(query)
-        kv, local = memory.gather(found.indices)
-        recalled = self.out(chunk_attention(query, kv.k, kv.v, local, weights).flatten(2))
-        y = x + recalled
-        stream = x if self.config.bypass_residual else y
-        trace = HSATrace(retrieval_query, query, found.indices, weights, found.scores)
-        return stream + self.mlp(self.mlp_norm(y)), cache, trace
+        return HSAQuery(retrieval, self.query_norm(query)), x, cache
 
     def _noise(self, query: Tensor, memory: ChunkMemory) -> Tensor | None:
         """Standard Gumbel noise [B, T, R, C] for the choice of chunks, if configured."""

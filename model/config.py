@@ -141,6 +141,13 @@ class HSAConfig:
         return own + self.num_upper_layers * (self.window - 1)
 
     @property
+    def retrieval_reach(self) -> int:
+        """Earlier tokens that can influence what the last HSA layer looks for: those in the upper
+        windows below it."""
+        own = self.num_groups * max(0, self.hsa_window - 1)
+        return own + (self.num_groups - 1) * self.layers_per_group * (self.window - 1)
+
+    @property
     def memory_values_per_chunk(self) -> tuple[int, int]:
         """Numbers kept per chunk: (landmark values, K and V values)."""
         heads = self.hsa_num_kv_heads

@@ -85,10 +85,12 @@ class ChunkMemory:
         boundary = self.num_source_chunks
         stored = self.source.gather(chosen[chosen < boundary])
         held = chosen[chosen >= boundary] - boundary
-        kv = ChunkKV(
-            torch.cat([stored.k, self.kv.k[:, held]], dim=1),
-            torch.cat([stored.v, self.kv.v[:, held]], dim=1),
-        )
+        kv = stored
+        if len(held):
+            kv = ChunkKV(
+                torch.cat([stored.k, self.kv.k[:, held]], dim=1),
+                torch.cat([stored.v, self.kv.v[:, held]], dim=1),
+            )
         local = torch.searchsorted(chosen, indices)
         return kv, torch.where(indices < 0, -1, local)
 

@@ -143,6 +143,11 @@ class Tokenizer:
             raise ValueError(f"unknown role {role!r}: expected one of {', '.join(ROLES)}")
         return SPECIAL_TOKENS.index(f"<|{role}|>")
 
+    @property
+    def vocabulary(self) -> Sequence[bytes]:
+        """Bytes of each token; none for special tokens."""
+        return self._bytes
+
     def decode_bytes(self, ids: Sequence[int]) -> bytes:
         """Return the bytes of ordinary tokens; special tokens contribute nothing."""
         return b"".join(self._bytes[i] for i in ids)

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import HSALayer, HSATrace, SlidingWindowLayer, Window
+from .attention import HSALayer, HSAQuery, HSATrace, SlidingWindowLayer, Window
 from .config import HSAConfig
 from .encoder import ChunkEncoder
 from .layers import RMSNorm, rotation
@@ -97,9 +97,9 @@ class HSATransformer(nn.Module):
             hidden = torch.cat([before.recent, hidden], dim=1)
         window = self._window(before, new, tokens.shape[1], lag)
         visible = self._visible(before, after, tokens.shape[1], lag)
-        hidden, upper, traces = self.upper(hidden, before.upper, after.memory, visible, window)
-        hidden = hidden[:, lag:]
-        traces = tuple(HSATrace(*(x[:, lag:] for x in trace)) for trace in traces)
+        hidden, upper, traces = self.upper(hidden, before.upper, after.memory, visible, window, lag)
+        hidden = hidden[:, -tokens.shape[1] :]
+        traces = tuple(HSATrace(*(x[:, -tokens.shape[1] :] for x in trace)) for trace in traces)
         if last_only:
             last = torch.tensor([max(n - 1, 0) for n in new], device=tokens.device)
             hidden = hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[2]))
@@ -116,6 +116,31 @@ class HSATransformer(nn.Module):
         """
         before = self.start(len(tokens)) if state is None else state
         return self._lower_half(tokens, before, _new_lengths(tokens, before, lengths))[1]
+
+    def queries(self, tokens: Tensor, state: State) -> tuple[HSAQuery, ...]:
+        """Return what each HSA layer looks for at the last of `tokens`, lowest layer first.
+
+        The same as in `forward`, for less: only tokens that can influence the last layer's queries
+        pass the layers below it.
+
+        Args:
+            tokens: [B, T] int64 ids that follow what `state` has seen.
+            state: of histories of one length.
+
+        Raises:
+            ValueError: as `forward`, or if the histories differ in length.
+        """
+        if state.is_ragged:
+            raise ValueError(f"expected histories of one length; found {state.lengths}")
+        new = _new_lengths(tokens, state, None)
+        hidden, after = self._lower_half(tokens, state, new)
+        hidden = torch.cat([state.recent, hidden], dim=1)[:, -1 - self.config.retrieval_reach :]
+        # Negative if the last tokens are enough.
+        lag = hidden.shape[1] - tokens.shape[1]
+        window = self._window(state, new, tokens.shape[1], lag)
+        visible = self._visible(state, after, tokens.shape[1], lag)
+        found = self.upper.queries(hidden, after.memory, visible, window)
+        return tuple(HSAQuery(*(x[:, -1:] for x in query)) for query in found)
 
     def start(self, batch: int, source: ChunkSource | None = None) -> State:
         """Return the state of `batch` empty histories, or of one whose chunks are in `source`."""
@@ -245,10 +270,20 @@ class UpperDecoder(nn.Module):
         memory: ChunkMemory,
         visible: Tensor,
         window: Window,
+        lag: int = 0,
     ) -> tuple[Tensor, tuple[WindowCache, ...], tuple[HSATrace, ...]]:
-        """Map [B, T, h]; token t sees the first `visible[b, t]` chunks of `memory`."""
+        """Map [B, T, h]; token t sees the first `visible[b, t]` chunks of `memory`.
+
+        The first `lag` tokens are there to fill empty windows; those that no window of a later
+        layer reaches are dropped on the way, so the results may have fewer tokens.
+        """
+        config = self.config
+        reach = config.layers_per_group * (config.window - 1) + max(0, config.hsa_window - 1)
         old, new, traces = iter(caches), [], []
-        for hsa, windows in zip(self.hsa, self.windows, strict=True):
+        for i, (hsa, windows) in enumerate(zip(self.hsa, self.windows, strict=True)):
+            if (drop := lag - (config.num_groups - i) * reach) > 0:
+                x, visible, window = x[:, drop:], visible[:, drop:], window.without_first(drop)
+                lag -= drop
             own = next(old, None) if self.config.hsa_window else None
             x, own, trace = hsa(x, window, own, memory, visible)
             traces.append(trace)
@@ -258,6 +293,20 @@ class UpperDecoder(nn.Module):
                 x, cache = layer(x, window, next(old, None))
                 new.append(cache)
         return self.norm(x), tuple(new), tuple(traces)
+
+    def queries(
+        self, x: Tensor, memory: ChunkMemory, visible: Tensor, window: Window
+    ) -> list[HSAQuery]:
+        """Return what each HSA layer looks for; right for the last token, if `x` reaches back far
+        enough."""
+        found = []
+        for hsa, windows in zip(self.hsa, self.windows, strict=True):
+            found.append(cast(HSALayer, hsa).queries(x, window))
+            if len(found) < len(self.hsa):
+                x, _, _ = hsa(x, window, None, memory, visible)
+                for layer in cast(nn.ModuleList, windows):
+                    x, _ = layer(x, window, None)
+        return found
 
 
 def _new_lengths(tokens: Tensor, state: State, lengths: Sequence[int] | None) -> tuple[int, ...]:

@@ -159,7 +159,9 @@ def _gather(k: Tensor, chosen: Tensor) -> Tensor:
     if chosen.shape[2] == 1:
         flat = k.flatten(0, 1)
         offsets = torch.arange(k.shape[0], device=k.device)[:, None, None] * k.shape[1]
-        return flat[(chosen[:, :, 0] + offsets).flatten(0, 1)]
+        # Whole rows: several times faster than indexing with a tensor.
+        rows = flat.index_select(0, (chosen[:, :, 0] + offsets).flatten())
+        return rows.unflatten(0, (-1, chosen.shape[3]))
     rows = torch.arange(k.shape[0], device=k.device)[:, None, None, None]
     kv_head = torch.arange(k.shape[3], device=k.device)[None, None, :, None]
     picked = k.transpose(2, 3)[rows, chosen, kv_head]  # [B, T, G, K, S, D]

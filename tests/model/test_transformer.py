@@ -174,6 +174,37 @@ def test_a_question_rebuilds_the_upper_windows_from_a_bounded_number_of_tokens(
     assert state.recent.shape[1] == model.config.upper_reach
 
 
+@pytest.mark.parametrize("history", [0, 2, 7, 60])
+@pytest.mark.parametrize("length", [1, 5, 40])
+def test_queries_alone_are_those_of_a_full_pass(
+    model: HSATransformer, history: int, length: int
+) -> None:
+    state = model.ingest(tokens(length=history)) if history else model.start(2)
+    x = tokens(length=length)
+    full, alone = model(x, state).traces, model.queries(x, state)
+    assert len(full) == len(alone) == model.config.num_groups
+    for trace, query in zip(full, alone, strict=True):
+        assert furthest(query.retrieval, trace.retrieval_query[:, -1:]) < EXACT
+        assert furthest(query.attention, trace.attention_query[:, -1:]) < EXACT
+
+
+def test_queries_run_no_more_tokens_than_can_influence_them(build: Build) -> None:
+    model = build(hsa_window=5)
+    seen: list[int] = []
+    model.upper.hsa[0].register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[1]))
+    model.upper.hsa[1].register_forward_pre_hook(lambda _, args: seen.append(-1))
+    state = model.ingest(tokens(length=500))
+    for length in (2, 100):
+        model.queries(tokens(length=length), state)
+    assert seen == [model.config.retrieval_reach + 1] * 2
+
+
+def test_queries_need_histories_of_one_length(model: HSATransformer) -> None:
+    state = model.ingest(tokens(), lengths=[3, 5])
+    with pytest.raises(ValueError, match="one length"):
+        model.queries(tokens(), state)
+
+
 def test_the_future_changes_nothing_earlier(model: HSATransformer) -> None:
     x = tokens(batch=1)
     full = model(x)
