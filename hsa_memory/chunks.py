@@ -6,7 +6,6 @@ Letters: C chunks, S chunk size, R retrieval heads, E their dimensions, G KV hea
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 
 import numpy as np
@@ -23,52 +22,80 @@ Rows = NDArray[np.uint8]
 
 
 class ChunkCache:
-    """The chunks read last, bounded by bytes; thread-safe.
+    """The chunks used last, bounded by bytes; thread-safe.
 
     Args:
-        max_bytes: most bytes to keep; 0 keeps nothing.
+        max_bytes: most bytes to keep; less than a row keeps nothing.
+        row_bytes: bytes of one chunk.
     """
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._rows: OrderedDict[int, Rows] = OrderedDict()
+    def __init__(self, max_bytes: int, row_bytes: int) -> None:
+        self._capacity = max_bytes // row_bytes
+        self._row_bytes = row_bytes
         self._lock = threading.Lock()
-
-    def gather(self, ids: NDArray[np.int64], fetch: Callable[[NDArray[np.int64]], Rows]) -> Rows:
-        """Return the rows of `ids` [n], calling `fetch` once for those that are not here."""
-        with self._lock:
-            found = {i: self._rows[i] for i in ids.tolist() if i in self._rows}
-            for i in found:
-                self._rows.move_to_end(i)
-        missing = np.array([i for i in ids.tolist() if i not in found], np.int64)
-        fetched = fetch(missing)
-        if not found:
-            self._keep(missing, fetched)
-            return fetched
-        out = np.empty((len(ids), fetched.shape[1]), np.uint8)
-        new = iter(fetched)
-        for row, i in zip(out, ids.tolist(), strict=True):
-            row[:] = found[i] if i in found else next(new)
-        self._keep(missing, fetched)
-        return out
-
-    def _keep(self, ids: NDArray[np.int64], rows: Rows) -> None:
-        fits = self._max_bytes // max(1, rows.shape[1])
-        with self._lock:
-            for i, row in zip(ids.tolist()[:fits], rows, strict=False):
-                # A copy: a view would keep the whole array of this fetch alive.
-                self._rows[i] = row.copy()
-                self._bytes += len(row)
-            while self._bytes > self._max_bytes:
-                _, row = self._rows.popitem(last=False)
-                self._bytes -= len(row)
+        self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
-            self._rows.clear()
-            self._bytes = 0
+            self._place = np.full(0, -1, np.int32)  # of each chunk in `_rows`, or -1
+            self._rows: Rows = np.empty((0, self._row_bytes), np.uint8)
+            self._chunk = np.empty(0, np.int64)  # that each row holds
+            self._used = np.empty(0, np.int64)  # when each row was asked for last
+            self._count = self._now = 0
+
+    def gather(self, ids: NDArray[np.int64], fetch: Callable[[NDArray[np.int64]], Rows]) -> Rows:
+        """Return the rows of `ids` [n], all different; `fetch` is called for those not here."""
+        out = np.empty((len(ids), self._row_bytes), np.uint8)
+        with self._lock:
+            places = self._places(ids)
+            here = places >= 0
+            out[here] = self._rows[places[here]]
+            self._now += 1
+            self._used[places[here]] = self._now
+        if here.all():
+            return out
+        missing = ids[~here]
+        fetched = fetch(missing)
+        self._keep(missing, fetched)
+        if len(missing) == len(ids):
+            return fetched
+        out[~here] = fetched
+        return out
+
+    def _places(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        most = int(ids.max(initial=-1))
+        if most >= len(self._place):
+            room = np.full(most + 1 + most // 2, -1, np.int32)
+            room[: len(self._place)] = self._place
+            self._place = room
+        places: NDArray[np.int32] = self._place[ids]
+        return places
+
+    def _keep(self, ids: NDArray[np.int64], rows: Rows) -> None:
+        with self._lock:
+            # Another thread may have fetched the same.
+            new = np.flatnonzero(self._places(ids) < 0)[: self._capacity]
+            places = self._room(len(new))
+            self._rows[places] = rows[new]
+            self._chunk[places] = ids[new]
+            self._used[places] = self._now
+            self._place[ids[new]] = places
+
+    def _room(self, count: int) -> NDArray[np.int64]:
+        """Return places [count] for new rows, of those used longest ago if there are no others."""
+        wanted = min(self._count + count, self._capacity)
+        if wanted > len(self._rows):
+            size = min(max(wanted, 2 * len(self._rows)), self._capacity)
+            rows = np.empty((size, self._row_bytes), np.uint8)
+            rows[: self._count] = self._rows[: self._count]
+            self._rows = rows
+            self._chunk, self._used = np.resize(self._chunk, size), np.resize(self._used, size)
+        free = np.arange(self._count, wanted)
+        oldest = np.argsort(self._used[: self._count], kind="stable")[: count - len(free)]
+        self._place[self._chunk[oldest]] = -1
+        self._count = wanted
+        return np.concatenate([free, oldest])
 
 
 class Landmarks:

@@ -69,7 +69,7 @@ class MemorySession:
 
     def _attach(self, store: SessionStore) -> None:
         self._store = store
-        cache = ChunkCache(self._cache_bytes)
+        cache = ChunkCache(self._cache_bytes, self._engine.layout.kv_bytes)
         self._encoder = Encoder(self._engine, store, cache)
         self._metadata = Metadata(store)
         self._source = Source(self._engine, store, self._encoder, self._lock)
