@@ -203,7 +203,7 @@ class Derived:
         elif out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
             raise ValueError(f"out must be a contiguous uint8 {list(shape)}")
         if len(wanted):
-            self.generation.gather(wanted, out)
+            self.generation.gather(wanted, out, self._truth.state.durable_chunk)
         return out
 
     def tail(self) -> bytes | None:

@@ -120,7 +120,9 @@ class Generation:
         self.records.keep(first, records[: usable - first])
         seal = seals.get(n)
         full = first == n * self._geometry.cap and usable == first + self._geometry.cap
-        if seal is None or not full or self._seal(n) != seal:
+        if seal is not None and full and self._seal(n) == seal:
+            self.records.keep(first, records, good=True)
+        else:
             bad = self._first_bad(first, usable, with_records=seal is not None)
             if bad < usable:
                 problems.append(Problem(path, "corrupt-landmark", f"chunk {bad}"))
@@ -215,7 +217,7 @@ class Generation:
             segment.write_records(chunk, records[part])
             self._dirty.add(n)
         self._open_landmarks().write(first, landmarks)
-        self.records.keep(first, records, bound=True)
+        self.records.keep(first, records, good=True)
         self.count = first + len(kv)
 
     def _new_segment(self, n: int) -> Segment:
@@ -274,13 +276,13 @@ class Generation:
             return np.empty((0, self._layout.landmark_bytes), np.uint8)
         return self._open_landmarks().rows(count)
 
-    def gather(self, ids: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
-        """Fill out [n, kv_bytes] with the verified blocks of ids [n].
+    def gather(self, ids: NDArray[np.int64], out: NDArray[np.uint8], durable: int) -> None:
+        """Fill out [n, kv_bytes] with the verified blocks of ids [n], as for `unusable`.
 
         Raises:
             CorruptChunk: naming every chunk that cannot be trusted.
         """
-        bad = set(self.records.unbound(ids))
+        bad = set(self.records.unusable(ids, durable))
         listed = ids.tolist()
         for start, first, length in runs(listed, self._geometry.cap):
             segment = self._segments[self._geometry.segment_of(first)]
@@ -297,12 +299,13 @@ class Generation:
             )
 
     def bad_chunks(self, ids: NDArray[np.int64]) -> list[int]:
-        """Those of the chunks whose K/V or record cannot be trusted, ascending."""
+        """Those of the chunks whose K/V, record or tokens do not agree, ascending."""
         bad: list[int] = []
+        self.records.forget(min(ids.tolist(), default=self.count))
         for first in range(0, len(ids), _SCAN):
             part = ids[first : first + _SCAN]
             try:
-                self.gather(part, np.empty((len(part), self._layout.kv_bytes), np.uint8))
+                self.gather(part, np.empty((len(part), self._layout.kv_bytes), np.uint8), 0)
             except CorruptChunk as error:
                 bad += error.chunk_ids
         return sorted(bad)
@@ -313,7 +316,6 @@ class Generation:
             return []
         wrong = self.landmark_sums(0, count) != self.records.rows["landmark_sum"][:count]
         wrong |= self.records.sums(0, count) != self.records.rows["record_sum"][:count]
-        self.records.forget(0)
         return sorted({*np.flatnonzero(wrong).tolist(), *self.bad_chunks(np.arange(count))})
 
     def close(self) -> None:

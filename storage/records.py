@@ -32,29 +32,29 @@ class RecordTable:
         self._chain_seed = chain_seed
         self._tokens_of = tokens_of
         self.rows: Records = np.zeros(0, RECORD)
-        # Which records were seen to match the truth's tokens.
-        self._bound = np.zeros(0, bool)
+        # Which records need no further look.
+        self._good = np.zeros(0, bool)
 
     def chain_before(self, chunk: int) -> int:
         """Chain hash of all tokens before a chunk."""
         return int(self.rows["chain"][chunk - 1]) if chunk else self._chain_seed
 
-    def keep(self, first: int, records: Records, *, bound: bool = False) -> None:
-        """Take in records of chunks first, first+1, ...; bound if made from the tokens."""
+    def keep(self, first: int, records: Records, *, good: bool = False) -> None:
+        """Take in records of chunks first, first+1, ...; good if they need no further look."""
         stop = first + len(records)
         if stop > len(self.rows):
             room = max(stop, len(self.rows) * 3 // 2, 64)
             grown = np.zeros(room, RECORD)
             grown[:first] = self.rows[:first]
             self.rows = grown
-            self._bound = np.resize(self._bound, room)
-            self._bound[first:] = False
+            self._good = np.resize(self._good, room)
+            self._good[first:] = False
         self.rows[first:stop] = records
-        self._bound[first:stop] = bound
+        self._good[first:stop] = good
 
     def forget(self, count: int) -> None:
-        """Chunks from `count` on are to be bound to their tokens anew."""
-        self._bound[count:] = False
+        """Records of chunks from `count` on are to be looked at anew."""
+        self._good[count:] = False
 
     def sums(self, first: int, stop: int) -> NDArray[np.uint64]:
         """Checksums that the records in memory have now."""
@@ -65,22 +65,30 @@ class RecordTable:
         summed = np.ascontiguousarray(raw[:, :RECORD_SUMMED_BYTES])
         return bound_sums(self._generation, ids, records["chain"], summed)
 
-    def unbound(self, ids: NDArray[np.int64]) -> list[int]:
-        """Those of the chunks whose record is damaged or was made for other tokens."""
+    def unusable(self, ids: NDArray[np.int64], durable: int) -> list[int]:
+        """Those of the chunks whose record is damaged or was made for other tokens.
+
+        Args:
+            ids: any chunks.
+            durable: chunks below it were on the disk before anything was said about them, so
+                that only their records can be damaged; the others are bound to the tokens.
+        """
         # Not np.unique: its first call imports numpy.ma, which costs more than the restore.
-        ids = np.array(sorted(set(ids[~self._bound[ids]].tolist())), np.int64)
+        ids = np.array(sorted(set(ids[~self._good[ids]].tolist())), np.int64)
         if not len(ids):
             return []
         whole = self._sums_of(ids, self.rows[ids]) == self.rows["record_sum"][ids]
         bad = ids[~whole].tolist()
-        bad += self._foreign(ids[whole].tolist())
-        self._bound[ids] = True
-        self._bound[bad] = False
+        bad += self._foreign(ids[whole & (ids >= durable)].tolist())
+        self._good[ids] = True
+        self._good[bad] = False
         return sorted(bad)
 
     def _foreign(self, ids: list[int]) -> list[int]:
         """Chunks whose chain hash does not follow from the truth's tokens."""
         size = self._chunk_size
+        if not ids:
+            return []
         last = self.rows["last_seq"]
         spans = {i: range(int(last[i - 1]) if i else 0, int(last[i]) + 1) for i in ids}
         wanted = sorted({seq for span in spans.values() for seq in span})

@@ -229,9 +229,7 @@ class SessionStore:
         """Turns that have a token in start..stop-1; the range is clipped to the stream."""
         with self._reading() as truth:
             start, stop = max(start, 0), min(stop, self.num_tokens)
-            if start >= stop:
-                return []
-            return truth.turns(truth.seq_at(start), truth.seq_at(stop - 1) + 1)
+            return truth.turns_in_tokens(start, stop) if start < stop else []
 
     def find(self, turn_id: str) -> Turn | None:
         """The turn with that id, or None."""

@@ -55,6 +55,10 @@ _select_light = sa.text(
 _select_turns = sa.text(
     f"SELECT {_light}, meta, text, tok FROM turns WHERE seq >= :start AND seq < :stop ORDER BY seq"
 )
+_select_covering = sa.text(
+    f"SELECT {_light}, meta, text, tok FROM turns WHERE tok0 < :stop "
+    "AND tok0 >= (SELECT max(tok0) FROM turns WHERE tok0 <= :start) ORDER BY seq"
+)
 _select_at = sa.text(
     "SELECT seq, tok0, n_tok FROM turns WHERE tok0 <= :position ORDER BY tok0 DESC LIMIT 1"
 )
@@ -229,6 +233,17 @@ class Truth:
             rows = connection.execute(_select_turns, {"start": start, "stop": stop})
             found = [decode_turn(row, self.sid, self.where) for row in rows]
         self._require_run([turn.seq for turn in found], start, stop)
+        return found
+
+    def turns_in_tokens(self, start: int, stop: int) -> list[Turn]:
+        """Verified turns that hold the stream's positions start..stop-1."""
+        with self.database.read() as connection:
+            rows = connection.execute(_select_covering, {"start": start, "stop": stop})
+            found = [decode_turn(row, self.sid, self.where) for row in rows]
+        ends = [turn.token_start + len(turn.tokens) for turn in found]
+        starts = [turn.token_start for turn in found]
+        if not found or starts[0] > start or ends[-1] < stop or ends[:-1] != starts[1:]:
+            raise CorruptMetadata(f"{self.where}: tokens {start}..{stop - 1} have a gap; run check")
         return found
 
     def find(self, turn_id: str) -> Turn | None:

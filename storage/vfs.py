@@ -78,7 +78,8 @@ class Vfs:
     def read_into(self, fd: int, buffers: Sequence[memoryview], offset: int) -> int:
         """Fill buffers from one contiguous range; returns the bytes read."""
         total = 0
-        with translated("read", f"descriptor {fd}"):
+        # Not `translated`: hundreds of small reads would feel a context manager each.
+        try:
             for first in range(0, len(buffers), _MAX_BUFFERS):
                 batch = list(buffers[first : first + _MAX_BUFFERS])
                 while batch:
@@ -87,6 +88,8 @@ class Vfs:
                         return total
                     total += got
                     batch = _skip(batch, got)
+        except OSError as error:
+            raise _from_os_error(error, "read", f"descriptor {fd}") from error
         return total
 
     def write(self, fd: int, data: bytes | memoryview, offset: int) -> None:
