@@ -152,6 +152,9 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--book", metavar="FILE", help="another text to read, UTF-8")
     parser.add_argument("--keep", metavar="DIR", help="keep the store in this new folder")
+    parser.add_argument(
+        "--questions", type=int, default=8, help="of the 12, the oldest facts first (default: 8)"
+    )
 
 
 def _add_add(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .cli_commands import print_json
+from .demo_dialogue import FACTS
 from .demo_view import DemoView
 from .errors import HSAMemoryError, InvalidArgument
 
@@ -33,6 +34,8 @@ class DemoFailed(HSAMemoryError):
 def run_demo(args: argparse.Namespace) -> int:
     """Run the demo; 0 if at least 7 of 8 answers are right."""
     book = _book(args.book)
+    if not 1 <= args.questions <= len(FACTS):
+        raise InvalidArgument(f"--questions: 1 to {len(FACTS)}; found {args.questions}")
     view = DemoView(quiet=args.json)
     with ExitStack() as cleanup:
         if args.keep:
@@ -83,7 +86,7 @@ def _ingest_and_die(args: argparse.Namespace, book: Path, store: Path) -> dict[s
 
 def _restore_and_answer(args: argparse.Namespace, store: Path) -> dict[str, Any]:
     report = store.parent / "answers.json"
-    code = _child(args, "answer", store, report)
+    code = _child(args, "answer", store, report, "--questions", str(args.questions))
     if code != 0:
         raise DemoFailed(f"the answering process ended with {code}")
     return _read_report(report)

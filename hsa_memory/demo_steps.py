@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("report", type=Path)
     parser.add_argument("--book", type=Path)
     parser.add_argument("--model", required=True)
+    parser.add_argument("--questions", type=int, default=len(FACTS))
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
     try:
@@ -96,7 +97,7 @@ def _message(name: str, role: str, content: str, end: int, timestamp: float) -> 
 
 
 def restore_and_answer(args: argparse.Namespace) -> int:
-    """Open what the dead process left, and answer every question."""
+    """Open what the dead process left, and answer the questions."""
     start = time.perf_counter()
     load_engine(args.model, "auto")
     weights_seconds = time.perf_counter() - start
@@ -109,7 +110,7 @@ def restore_and_answer(args: argparse.Namespace) -> int:
             view = DemoView(quiet=args.quiet)
             view.restored(restore_seconds, session.get("last-words") is not None)
             answers = []
-            for fact in FACTS:
+            for fact in FACTS[: args.questions]:
                 answers.append(_answered(session, fact))
                 view.answer(answers[-1])
             stats = session.stats()
