@@ -13,6 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
+
+# Imported here, or else the first connection does it: it belongs to the imports.
+import sqlalchemy.dialects.sqlite  # noqa: F401
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
