@@ -80,7 +80,12 @@ class Fork:
 
     def forward(self, tokens: Tensor, state: State) -> Output:
         """Run the whole model; logits of the last token."""
-        return self._run(lambda state: self.engine.model(tokens, state, last_only=True), state)
+
+        def run(state: State) -> Output:
+            output: Output = self.engine.model(tokens, state, last_only=True)
+            return output
+
+        return self._run(run, state)
 
     def queries(self, tokens: Tensor) -> tuple[HSAQuery, ...]:
         """What each HSA layer looks for at the last of `tokens` after the history."""

@@ -162,8 +162,8 @@ def _gather(k: Tensor, chosen: Tensor) -> Tensor:
         flat = k.flatten(0, 1)
         offsets = torch.arange(k.shape[0], device=k.device)[:, None, None] * k.shape[1]
         # Whole rows: several times faster than indexing with a tensor.
-        rows = flat.index_select(0, (chosen[:, :, 0] + offsets).flatten())
-        return rows.unflatten(0, (-1, chosen.shape[3]))
+        rows: Tensor = flat.index_select(0, (chosen[:, :, 0] + offsets).flatten())
+        return rows.reshape(-1, chosen.shape[3], *k.shape[2:])
     rows = torch.arange(k.shape[0], device=k.device)[:, None, None, None]
     kv_head = torch.arange(k.shape[3], device=k.device)[None, None, :, None]
     picked = k.transpose(2, 3)[rows, chosen, kv_head]  # [B, T, G, K, S, D]
