@@ -12,8 +12,8 @@ def main(folder: str = "agent-memory") -> None:
         session.add("user", "My dog is called Biscuit.", id="dog")
         session.add_messages(
             [
-                {"id": "hi", "role": "assistant", "content": "Hello Biscuit!"},
-                {"id": "tea", "role": "user", "content": "My favourite tea is jasmine."},
+                {"id": "hi", "role": "assistant", "content": "Got it."},
+                {"id": "locker", "role": "user", "content": "My locker code is 4817."},
             ]
         )
 

@@ -93,7 +93,7 @@ def answer(source: Source, metadata: Metadata, request: Request) -> Generator[st
     text, steps = _Text(), []
     for step in generate(
         fork.forward,
-        prompt,
+        [*fork.padding(), *prompt],
         fork.state,
         max_tokens=request.max_tokens,
         stop=engine.tokenizer.end_id,

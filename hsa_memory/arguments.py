@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import cast
 
 from .engine import Engine
 from .errors import InvalidArgument, InvalidMessage
@@ -40,7 +41,7 @@ def require_temperature(value: object) -> None:
     """Require a finite number that is not negative."""
     known = isinstance(value, int | float) and not isinstance(value, bool)
     # An int may be finite and still too large for a float.
-    if not known or not 0 <= value <= sys.float_info.max:
+    if not known or not 0 <= cast(float, value) <= sys.float_info.max:
         raise InvalidArgument(f"temperature must be a number >= 0; found {value!r:.100}")
 
 

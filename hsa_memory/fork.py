@@ -73,6 +73,15 @@ class Fork:
             )
             return fork
 
+    def padding(self) -> list[int]:
+        """Tokens that finish the last chunk, so that the question finds it like any other.
+
+        The model learned to look for facts in chunks; without this, what was said last (all of a
+        short history) could be seen through the window only.
+        """
+        unfinished = -self.num_tokens % self.engine.config.chunk_size
+        return [self.engine.tokenizer.end_id] * unfinished
+
     @property
     def engine(self) -> Engine:
         """The model."""
