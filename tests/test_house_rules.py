@@ -120,4 +120,4 @@ def test_a_code_carrying_format_is_found(source: str) -> None:
 
 def test_a_machine_path_is_found() -> None:
     assert MACHINE_PATH.search("open('/" + "home/someone/file')")
-    assert not MACHINE_PATH.search("https://example.org/" + "home/page ./work/x ~/" + "root/x")
+    assert not MACHINE_PATH.search("https://example.org/" + "home/page ./w" + "ork/x ~/" + "root/x")
