@@ -20,8 +20,12 @@ from torch import Tensor
 # times the product on the CPUs this was measured on.
 _DENSE_ADVANTAGE = 4
 _TILE_VALUES = 1 << 23
+_DENSE_TILE_VALUES = 1 << 18
 # Copies of this part of a tile stay in the processor's cache and in memory that is in use already.
 _COPIED_PART = 16
+
+
+At = tuple[slice, slice]
 
 
 class Gradients(NamedTuple):
@@ -39,16 +43,18 @@ def forward(
     """Return the output [B, T, H, D] in q's dtype."""
     weights = _masked(weights, indices)
     out = torch.empty_like(q)
+    if _is_dense(k, indices):
+        for at, reach in _dense_tiles(q, k, indices):
+            chosen = _readable(indices[at])
+            fusion = _scatter_weights(weights[at], chosen, k[reach].shape[1])
+            out[at] = _core_forward(q[at], k[reach], v[reach], fusion, scale)
+        return out
     for tile in _tiles(q, k, indices):
         chosen = _readable(indices[:, tile])
-        if _is_dense(k, indices):
-            fusion = _scatter_weights(weights[:, tile], chosen, k.shape[1])
-            out[:, tile] = _core_forward(q[:, tile], k, v, fusion, scale)
-        else:
-            keys, values = _gather(k, chosen), _gather(v, chosen)
-            queries, fusion = _per_token(q[:, tile]), _per_token(weights[:, tile])
-            result = _core_forward(queries, keys, values, fusion, scale)
-            out[:, tile] = result.reshape(out[:, tile].shape)
+        keys, values = _gather(k, chosen), _gather(v, chosen)
+        queries, fusion = _per_token(q[:, tile]), _per_token(weights[:, tile])
+        result = _core_forward(queries, keys, values, fusion, scale)
+        out[:, tile] = result.reshape(out[:, tile].shape)
     return out
 
 
@@ -60,27 +66,28 @@ def backward(
     exact = weights.dtype
     dq, dw = torch.empty_like(q), torch.empty_like(weights)
     dk, dv = torch.zeros_like(k, dtype=exact), torch.zeros_like(v, dtype=exact)
-    for tile in _tiles(q, k, indices):
+    dense = _is_dense(k, indices)
+    for at, reach in _dense_tiles(q, k, indices) if dense else ():
+        chosen = _readable(indices[at])
+        fusion = _scatter_weights(weights[at], chosen, k[reach].shape[1])
+        g = _core_backward(grad[at], q[at], k[reach], v[reach], fusion, scale)
+        dq[at], dw[at] = g.q, g.weights.gather(3, chosen)
+        dk[reach] += g.k
+        dv[reach] += g.v
+    for tile in () if dense else _tiles(q, k, indices):
         chosen = _readable(indices[:, tile])
-        if _is_dense(k, indices):
-            fusion = _scatter_weights(weights[:, tile], chosen, k.shape[1])
-            g = _core_backward(grad[:, tile], q[:, tile], k, v, fusion, scale)
-            dq[:, tile], dw[:, tile] = g.q, g.weights.gather(3, chosen)
-            dk += g.k
-            dv += g.v
-        else:
-            g = _core_backward(
-                _per_token(grad[:, tile]),
-                _per_token(q[:, tile]),
-                _gather(k, chosen),
-                _gather(v, chosen),
-                _per_token(weights[:, tile]),
-                scale,
-            )
-            dq[:, tile] = g.q.reshape(dq[:, tile].shape)
-            dw[:, tile] = g.weights.reshape(dw[:, tile].shape)
-            _scatter_add(dk, chosen, g.k)
-            _scatter_add(dv, chosen, g.v)
+        g = _core_backward(
+            _per_token(grad[:, tile]),
+            _per_token(q[:, tile]),
+            _gather(k, chosen),
+            _gather(v, chosen),
+            _per_token(weights[:, tile]),
+            scale,
+        )
+        dq[:, tile] = g.q.reshape(dq[:, tile].shape)
+        dw[:, tile] = g.weights.reshape(dw[:, tile].shape)
+        _scatter_add(dk, chosen, g.k)
+        _scatter_add(dv, chosen, g.v)
     dw = dw.masked_fill(indices < 0, 0)
     return Gradients(dq, dk.to(k.dtype), dv.to(v.dtype), dw)
 
@@ -100,10 +107,10 @@ def _core_backward(
     # A chunk's delta is both the gradient of its weight and the correction of its softmax.
     delta = (p * dp).sum(-1, keepdim=True)
     weighted = p * _spread(fusion)
-    d_scores = dp.sub_(delta).mul_(weighted).mul_(scale)
+    d_scores = dp.sub_(delta).mul_(weighted)
     return Gradients(
-        _mix(d_scores, k, q),
-        _transpose_mix(d_scores, q, k),
+        _mix(d_scores, k, q).mul_(scale),
+        _transpose_mix(d_scores, q, k).mul_(scale),
         _transpose_mix(weighted, grad, v),
         delta.squeeze(-1).sum(3).transpose(1, 2),
     )
@@ -205,15 +212,26 @@ def _is_dense(k: Tensor, indices: Tensor) -> bool:
     return k.shape[1] <= _DENSE_ADVANTAGE * indices.shape[3]
 
 
+def _dense_tiles(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[tuple[At, At]]:
+    """Cut one row's query tokens into tiles whose scores stay in the processor's cache.
+
+    Each comes with the row's chunks up to the last one that the tile chose: with strict causality
+    that leaves out half of all products.
+    """
+    batch, tokens, heads, _ = q.shape
+    step = max(1, _DENSE_TILE_VALUES // (heads * k.shape[1] * k.shape[2]))
+    for row in range(batch):
+        for start in range(0, tokens, step):
+            tile = slice(start, min(start + step, tokens))
+            reach = int(indices[row, tile].max()) + 1
+            yield (slice(row, row + 1), tile), (slice(row, row + 1), slice(0, max(reach, 1)))
+
+
 def _tiles(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[slice]:
-    """Cut the query tokens so that a tile's scores and copies stay within `_TILE_VALUES`."""
+    """Cut the query tokens so that a tile's copies stay within `_TILE_VALUES`."""
     batch, tokens, heads, dim = q.shape
-    _, chunks, size, groups, _ = k.shape
-    if _is_dense(k, indices):
-        per_token = batch * heads * chunks * size
-    else:
-        values = indices.shape[3] * size * max(2 * groups * dim, heads)
-        per_token = batch * values * _COPIED_PART
-    step = max(1, _TILE_VALUES // max(per_token, 1))
+    _, _, size, groups, _ = k.shape
+    values = indices.shape[3] * size * max(2 * groups * dim, heads)
+    step = max(1, _TILE_VALUES // max(batch * values * _COPIED_PART, 1))
     for start in range(0, tokens, step):
         yield slice(start, min(start + step, tokens))

@@ -312,8 +312,9 @@ class Trainer:
         """Whether any process was interrupted: all must leave the loop at the same step."""
         anyone = torch.tensor([float(self._interrupted)], device=self.device)
         average([anyone], total=True)
-        self._interrupted = bool(anyone)
-        return self._interrupted
+        # An interrupt of this very moment stays set, and is heard at the next step.
+        self._interrupted |= bool(anyone)
+        return bool(anyone)
 
     def _interrupt(self, *_: object) -> None:
         self._interrupted = True

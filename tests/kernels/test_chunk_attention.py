@@ -136,6 +136,7 @@ def test_tiles_of_one_token_change_nothing(monkeypatch: pytest.MonkeyPatch, chun
     grad = torch.randn_like(inputs.q)
     whole = gradients(chunk_attention, inputs, grad)
     monkeypatch.setattr(cpu, "_TILE_VALUES", 1)
+    monkeypatch.setattr(cpu, "_DENSE_TILE_VALUES", 1)
     for tiled, expected in zip(gradients(chunk_attention, inputs, grad), whole, strict=True):
         torch.testing.assert_close(tiled, expected, rtol=1e-12, atol=1e-12)
 
@@ -144,6 +145,7 @@ def test_memory_stays_within_tiles(
     monkeypatch: pytest.MonkeyPatch, largest_tensor: Callable[[Callable[[], object]], int]
 ) -> None:
     monkeypatch.setattr(cpu, "_TILE_VALUES", 1 << 12)
+    monkeypatch.setattr(cpu, "_DENSE_TILE_VALUES", 1 << 12)
     most = []
     for tokens in (64, 128):
         inputs = make(Case(tokens=tokens, chunks=200, batch=1))
