@@ -7,6 +7,7 @@ nothing drawn for the test split can be drawn for training.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TypeVar
@@ -14,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 TEST_PERCENT = 18
+_WORD = re.compile(r"[A-Za-z][A-Za-z'-]*[A-Za-z]")
 
 T = TypeVar("T")
 
@@ -39,13 +41,28 @@ def split_list(items: tuple[str, ...], split: str) -> tuple[str, ...]:
 
 
 class Draw:
-    """A random generator bound to one split."""
+    """A random generator bound to one split.
 
-    def __init__(self, rng: np.random.Generator, split: str = "train") -> None:
+    Args:
+        rng: where chance comes from.
+        split: "train" or "test".
+        text: returns some running text for a generator; without it there are no `maybe_words`.
+
+    Raises:
+        ValueError: for another split.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        split: str = "train",
+        text: Callable[[np.random.Generator], str] | None = None,
+    ) -> None:
         if split not in ("train", "test"):
             raise ValueError(f"split must be 'train' or 'test', not {split!r}")
         self.rng = rng
         self.split = split
+        self._text = text
 
     def chance(self, probability: float) -> bool:
         """True with the given probability."""
@@ -69,6 +86,17 @@ class Draw:
             text = make()
             if split_of(text) == self.split:
                 return text
+
+    def maybe_words(self, share: float) -> str | None:
+        """With a probability, one to three words that follow one another in real text; None
+        otherwise, and without text. No list of words is as rich."""
+        if self._text is None or not self.chance(share):
+            return None
+        count = 1 + self.below(3)
+        while len(found := _WORD.findall(self._text(self.rng))[1:-1]) < count:
+            pass
+        first = self.below(len(found) - count + 1)
+        return " ".join(found[first : first + count])
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
         """The items in random order."""

@@ -14,6 +14,7 @@ First line: name, value generator, and who the fact may be about (me, person, no
 A line that begins with two spaces continues the one before.
 s: clauses that tell it; a: sentences by which the assistant tells it; q: direct questions;
 n: noun phrases for the value; e: indirect questions.
+A block headed `+ dog_name` adds lines to the schema of that name: templates and slot options.
 Slots: {v} value, {S} subject (I / my sister Ana), {P} possessive (my / Ana's), {be} am or is,
 {have} have or has, {do} do or does, [x|y] x with "I", y with a third person.
 """
@@ -21,10 +22,31 @@ Slots: {v} value, {S} subject (I / my sister Ana), {P} possessive (my / Ana's), 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
-from . import facts_daily, facts_home, facts_people, facts_plans, facts_tastes, facts_things
+from . import (
+    facts_daily,
+    facts_daily_more,
+    facts_errands_more,
+    facts_home,
+    facts_home_more,
+    facts_likes_more,
+    facts_more_home,
+    facts_more_life,
+    facts_more_trips,
+    facts_more_work,
+    facts_people,
+    facts_people_more,
+    facts_plans,
+    facts_plans_more,
+    facts_self_more,
+    facts_tastes,
+    facts_tastes_more,
+    facts_things,
+    facts_things_more,
+    facts_work_more,
+)
 from .draw import Draw
 from .values import GENERATORS
 
@@ -40,7 +62,28 @@ _GROUPS = {
     "sport": "leisure",
     "instrument": "leisure",
     "reading": "books",
+    "my_name": "called",
+    "nickname": "called",
+    "job": "work",
+    "role_of": "work",
+    "coffee_order": "drink",
+    "favourite_drink": "drink",
 }
+# The key of a line -> the field of the schema it adds to.
+_PARTS = {"s": "says", "a": "assistant_says", "q": "asks", "n": "nouns", "e": "embeds"}
+# Modules of blocks that add wordings to schemas.
+_ADDITIONS = (
+    facts_people_more,
+    facts_self_more,
+    facts_tastes_more,
+    facts_likes_more,
+    facts_home_more,
+    facts_plans_more,
+    facts_things_more,
+    facts_daily_more,
+    facts_errands_more,
+    facts_work_more,
+)
 
 
 @dataclass(frozen=True)
@@ -50,12 +93,12 @@ class Schema:
     name: str
     value: str
     about: tuple[str, ...]
-    slots: tuple[tuple[str, tuple[str, ...]], ...]
-    says: tuple[str, ...]
-    assistant_says: tuple[str, ...]
-    asks: tuple[str, ...]
-    nouns: tuple[str, ...]
-    embeds: tuple[str, ...]
+    slots: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    says: tuple[str, ...] = ()
+    assistant_says: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
+    nouns: tuple[str, ...] = ()
+    embeds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,44 +114,50 @@ ME = Subject("me", ("I",))
 NOBODY = Subject("none", ("",))
 
 
-def parse_schemas(text: str) -> list[Schema]:
-    """Schemas of a text in the notation above; raises ValueError for a malformed line."""
-    schemas = []
-    for block in text.strip().split("\n\n"):
+def parse_schemas(*texts: str) -> list[Schema]:
+    """Schemas of texts in the notation above; raises ValueError for a malformed block."""
+    schemas: dict[str, Schema] = {}
+    for block in (block for text in texts for block in text.strip().split("\n\n")):
         head, *lines = block.replace("\n  ", " ").strip().splitlines()
-        marker, name, value, *about = head.split()
-        if marker != "#" or value not in GENERATORS:
+        marker, name, *rest = head.split()
+        if marker == "+" and not rest:
+            if name not in schemas:
+                raise ValueError(f"no schema to add to: {head!r}")
+        elif marker == "#" and rest and rest[0] in GENERATORS:
+            if name in schemas:
+                raise ValueError(f"schema defined twice: {head!r}")
+            schemas[name] = Schema(name, rest[0], tuple(rest[1:]))
+        else:
             raise ValueError(f"not a schema head: {head!r}")
-        slots = []
-        parts: dict[str, list[str]] = {"s": [], "a": [], "q": [], "n": [], "e": []}
-        for line in lines:
-            key, _, rest = line.partition(" ")
-            if rest.startswith("= "):
-                options = tuple(option.strip() for option in rest[2:].split("|"))
-                slots.append((key, options))
-            else:
-                parts[key].append(rest.strip())
-        schemas.append(
-            Schema(
-                name,
-                value,
-                tuple(about),
-                tuple(slots),
-                tuple(parts["s"]),
-                tuple(parts["a"]),
-                tuple(parts["q"]),
-                tuple(parts["n"]),
-                tuple(parts["e"]),
-            )
-        )
-    return schemas
+        schemas[name] = _with_lines(schemas[name], lines)
+    return list(schemas.values())
+
+
+def _with_lines(schema: Schema, lines: list[str]) -> Schema:
+    """The schema with more slot options and templates."""
+    slots = dict(schema.slots)
+    parts: dict[str, tuple[str, ...]] = {field: () for field in _PARTS.values()}
+    for line in lines:
+        key, _, rest = line.partition(" ")
+        if rest.startswith("= "):
+            options = tuple(option.strip() for option in rest[2:].split("|"))
+            slots[key] = (*slots.get(key, ()), *options)
+        elif key in _PARTS:
+            parts[_PARTS[key]] += (rest.strip(),)
+        else:
+            raise ValueError(f"not a line of a schema: {line!r}")
+    added = {field: (*getattr(schema, field), *more) for field, more in parts.items()}
+    return replace(schema, slots=tuple(slots.items()), **added)
 
 
 @cache
 def all_schemas() -> tuple[Schema, ...]:
     """Every schema of the facts_*.py modules."""
-    modules = (facts_people, facts_tastes, facts_home, facts_plans, facts_things, facts_daily)
-    return tuple(schema for module in modules for schema in parse_schemas(module.SCHEMAS))
+    modules = (
+        *(facts_people, facts_tastes, facts_home, facts_plans, facts_things, facts_daily),
+        *(facts_more_home, facts_more_life, facts_more_trips, facts_more_work),
+    )
+    return tuple(parse_schemas(*(module.SCHEMAS for module in (*modules, *_ADDITIONS))))
 
 
 def render(template: str, subject: str, slots: dict[str, str], value: str) -> str:
@@ -166,4 +215,5 @@ class Fact:
 def draw_fact(d: Draw, schema: Schema, subject: Subject) -> Fact:
     """A fact of the schema about the subject, with drawn slots and value."""
     slots = tuple((slot, d.any(options)) for slot, options in schema.slots)
-    return Fact(schema, subject, slots, GENERATORS[schema.value](d))
+    value = d.maybe_words(0.12) or GENERATORS[schema.value](d)
+    return Fact(schema, subject, slots, value)

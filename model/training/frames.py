@@ -3,6 +3,9 @@
 A capital key stands for the same text with a capital letter, {v} for a value.
 """
 
+from . import frames_asks as asks
+from . import frames_more as more
+
 TELL = (
     "By the way, {c}.",
     "Just so you know, {c}.",
@@ -75,6 +78,7 @@ TELL = (
     "Right, {c}.",
     "I was thinking about my week, and {c}.",
     "Sorry for the late reply, {c}.",
+    *more.TELL,
 )
 SMALL_TALK = (
     "It has been a long day.",
@@ -125,6 +129,7 @@ SMALL_TALK = (
     "I never get these things right.",
     "The queue was endless.",
     "That was quite a surprise.",
+    *more.SMALL_TALK,
 )
 ACKNOWLEDGE = (
     "Got it.",
@@ -157,6 +162,7 @@ ACKNOWLEDGE = (
     "How lovely. Tell me more if you like.",
     "That sounds great. How can I help you today?",
     "Thanks. What would you like to do next?",
+    *more.ACKNOWLEDGE,
 )
 ACKNOWLEDGE_VALUE = (
     "Got it, {v}.",
@@ -167,6 +173,7 @@ ACKNOWLEDGE_VALUE = (
     "So {v}, good.",
     "I have saved {v}.",
     "Understood, {v} it is.",
+    *more.ACKNOWLEDGE_VALUE,
 )
 ASK_DIRECT = (
     "Quick question: {q}?",
@@ -210,6 +217,7 @@ ASK_DIRECT = (
     "{Q}? I need it now.",
     "{Q}? You have it in your notes.",
     "And {q}?",
+    *asks.ASK_DIRECT,
 )
 ASK_NOUN = (
     "What is {n}?",
@@ -244,6 +252,7 @@ ASK_NOUN = (
     "Could you find {n} for me?",
     "I want to know {n}.",
     "Would you tell me {n}?",
+    *asks.ASK_NOUN,
 )
 ASK_EMBEDDED = (
     "Do you remember {e}?",
@@ -275,6 +284,7 @@ ASK_EMBEDDED = (
     "Can you find out {e}?",
     "It slipped my mind {e}.",
     "I am not sure {e}. Do you know?",
+    *asks.ASK_EMBEDDED,
 )
 UPDATE = (
     "Actually, things changed: {c}.",
@@ -301,6 +311,7 @@ UPDATE = (
     "Things are different now, {c}.",
     "Please correct this: {c}.",
     "New information: {c}.",
+    *more.UPDATE,
 )
 ASK_NOW = (
     "{Q} now?",
@@ -311,6 +322,7 @@ ASK_NOW = (
     "{Q} at the moment?",
     "What is the latest: {q}?",
     "With all the changes, {q}?",
+    *asks.ASK_NOW,
 )
 ASK_BEFORE = (
     "What was {n} before the change?",
@@ -323,6 +335,7 @@ ASK_BEFORE = (
     "What did I first tell you about {n}?",
     "What used to be {n}?",
     "Before that, what was {n}?",
+    *asks.ASK_BEFORE,
 )
 INTRODUCE = (
     "My {r} is called {v}.",
@@ -333,6 +346,7 @@ INTRODUCE = (
     "By the way, {v} is my {r}.",
     "When I say {v}, I mean my {r}.",
     "Do you remember {v}? That is my {r}.",
+    *more.INTRODUCE,
 )
 WHO_SAID = (
     "Who said that {c}, you or I?",
@@ -342,6 +356,7 @@ WHO_SAID = (
     "Which of us said that {c}?",
     "Did you or did I bring up that {c}?",
     "Who was it that said {c}?",
+    *asks.WHO_SAID,
 )
 THANKS = (
     "Thanks!",
@@ -356,4 +371,5 @@ THANKS = (
     "Good to know.",
     "Very good.",
     "I see.",
+    *more.THANKS,
 )

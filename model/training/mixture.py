@@ -20,6 +20,7 @@ from .dialogue import (
 )
 from .draw import Draw
 from .passages import Passages
+from .records import records_sample
 from .sample import ANSWER_WEIGHT, Piece, PieceWriter, Sample, TokenizerLike, ValueNotFound, weave
 from .synthetic import (
     NUM_SPECIAL,
@@ -34,6 +35,7 @@ from .synthetic import (
 DEFAULT_SHARES = {
     "text": 0.10,
     "copy": 0.12,
+    "records": 0.06,
     "codes": 0.12,
     "dialogue": 0.38,
     "changed": 0.06,
@@ -45,9 +47,10 @@ DEFAULT_SHARES = {
     "qa": 0.05,
     "chat_qa": 0.03,
 }
-UNKNOWN_SHARE = 0.09
+REPLY_WEIGHT = 0.1
+UNKNOWN_SHARE = 0.06
 # Samples with as many facts and questions as fit: answers are few tokens, and teach the most.
-DENSE_SHARE = 0.6
+DENSE_SHARE = 0.7
 FILLER_SHARES = {"books": 4.0, "wiki": 3.0, "spoken": 1.0, "chat": 3.0, "stories": 1.0, "qa": 1.0}
 
 Batch = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]
@@ -102,6 +105,7 @@ class Mixture:
         self._makers: dict[str, Callable[[Draw], Sample]] = {
             "text": self._text,
             "copy": self._copy,
+            "records": self._records,
             "codes": self._codes,
             "dialogue": self._dialogue,
             "changed": self._changed,
@@ -120,7 +124,7 @@ class Mixture:
         """Sample number index."""
         rng = np.random.default_rng([self.seed, index])
         task = self.tasks[int(np.searchsorted(self._bounds, rng.random(), side="right"))]
-        d = Draw(rng, self.split)
+        d = Draw(rng, self.split, self._some_text)
         while True:
             try:
                 return self._makers[task](d) if task in self._makers else self._ruler(d, task)
@@ -171,6 +175,11 @@ class Mixture:
             *copy_sample(d.rng, self.length, self.tokenizer.vocab_size, text, random=random)
         )
 
+    def _records(self, d: Draw) -> Sample:
+        words = NUM_SPECIAL, self.tokenizer.vocab_size
+        text = self._running_text(d.rng, self.length + 1)
+        return records_sample(d, self.length, self.tokenizer, words, text)
+
     def _codes(self, d: Draw) -> Sample:
         dense = d.chance(DENSE_SHARE)
         room = max(2, self.length // 64 if dense else min(11, self.length // 48))
@@ -198,7 +207,9 @@ class Mixture:
                 writer.text(" " + text, told.values).raw(self._plain_text(d.rng, d.below(40)))
                 writer.raw([self.tokenizer.end_id])
             else:
-                writer.message(role, text, told.values if index == 0 else None)
+                # A reply to what was told says nothing; answering like that would be a mistake.
+                weight = 1.0 if index == 0 else REPLY_WEIGHT
+                writer.message(role, text, told.values if index == 0 else None, weight=weight)
         return writer.piece
 
     def _plain_text(self, rng: np.random.Generator, n: int) -> list[int]:
@@ -206,6 +217,9 @@ class Mixture:
         text = self._running_text(rng, n)
         text[text < NUM_SPECIAL] = self._newline
         return [int(token) for token in text]
+
+    def _some_text(self, rng: np.random.Generator) -> str:
+        return self.tokenizer.decode(self._plain_text(rng, 40), errors="ignore")
 
     def _weave(self, d: Draw, placed: list[tuple[float, Piece]]) -> Sample:
         """Lay pieces out by time; what does not fit is left out."""

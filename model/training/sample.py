@@ -15,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 ANSWER_WEIGHT = 3.0
+# Answers in words of their own ("I don't know."): at full weight they drown the copied ones, and
+# the model refuses whatever is asked in a new wording.
+OWN_WORDS_WEIGHT = 1.5
 RANDOM_WEIGHT = 0.2
 MIN_GAP = 12
 
@@ -34,6 +37,8 @@ class TokenizerLike(Protocol):
     def sha256(self) -> str: ...
 
     def encode(self, text: str) -> list[int]: ...
+
+    def decode(self, ids: Sequence[int], *, errors: str = "replace") -> str: ...
 
     def role_id(self, role: str) -> int: ...
 
@@ -126,11 +131,18 @@ class PieceWriter:
                 self.piece.weights[index] = value_weight
         return self
 
-    def message(self, role: str, text: str, values: dict[str, str] | None = None) -> PieceWriter:
+    def message(
+        self,
+        role: str,
+        text: str,
+        values: dict[str, str] | None = None,
+        *,
+        weight: float = 1.0,
+    ) -> PieceWriter:
         """Append a whole message: role token, text, end token."""
-        self.raw([self.tokenizer.role_id(role)])
-        self.text(text, values)
-        return self.raw([self.tokenizer.end_id])
+        self.raw([self.tokenizer.role_id(role)], weight)
+        self.text(text, values, weight=weight)
+        return self.raw([self.tokenizer.end_id], weight)
 
     def copy(self, value: str, key: str) -> PieceWriter:
         """Append the tokens of " " + value as answer tokens copied from mark key."""
@@ -140,13 +152,15 @@ class PieceWriter:
 
     def answer(self, parts: Sequence[tuple[str, str | None]]) -> PieceWriter:
         """Append an assistant message: parts are (text, key of the mark or None)."""
+        copied = any(key is not None for _, key in parts)
+        weight = ANSWER_WEIGHT if copied else OWN_WORDS_WEIGHT
         self.raw([self.tokenizer.role_id("assistant")])
         for text, key in parts:
             if key is None:
-                self.raw(self.tokenizer.encode(text), ANSWER_WEIGHT)
+                self.raw(self.tokenizer.encode(text), weight)
             else:
                 self.copy(text, key)
-        return self.raw([self.tokenizer.end_id], ANSWER_WEIGHT)
+        return self.raw([self.tokenizer.end_id], weight)
 
 
 def split_gaps(rng: np.random.Generator, total: int, num_gaps: int) -> list[int]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import code_frames as cf
 from . import words as w
 from .draw import Draw
 from .sample import RANDOM_WEIGHT, Copy, Piece, PieceWriter, TokenizerLike
-from .values import GENERATORS, made_up
+from .values import FIRST, GENERATORS, made_up
 
 NUM_SPECIAL = 8
 
@@ -41,6 +43,7 @@ SAY_CODE = (
     "The key for {k} reads {v}.",
     "The special code for {k} is {v}.",
     "Enter {v} to unlock {k}.",
+    *cf.SAY,
 )
 ASK_CODE = (
     "What is the code for {k}?",
@@ -68,6 +71,7 @@ ASK_CODE = (
     "Which code is the one for {k}?",
     "What do I enter for {k}?",
     "Give me what {k} stands for.",
+    *cf.ASK,
 )
 
 
@@ -77,38 +81,87 @@ class Code:
 
     key: str
     value: str
+    word: str = "code"
+    """What the value is called: code, password, number."""
 
 
 def draw_codes(d: Draw, count: int) -> list[Code]:
-    """Codes with different keys (adjective and noun, name, or letters) and values."""
-    codes: dict[str, str] = {}
+    """Codes with different values and keys, of which none is part of another."""
+    codes: dict[str, Code] = {}
+    values: set[str] = set()
+    taken: set[frozenset[str]] = set()
+    parts: set[frozenset[str]] = set()
+    kinds = "secret", "secret", "secret", "code", "alnum", "phrase"
     while len(codes) < count:
-        style = d.below(3)
-        if style == 0:
-            key = f"{d.pick(w.ADJECTIVES)} {d.pick(w.NOUNS)}"
-        elif style == 1:
-            key = made_up(d)
-        else:
-            key = "".join(d.any(w.LETTERS) for _ in range(3 + d.below(4)))
-        value = GENERATORS[d.any(("code", "code", "alnum", "phrase"))](d)
-        if value not in codes.values():
-            codes.setdefault(key, value)
-    return [Code(key, value) for key, value in codes.items()]
+        key, value = _key(d), d.maybe_words(0.15) or GENERATORS[d.any(kinds)](d)
+        words = frozenset(key.lower().removeprefix("the ").split())
+        subsets = {
+            frozenset(some) for n in range(1, len(words) + 1) for some in combinations(words, n)
+        }
+        if value in values or words in parts or not taken.isdisjoint(subsets):
+            continue
+        values.add(value)
+        taken.add(words)
+        parts |= subsets
+        codes[key] = Code(key, value, d.pick(_words_for(value)))
+    return list(codes.values())
+
+
+def _key(d: Draw) -> str:
+    """A key: adjective and noun, name, letters, project, room, machine, file, possession."""
+    if words := d.maybe_words(0.2):
+        return d.any(("", "the ")) + words
+    style = d.below(14)
+    noun, number = d.pick(w.NOUNS), 1 + d.below(400)
+    if style < 3:
+        return f"the {d.pick(w.ADJECTIVES)} {noun}"
+    if style < 5:
+        return made_up(d)
+    if style == 5:
+        return "".join(d.any(w.LETTERS) for _ in range(3 + d.below(4)))
+    if style == 6:
+        return f"{d.any(cf.PROJECT_KINDS)} {d.any((noun.capitalize(), made_up(d)))}"
+    if style == 7:
+        return d.any(
+            (
+                f"{d.any(cf.ROOM_KINDS)} {number}",
+                f"{d.any(cf.ROOM_KINDS)} {number}{d.any('BCDEF')}",
+                f"the {d.any(cf.SIDES)} {d.any(cf.PLACES)}",
+                f"the {d.pick(w.ADJECTIVES)} {d.any(cf.PLACES)}",
+            )
+        )
+    if style == 8:
+        return d.pick(w.CITIES)
+    if style == 9:
+        return f"{FIRST(d)}'s {d.any(cf.OWNED)}"
+    if style == 10:
+        return d.any((f"{noun}.{d.any(cf.ENDINGS)}", f"{d.pick(w.ADJECTIVES)}_{noun}.csv"))
+    if style == 11:
+        return f"{d.any(cf.HOSTS)}-{d.any((f'{number:02d}', noun))}"
+    if style == 12:
+        return d.any((f"the {noun}", noun))
+    return f"the {d.pick(w.ADJECTIVES)} {d.pick(w.NOUNS)} {noun}"
+
+
+def _words_for(value: str) -> tuple[str, ...]:
+    if value.isdigit():
+        return cf.ANY_WORDS + cf.NUMBER_WORDS
+    return cf.ANY_WORDS + cf.WORD_WORDS if value.replace(" ", "").isalpha() else cf.ANY_WORDS
 
 
 def say_code(d: Draw, code: Code) -> str:
     """A sentence that tells a code."""
-    text = d.pick(SAY_CODE).replace("{k}", _the(code.key)).replace("{v}", code.value)
-    return text[0].upper() + text[1:]
+    text = _with(d.pick(SAY_CODE), code, code.word).replace("{v}", code.value)
+    return text if d.chance(0.05) else text[0].upper() + text[1:]
 
 
 def ask_code(d: Draw, code: Code) -> str:
-    """A question for a code."""
-    return d.pick(ASK_CODE).replace("{k}", _the(code.key))
+    """A question for a code, now and then by another word for it."""
+    return _with(d.pick(ASK_CODE), code, "code" if d.chance(0.15) else code.word)
 
 
-def _the(key: str) -> str:
-    return f"the {key}" if " " in key else key
+def _with(template: str, code: Code, word: str) -> str:
+    return template.replace("{k}", code.key).replace("{w}", word)
 
 
 def copy_sample(

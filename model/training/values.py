@@ -6,42 +6,10 @@ tokens are the same wherever they stand between a space and a punctuation mark.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from . import words as w
 from .draw import Draw, split_list
-
-Generator = Callable[[Draw], str]
-
-
-def syllables(d: Draw, low: int = 2, high: int = 3) -> str:
-    """A pronounceable word of low to high syllables."""
-    count = low + d.below(high - low + 1)
-    text = "".join(d.any(w.ONSETS) + d.any(w.VOWELS) for _ in range(count))
-    return text + d.any(w.CODAS)
-
-
-def made_up(d: Draw) -> str:
-    """A capitalised made-up name."""
-    return d.until_split(lambda: syllables(d).capitalize())
-
-
-def _or_made_up(items: tuple[str, ...], share: float = 0.3) -> Generator:
-    return lambda d: made_up(d) if d.chance(share) else d.pick(items)
-
-
-def _from(items: tuple[str, ...]) -> Generator:
-    return lambda d: d.pick(items)
-
-
-def digits(d: Draw, low: int, high: int) -> str:
-    """A number code of low to high digits without a leading zero."""
-
-    def make() -> str:
-        count = low + d.below(high - low + 1)
-        return str(1 + d.below(9)) + "".join(str(d.below(10)) for _ in range(count - 1))
-
-    return d.until_split(make)
+from .values_base import FIRST, Generator, digits, from_list, made_up, or_made_up, syllables
+from .values_more import MORE
 
 
 def alphanumeric(d: Draw) -> str:
@@ -312,32 +280,30 @@ def plural(d: Draw) -> str:
     return f"{d.pick(w.ADJECTIVES)} {d.pick(w.PLURALS)}"
 
 
-FIRST = _or_made_up(w.FIRST_NAMES, 0.25)
-
 GENERATORS: dict[str, Generator] = {
     "first": FIRST,
     "fullname": fullname,
     "doctor": doctor,
-    "petname": _or_made_up(w.PET_NAMES, 0.4),
-    "city": _or_made_up(w.CITIES),
-    "country": _from(w.COUNTRIES),
+    "petname": or_made_up(w.PET_NAMES, 0.4),
+    "city": or_made_up(w.CITIES),
+    "country": from_list(w.COUNTRIES),
     "address": address,
-    "colour": _from(w.COLOURS),
-    "food": _from(w.FOODS),
-    "allergen": _from(w.ALLERGENS),
-    "drink": _from(w.DRINKS),
-    "hobby": _from(w.HOBBIES),
-    "job": _from(w.JOBS),
-    "instrument": _from(w.INSTRUMENTS),
-    "language": _from(w.LANGUAGES),
-    "sport": _from(w.SPORTS),
-    "animal": _from(w.ANIMALS),
-    "flowers": _from(w.FLOWERS),
-    "genre": _from(w.GENRES),
-    "subject": _from(w.SUBJECTS),
-    "place": _from(w.PLACES),
-    "medicine": _from(w.MEDICINES),
-    "gift": _from(w.GIFTS),
+    "colour": from_list(w.COLOURS),
+    "food": from_list(w.FOODS),
+    "allergen": from_list(w.ALLERGENS),
+    "drink": from_list(w.DRINKS),
+    "hobby": from_list(w.HOBBIES),
+    "job": from_list(w.JOBS),
+    "instrument": from_list(w.INSTRUMENTS),
+    "language": from_list(w.LANGUAGES),
+    "sport": from_list(w.SPORTS),
+    "animal": from_list(w.ANIMALS),
+    "flowers": from_list(w.FLOWERS),
+    "genre": from_list(w.GENRES),
+    "subject": from_list(w.SUBJECTS),
+    "place": from_list(w.PLACES),
+    "medicine": from_list(w.MEDICINES),
+    "gift": from_list(w.GIFTS),
     "code": code,
     "pin": pin,
     "alnum": alphanumeric,
@@ -374,9 +340,10 @@ GENERATORS: dict[str, Generator] = {
     "degrees": _measure(2, 260, ("degrees",)),
     "goods": _series(w.GOODS),
     "people": _series(w.FIRST_NAMES),
-    "fear": _from(w.FEARS),
-    "blood": _from(w.BLOOD_TYPES),
-    "season": _from(w.SEASONS),
-    "dreamjob": _from(w.JOBS),
+    "fear": from_list(w.FEARS),
+    "blood": from_list(w.BLOOD_TYPES),
+    "season": from_list(w.SEASONS),
+    "dreamjob": from_list(w.JOBS),
     "bus": number,
+    **MORE,
 }

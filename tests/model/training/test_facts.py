@@ -59,6 +59,22 @@ def test_malformed_schema_is_an_error():
         parse_schemas("# thing no_such_generator me\ns it is {v}")
 
 
+def test_a_block_with_a_plus_adds_to_the_schema_of_that_name():
+    first = "# pet petname me\nkind = dog | cat\ns my {kind} is {v}\nq who is my {kind}"
+    more = "+ pet\nkind = owl~bird\nplace = here\ns I named my {kind} {v}\nn the name\ne who"
+    (schema,) = parse_schemas(first, more)
+    assert schema.slots == (("kind", ("dog", "cat", "owl~bird")), ("place", ("here",)))
+    assert schema.says == ("my {kind} is {v}", "I named my {kind} {v}")
+    assert (schema.asks, schema.nouns, schema.embeds) == (
+        ("who is my {kind}",),
+        ("the name",),
+        ("who",),
+    )
+    for wrong in ("+ horse\ns it is {v}", first, "+ pet me\ns it is {v}", "+ pet\nz it is {v}"):
+        with pytest.raises(ValueError, match=r"no schema|twice|not a"):
+            parse_schemas(first, wrong)
+
+
 def test_every_list_of_wordings_is_split_without_overlap():
     lists = [
         value for name, value in vars(frames).items() if name.isupper() and isinstance(value, tuple)
