@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +18,11 @@ from hsa_memory.storage import Layout
 from .errors import InvalidArgument, ModelNotFound
 
 _WEIGHTS = Path(__file__).parent / "weights"
-# CPUs without bfloat16 instructions multiply bfloat16 matrices at a sixth of the speed of float32
-# ones. A session must open on any machine, so it is float32 everywhere in memory, bfloat16 on disk.
-_WEIGHT_DTYPE = torch.float32
+_DTYPES = {"auto": None, "bfloat16": torch.bfloat16, "float32": torch.float32}
 _DISK_DTYPE = torch.bfloat16
-_loaded: dict[tuple[str, int], Engine] = {}
+_Stamp = tuple[tuple[str, int, int, int], ...]
+# By folder and number format: what the folder held, and the engine made of it.
+_loaded: dict[tuple[Path, str], tuple[_Stamp, Engine]] = {}
 _loading = threading.Lock()
 
 
@@ -92,23 +93,39 @@ def _continuation(data: bytes) -> NDArray[np.bool_]:
     return found
 
 
-def load_engine(model: str | Path, device: str) -> Engine:
+def load_engine(model: str | Path, device: str, dtype: str = "auto") -> Engine:
     """Return the engine of a bundled checkpoint or of a checkpoint folder, loading it once.
 
     Raises:
         ModelNotFound: neither a bundled name nor a folder.
-        InvalidArgument: a device that is not supported.
+        InvalidArgument: a device or number format that is not supported.
         CheckpointError: the folder is damaged.
     """
     if device not in ("auto", "cpu"):
         raise InvalidArgument(f"device must be 'auto' or 'cpu'; found {device!r}")
-    folder = _folder(model)
-    # A checkpoint that is replaced in place is another model.
-    key = (str(folder.resolve()), (folder / "model.safetensors").stat().st_mtime_ns)
+    if dtype not in _DTYPES:
+        raise InvalidArgument(f"dtype must be one of {', '.join(_DTYPES)}; found {dtype!r}")
+    folder = _folder(model).resolve()
+    # Looked at before it is read: what is replaced meanwhile is read again at the next call.
+    stamp = _stamp(folder)
     with _loading:
-        if key not in _loaded:
-            _loaded[key] = Engine(*load_checkpoint(folder, dtype=_WEIGHT_DTYPE))
-        return _loaded[key]
+        known = _loaded.get((folder, dtype))
+        if known is None or known[0] != stamp:
+            known = stamp, Engine(*load_checkpoint(folder, dtype=_DTYPES[dtype]))
+            _loaded[folder, dtype] = known
+        return known[1]
+
+
+def _stamp(folder: Path) -> _Stamp:
+    """What tells one content of a folder from another: a checkpoint that is replaced in place, or
+    a file of it, is another model."""
+    found = []
+    for path in folder.iterdir():
+        # A file that somebody is about to rename may be gone by now.
+        with suppress(FileNotFoundError):
+            about = path.stat()
+            found.append((path.name, about.st_size, about.st_mtime_ns, about.st_ino))
+    return tuple(sorted(found))
 
 
 def _folder(model: str | Path) -> Path:

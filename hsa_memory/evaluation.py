@@ -50,6 +50,8 @@ class Settings:
     """Equal parts of the history; each holds as many answers of a task as any other."""
     text: tuple[Path, ...] = ()
     """Text that the model has not seen; default: the demo's book."""
+    alone: bool = False
+    """Whether the facts of other questions are hidden while one is asked."""
     split: str = "test"
     """Wordings and vocabulary: "test" (held out) or "train"."""
     seed: int = 0
@@ -87,8 +89,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="text or .jsonl.xz of the haystack (default: the demo's book)",
     )
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="one fact in the haystack: hide those of the other questions while one is asked",
+    )
     parser.add_argument("--split", choices=("test", "train"), default="test", help="wordings")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--dtype", default="auto", help="auto, bfloat16 or float32, as of hsa_memory.open"
+    )
     parser.add_argument("--show", type=int, default=0, metavar="N", help="list N wrong answers")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write everything here (-: print only that)"
@@ -103,11 +113,12 @@ def main(args: argparse.Namespace) -> int:
         questions=args.questions,
         depths=args.depths,
         text=tuple(args.text),
+        alone=args.alone,
         split=args.split,
         seed=args.seed,
     )
     with public_errors():
-        engine = load_engine(args.model, "auto")
+        engine = load_engine(args.model, "auto", args.dtype)
     report = run(engine, settings, name=args.model)
     if args.json == Path("-"):
         print(json.dumps(report, indent=2, ensure_ascii=False))
@@ -138,11 +149,12 @@ def run(engine: Engine, settings: Settings, *, name: str = "") -> dict[str, Any]
     text = settings.text or (_book(),)
     haystack = build_haystack(engine.tokenizer, _items(settings, rng), text, settings.length, rng)
     with _progress() as bar:
-        outcomes, seconds = _measure(engine, haystack, bar)
+        outcomes, seconds = _measure(engine, haystack, bar, settings.alone)
     return {
         "length": len(haystack.tokens),
         "depths": settings.depths,
         "split": settings.split,
+        "alone": settings.alone,
         "seed": settings.seed,
         "text": [path.name for path in text],
         "laps": haystack.laps,
@@ -160,13 +172,15 @@ def run(engine: Engine, settings: Settings, *, name: str = "") -> dict[str, Any]
     }
 
 
-def _measure(engine: Engine, haystack: Haystack, bar: Progress) -> tuple[list[Outcome], float]:
+def _measure(
+    engine: Engine, haystack: Haystack, bar: Progress, alone: bool
+) -> tuple[list[Outcome], float]:
     """Ingest the history and ask everything; returns outcomes and the seconds of the ingest."""
     task = bar.add_task("history", total=len(haystack.tokens))
     started = time.perf_counter()
     state = ingest(engine, torch.from_numpy(haystack.tokens), lambda n: bar.update(task, advance=n))
     seconds = time.perf_counter() - started
-    asker = Asker(engine, haystack, state)
+    asker = Asker(engine, haystack, state, alone=alone)
     task = bar.add_task("questions", total=len(haystack.placed))
     outcomes = []
     for placed in haystack.placed:

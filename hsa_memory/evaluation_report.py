@@ -89,7 +89,8 @@ def show(report: dict[str, Any], console: Console, *, wrong: int = 0) -> None:
     console.print(
         f"history: {ingest['tokens']:,} tokens of {', '.join(report['text'])}"
         f"{laps}, ingested in {ingest['seconds']:.1f} s "
-        f"({speed:,.0f} tokens/s); seed {report['seed']}, split {report['split']}",
+        f"({speed:,.0f} tokens/s); seed {report['seed']}, split {report['split']}"
+        + (", each fact alone" if report["alone"] else ""),
         markup=False,
         highlight=False,
     )

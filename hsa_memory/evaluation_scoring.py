@@ -69,10 +69,14 @@ class Asker:
         engine: the model.
         haystack: the history.
         state: after the history, which ends inside a document.
+        alone: hide what the other questions are about while one is asked.
     """
 
-    def __init__(self, engine: Engine, haystack: Haystack, state: State) -> None:
+    def __init__(
+        self, engine: Engine, haystack: Haystack, state: State, *, alone: bool = False
+    ) -> None:
         self._engine = engine
+        self._hide_others = alone
         self._haystack = haystack
         self._inside = state
         end = torch.tensor([[engine.tokenizer.end_id]])
@@ -107,20 +111,19 @@ class Asker:
 
     def _start(self, placed: Placed) -> tuple[State, list[int]]:
         """The state a question starts from, and its tokens."""
-        if not placed.item.raw:
-            return self._after, self._engine.question(placed.item.question)
-        state = self._inside
-        if placed.item.kind == "niah":
-            state = self._alone(placed, state)
-        return state, self._engine.tokenizer.encode(placed.item.question)
+        item, encode = placed.item, self._engine.tokenizer.encode
+        state = self._inside if item.raw else self._after
+        prompt = encode(item.question) if item.raw else self._engine.question(item.question)
+        others = [other for other in self._haystack.placed if other is not placed]
+        if not self._hide_others:
+            # Magic numbers without a key all answer the same question.
+            others = [o for o in others if item.kind == o.item.kind == "niah"]
+        return self._without(others, placed, state), prompt
 
-    def _alone(self, placed: Placed, state: State) -> State:
-        """The state without the chunks of other needles that answer the same question."""
-        others = [
-            other
-            for other in self._haystack.placed
-            if other.item.kind == "niah" and other is not placed
-        ]
+    def _without(self, others: list[Placed], placed: Placed, state: State) -> State:
+        """The state without the chunks of other questions' statements."""
+        if not others:
+            return state
         mask = torch.ones(state.memory.num_source_chunks, dtype=torch.bool)
         for other in others:
             mask[self._chunks(other)] = False

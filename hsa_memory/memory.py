@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from hsa_memory import storage
 from hsa_memory.model import Tokenizer
-from hsa_memory.storage import SessionStore, Store
+from hsa_memory.storage import SessionStore, Store, rebuild_marker
 
 from . import errors
 from .arguments import require_int
@@ -26,6 +27,7 @@ def open(
     *,
     model: str | os.PathLike[str] = "mini",
     device: str = "auto",
+    dtype: str = "auto",
     read_only: bool = False,
     create: bool = True,
     cache_bytes: int = 64 << 20,
@@ -37,6 +39,8 @@ def open(
         model: name of a bundled checkpoint, or path of a checkpoint folder. Each is loaded once
             per process.
         device: "auto" or "cpu".
+        dtype: number format to compute in: "bfloat16", "float32", or "auto" for bfloat16 where the
+            processor multiplies it in hardware. Any of them opens any session.
         read_only: never write; every session is opened for reading.
         create: make a memory where there is none.
         cache_bytes: most bytes of keys and values that each session keeps in memory.
@@ -52,12 +56,34 @@ def open(
             raise errors.InvalidArgument(f"{name} must be a path or a name; found {value!r}")
     require_int("cache_bytes", cache_bytes, least=0)
     with public_errors():
-        engine = load_engine(os.fspath(model), device)
+        engine = load_engine(os.fspath(model), device, dtype)
         try:
             store = Store.open(path, create=create, read_only=read_only)
         except (NotADirectoryError, FileExistsError) as error:
             raise errors.InvalidArgument(f"{os.fspath(path)!r} is not a folder") from error
     return Memory(store, engine, model=os.fspath(model), cache_bytes=cache_bytes)
+
+
+def repair_marker(path: str | os.PathLike[str]) -> list[Finding]:
+    """Write the file that makes a folder a memory again, if it is damaged: `open` needs it.
+
+    Returns:
+        What was found; nothing if the file is good.
+
+    Raises:
+        SessionNotFound: there is no memory.
+        CorruptStore: none of the sessions can be read, so nothing says what the file held.
+        StorageError.
+    """
+    with public_errors():
+        return _public(rebuild_marker(path))
+
+
+def _public(found: Iterable[storage.Finding]) -> list[Finding]:
+    return [
+        Finding(session=x.session, path=x.path, kind=x.kind, detail=x.detail, repaired=x.repaired)
+        for x in found
+    ]
 
 
 class Memory:
@@ -156,16 +182,12 @@ class Memory:
         Args:
             repair: lower each damaged session to its last good chunk, to be encoded again from its
                 tokens, and rebuild what else can be. Damaged messages are reported, never changed.
+                Messages that are gone for good are a finding "lost-messages", never `repaired`;
+                the session goes on with what is left, and later checks do not tell it again.
                 Sessions that are open for writing are left alone.
         """
         with self._use():
-            found = self._store.check(repair=repair)
-        return [
-            Finding(
-                session=x.session, path=x.path, kind=x.kind, detail=x.detail, repaired=x.repaired
-            )
-            for x in found
-        ]
+            return _public(self._store.check(repair=repair))
 
     def close(self) -> None:
         """Close every session and the store; may be called again."""

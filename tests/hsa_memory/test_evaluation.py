@@ -151,6 +151,19 @@ def test_other_magic_numbers_are_hidden(engine):
         assert visible == [p is placed for p in found.placed]
 
 
+def test_alone_hides_what_the_other_questions_are_about(engine):
+    found = haystack(engine, "dialogue", count=4)
+    state = ingest(engine, torch.from_numpy(found.tokens))
+    size = engine.config.chunk_size
+    for alone in (False, True):
+        asker = Asker(engine, found, state, alone=alone)
+        for placed in found.placed:
+            start, _ = asker._start(placed)
+            mask = start.memory.mask
+            visible = [mask is None or bool(mask[p.position // size]) for p in found.placed]
+            assert visible == [p is placed or not alone for p in found.placed]
+
+
 def _answers(engine: Engine, monkeypatch: pytest.MonkeyPatch, text: str) -> Outcome:
     """The outcome of a question whose answer is generated as `text`."""
     found = haystack(engine, "dialogue", count=1, length=4_000)
