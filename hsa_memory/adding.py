@@ -66,24 +66,31 @@ def add_drafts(
     batch_size: int,
     progress: Callable[[Progress], None] | None,
 ) -> AddResult:
-    """Store and encode messages; the caller holds the session's lock."""
+    """Store and encode messages; the caller holds the session's lock.
+
+    Once messages are stored the call succeeds: what keeps them from being encoded is told, and the
+    next call tries again.
+    """
     meter = Meter(encoder, len(drafts), progress)
     stored: list[tuple[str, int]] = []
     known = store.num_turns
+    told: tuple[str, ...] = ()
     for batch in _batches(drafts, batch_size):
-        if store.writable:
+        if store.writable and not told:
             # What a kill left behind comes first: encoding then takes the same pieces, and gives
             # the same bits, as if there had been no kill.
-            encoder.catch_up(meter.encoded)
+            told = encoder.try_to_catch_up(meter.encoded).diagnostics
         turns = _append(engine, store, batch)
         stored += [(turn.turn_id, turn.seq) for turn in turns]
         meter.added(len(turns))
-        encoder.catch_up(meter.encoded)
+        if not told:
+            told = encoder.try_to_catch_up(meter.encoded).diagnostics
     return AddResult(
         ids=tuple(turn_id for turn_id, _ in stored),
         seqs=tuple(seq for _, seq in stored),
         num_added=store.num_turns - known,
         stats=meter.stats(),
+        diagnostics=told,
     )
 
 

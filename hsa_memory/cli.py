@@ -114,8 +114,14 @@ def build_parser() -> argparse.ArgumentParser:
     _add_context(command("context", "lay out past messages for another model's prompt"))
     command("sessions", "list the sessions of the store")
     command("stats", "sizes of the store and of a session")
-    check = command("check", "verify the store's files; exit code 1 if something is wrong")
-    check.add_argument("--repair", action="store_true", help="recompute what can be recomputed")
+    check = command(
+        "check", "verify the store's files; exit code 1 if something is wrong and not repaired"
+    )
+    check.add_argument(
+        "--repair",
+        action="store_true",
+        help="recompute what can be recomputed; messages that are lost still make it exit code 1",
+    )
     commands.add_parser("train", help="train a model; `hsa-memory train --help`", add_help=False)
     commands.add_parser("eval", help="measure a model; `hsa-memory eval --help`", add_help=False)
     return parser

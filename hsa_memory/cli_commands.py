@@ -14,7 +14,7 @@ from typing import Any
 
 from . import cli_view
 from .errors import SessionNotFound
-from .memory import Memory
+from .memory import Memory, repair_marker
 from .memory import open as open_folder
 from .session import MemorySession
 
@@ -116,9 +116,10 @@ def run_stats(args: argparse.Namespace) -> int:
 
 
 def run_check(args: argparse.Namespace) -> int:
-    """Verify the store; 1 if something is wrong and was not repaired."""
+    """Verify the store; 1 if something is wrong and was not repaired, or messages are lost."""
+    findings = repair_marker(args.store) if args.repair else []
     with open_folder(args.store, model=args.model, create=False) as memory:
-        findings = memory.check(repair=args.repair)
+        findings += memory.check(repair=args.repair)
     if args.json:
         print_json(findings)
     else:

@@ -174,6 +174,8 @@ def findings(found: Sequence[Finding]) -> None:
         console().print("everything is as it was written")
     for finding in found:
         done = "repaired" if finding.repaired else "NOT repaired"
+        if finding.kind == "lost-messages":
+            done = "LOST; restore a backup to have them back"
         where = f"{finding.session or 'store'}: {finding.path}"
         console().print(Text(plain(f"{where}: {finding.kind}: {finding.detail} ({done})")))
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from hsa_memory.model import State
-from hsa_memory.storage import SessionStore
+from hsa_memory.storage import SessionStore, StoreError
 
 from .chunks import ChunkCache, Landmarks, StoredChunks, chunk_rows
 from .engine import Engine
@@ -21,6 +21,31 @@ from .tail import boundary_state, pack_tail, unpack_tail
 
 # Tokens of one run of the lower half: long enough for the matrix products, short enough for caches.
 PIECE_TOKENS = 2048
+# What may keep chunks from the disk and leaves the messages as they are; torch out of memory is a
+# RuntimeError.
+_OBSTACLES = (StoreError, OSError, MemoryError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class CaughtUp:
+    """How far an attempt to encode what waits has come."""
+
+    tokens: int = 0
+    """Encoded and published."""
+    failure: Exception | None = None
+    """What stopped it."""
+    waiting: int = 0
+    """Tokens that wait still."""
+
+    @property
+    def diagnostics(self) -> tuple[str, ...]:
+        """What to tell the user; empty if nothing stopped it."""
+        if self.failure is None:
+            return ()
+        return (
+            f"the last {self.waiting} tokens of whole chunks are stored but not encoded yet; the "
+            f"next call tries again ({type(self.failure).__name__}: {self.failure})",
+        )
 
 
 @dataclass(frozen=True)
@@ -57,21 +82,34 @@ class Encoder:
         size = self._engine.config.chunk_size
         return self._store.num_tokens // size * size - self._store.published * size
 
-    @torch.inference_mode()
     def catch_up(self, on_piece: Callable[[int], None] | None = None) -> int:
         """Encode and publish every whole chunk that waits; returns the tokens encoded.
 
         Args:
             on_piece: called with the number of tokens after each piece.
         """
+        caught = self.try_to_catch_up(on_piece)
+        if caught.failure is not None:
+            raise caught.failure
+        return caught.tokens
+
+    @torch.inference_mode()
+    def try_to_catch_up(self, on_piece: Callable[[int], None] | None = None) -> CaughtUp:
+        """Like `catch_up`, but tells what stopped it instead of raising it.
+
+        The messages are on disk whatever happens here, so a call that has stored some succeeds.
+        """
         done = 0
         while waiting := self.num_waiting:
             count = min(waiting, self._piece())
-            self._encode(count)
+            try:
+                self._encode(count)
+            except _OBSTACLES as failure:
+                return CaughtUp(done, failure, waiting)
             done += count
             if on_piece is not None:
                 on_piece(count)
-        return done
+        return CaughtUp(done)
 
     def _piece(self) -> int:
         size = self._engine.config.chunk_size
@@ -143,13 +181,17 @@ class Encoder:
         self._live = (end, published, state)
         return Live(state, end - whole, whole - start)
 
-    def heal(self, bad: list[int]) -> int:
-        """Encode again from the first of the damaged chunks on; returns the tokens encoded."""
-        self._store.rollback(min(bad))
+    def heal(self, bad: list[int]) -> CaughtUp:
+        """Encode again from the first of the damaged chunks on, as far as that is possible."""
+        try:
+            # An earlier attempt may have come only as far as lowering the watermark.
+            self._store.rollback(min(self._store.published, *bad))
+        except _OBSTACLES as failure:
+            return CaughtUp(0, failure, self.num_waiting)
         self._cache.clear()
         self._landmarks.clear()
         self._boundary = self._live = None
-        return self.catch_up()
+        return self.try_to_catch_up()
 
     def _tokens(self, start: int, stop: int) -> torch.Tensor:
         ids = self._store.tokens(start, stop).astype(np.int64)

@@ -40,7 +40,7 @@ def fork_of_excerpts(
         return [p for p in passages if p.position < stop and p.position + p.num_tokens > start]
 
     fork = Fork(source, state, len(stream), locate)
-    fork.stored, fork.bad = history.stored, history.bad
+    fork.stored, fork.bad, fork.told = history.stored, history.bad, history.told
     fork.costs = replace(history.costs, prefilled_history=len(stream))
     return fork
 

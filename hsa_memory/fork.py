@@ -15,7 +15,7 @@ from hsa_memory.model.attention import HSAQuery
 from hsa_memory.storage import CorruptChunk, SessionStore
 
 from .chunks import StoredChunks
-from .encoding import Encoder, hide
+from .encoding import CaughtUp, Encoder, hide
 from .engine import Engine
 from .provenance import Locate, Passage
 from .types import Stats
@@ -50,15 +50,21 @@ class Fork:
         self.bad: set[int] = set()
         """Damaged chunks met so far."""
         self.costs = Stats()
+        self.told: tuple[str, ...] = ()
+        """What else is to be told beside the result."""
 
     @classmethod
     def of_history(cls, source: Source) -> Fork:
-        """A snapshot of the whole history; a writer first encodes what waits."""
+        """A snapshot of the whole history; a writer first encodes what waits.
+
+        What cannot be written, or was found damaged by a reader, is encoded in memory, for this
+        call only: the result is the same.
+        """
         with source.lock:
             store, encoder = source.store, source.encoder
-            ingested = 0
+            caught = CaughtUp()
             if store.writable:
-                ingested = encoder.catch_up()
+                caught = encoder.try_to_catch_up()
             else:
                 store.refresh()
             live = encoder.live()
@@ -67,10 +73,11 @@ class Fork:
             fork = cls(source, replace(live.state, memory=memory), store.num_tokens, _all(source))
             fork.stored = stored
             fork.costs = Stats(
-                tokens_ingested=ingested,
+                tokens_ingested=caught.tokens,
                 prefilled_history=live.encoded_again,
                 tail_tokens=live.tail_tokens,
             )
+            fork.told = (*caught.diagnostics, *_damage(store))
             return fork
 
     def padding(self) -> list[int]:
@@ -123,16 +130,17 @@ class Fork:
     def finish(self) -> tuple[str, ...]:
         """Encode damaged chunks again where that is possible; returns diagnostics."""
         if not self.bad:
-            return ()
+            return self.told
         listed = ", ".join(map(str, sorted(self.bad)))
         with self._source.lock:
             # Somebody else may have healed them since.
             if not self._source.store.writable:
                 remedy = "open the session for writing to have them encoded again"
+            elif told := self._source.encoder.heal(sorted(self.bad)).diagnostics:
+                remedy = f"they could not be encoded again: {told[0]}"
             else:
-                self._source.encoder.heal(sorted(self.bad))
                 remedy = "they have been encoded again from the tokens"
-        return (f"chunks {listed} were damaged on disk and left out; {remedy}",)
+        return (*self.told, f"chunks {listed} were damaged on disk and left out; {remedy}")
 
     def stats(self, seconds: float, *, prompt: int, generated: int = 0) -> Stats:
         """What it all cost, with a prompt of that many tokens."""
@@ -145,6 +153,16 @@ class Fork:
             bytes_read=self.stored.bytes_read if self.stored else 0,
             seconds=seconds,
         )
+
+
+def _damage(store: SessionStore) -> tuple[str, ...]:
+    """What a reader found damaged; a writer repairs it when it opens."""
+    return tuple(
+        f"{found.path} is damaged ({found.kind}: {found.detail}); what depends on it was computed "
+        "again from the tokens, in memory; to repair it open the session for writing, or run "
+        "`hsa-memory check --repair`"
+        for found in store.damaged
+    )
 
 
 def _all(source: Source) -> Locate:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -87,6 +88,9 @@ class MemorySession:
     ) -> AddResult:
         """Add one message; when this returns it is on disk.
 
+        If it could not be encoded too (a full disk, say), the result's `diagnostics` say why, and
+        whatever is called next tries again.
+
         Args:
             role: system, user, assistant, tool or document (human, ai, developer and function are
                 taken for user, assistant, system and tool).
@@ -148,9 +152,12 @@ class MemorySession:
             )
 
     def catch_up(self, *, progress: Callable[[Progress], None] | None = None) -> Stats:
-        """Encode what is on disk but not in the memory yet, which only a kill can leave behind.
+        """Encode what is on disk but not in the memory yet: left behind by a kill or a full disk.
 
         Adding, searching and asking do this by themselves.
+
+        Raises:
+            SessionClosed, StorageError: what stops it; no message is lost.
         """
         with self._use():
             meter = Meter(self._encoder, 0, progress)
@@ -273,25 +280,33 @@ class MemorySession:
         with self._use():
             if remember:
                 self._require_writable()
+            told: list[str] = []
             request = Request(
                 question=question,
                 max_tokens=max_tokens,
                 temperature=temperature,
                 seed=seed,
                 filter=make_filter(role, since, until, where),
-                remember=self._remember if remember else None,
+                remember=self._remember(told) if remember else None,
             )
-            return AnswerStream(answer(self._source, self._metadata, request))
+            return AnswerStream(_telling(answer(self._source, self._metadata, request), told))
 
     def _require_writable(self) -> None:
         if not self._store.writable:
             raise SessionReadOnly(f"session {self.name!r} was opened read-only")
 
-    def _remember(self, question: str, text: str) -> int:
-        messages = [{"role": "user", "content": question}]
-        if text:
-            messages.append({"role": "assistant", "content": text})
-        return self.add_messages(messages).stats.tokens_ingested
+    def _remember(self, told: list[str]) -> Callable[[str, str], int]:
+        """What adds a question and its answer, and puts the diagnostics of that into `told`."""
+
+        def remember(question: str, text: str) -> int:
+            messages = [{"role": "user", "content": question}]
+            if text:
+                messages.append({"role": "assistant", "content": text})
+            added = self.add_messages(messages)
+            told.extend(added.diagnostics)
+            return added.stats.tokens_ingested
+
+        return remember
 
     def context(
         self,
@@ -393,3 +408,9 @@ class MemorySession:
             if refresh and not self._store.writable:
                 self._store.refresh()
             yield self._store
+
+
+def _telling(pieces: Generator[str, None, Answer], told: list[str]) -> Generator[str, None, Answer]:
+    """The pieces of an answer; its diagnostics end with what was told until it was complete."""
+    done = yield from pieces
+    return replace(done, diagnostics=(*done.diagnostics, *told))

@@ -168,6 +168,8 @@ class AddResult:
     num_added: int
     """Messages that were new; the others were known by their id."""
     stats: Stats
+    diagnostics: tuple[str, ...] = ()
+    """Why messages that are on disk could not be encoded yet, in words; normally empty."""
 
     @property
     def id(self) -> str:

@@ -21,6 +21,7 @@ from .errors import (
     TurnConflict,
 )
 from .maps import map_as_stored
+from .marker import rebuild_marker
 from .rows import MAX_TEXT_BYTES, check_fields
 from .session import SessionStore
 from .store import Store
@@ -57,4 +58,5 @@ __all__ = [
     "Vfs",
     "check_fields",
     "map_as_stored",
+    "rebuild_marker",
 ]

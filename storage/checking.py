@@ -107,17 +107,23 @@ def _check_turns(truth: Truth, first: int, stop: int) -> list[Problem]:
 
 def _check_head(folder: str, truth: Truth, repair: bool) -> list[Problem]:
     path = os.path.join(folder, "head.bin")
+    # In this order, or else what a writer adds in between would seem lost.
+    truth.head = truth.read_head()
+    truth.load()
+    problems = []
+    if truth.head is None:
+        problems.append(
+            Problem(path, "corrupt-head", "it is missing or fails its checksum", repair)
+        )
     try:
-        head = truth.read_head()
-        if head is None:
-            raise CorruptMetadata(f"{path} is missing or fails its checksum")
-        truth.head = head
-        truth.require_acknowledged()
+        if lost := truth.lost_turns():
+            # Nothing brings them back: the repair only lets the session go on without them.
+            problems.append(Problem(truth.where, "lost-messages", lost))
     except CorruptMetadata as error:
-        if repair:
-            truth.write_head()
-        return [Problem(path, "corrupt-head", str(error), repair)]
-    return []
+        problems.append(Problem(path, "corrupt-head", str(error), repair))
+    if repair and problems:
+        truth.write_head()
+    return problems
 
 
 def _check_derived(truth: Truth, derived: Derived, repair: bool) -> list[Problem]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from .catalog import Catalog
 from .errors import StoreError
+from .paths import session_ids
 from .session import SessionStore
 from .types import Finding, SessionInfo
 from .vfs import Vfs
-
-_HEX = set("0123456789abcdef")
 
 
 class Sessions(Protocol):
@@ -40,20 +38,12 @@ def check_store(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) ->
     # Damaged rows are reported above; what the directories say is checked in any case.
     with suppress(StoreError):
         known = {info.id: info for info in catalog.sessions()}
-    for session_id in _session_ids(vfs, store.root):
+    for session_id in session_ids(vfs, store.root):
         info = known.pop(session_id, None) or SessionInfo(name="", id=session_id, created=0.0)
         found += _check_one(store, catalog, info, repair=repair)
     for info in known.values():
         found.append(_finding(info, "missing-session", "its directory is gone"))
     return found
-
-
-def _session_ids(vfs: Vfs, root: str) -> Iterator[str]:
-    base = os.path.join(root, "s")
-    for fan in vfs.list_dir(base):
-        for name in vfs.list_dir(os.path.join(base, fan)):
-            if len(name) == 32 and set(name) <= _HEX:
-                yield name
 
 
 def _check_one(

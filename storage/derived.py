@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checksums import chain_seed
+from .errors import StoreError
 from .generation import Generation, Problem
 from .layouts import common_fields, read_layout
 from .paths import generation_folder
@@ -206,13 +207,17 @@ class Derived:
             self.generation.gather(wanted, out, self._truth.state.durable_chunk)
         return out
 
-    def tail(self) -> bytes | None:
-        """See SessionStore.tail."""
+    def tail(self) -> tuple[bytes | None, Problem | None]:
+        """The tail, or None and perhaps what is wrong with it."""
         state = self._truth.state
         if self.published != state.pub_chunk or state.tail_serial <= 0:
-            return None
+            return None, None
         chain = self.generation.records.chain_before(self.published)
-        return self.generation.tails.read_or_none(state.tail_serial, self.published, chain)
+        tails = self.generation.tails
+        try:
+            return tails.read(state.tail_serial, self.published, chain), None
+        except StoreError as error:
+            return None, Problem(tails.path(state.tail_serial), "corrupt-tail", str(error))
 
     def close(self) -> None:
         """Close all files."""

@@ -125,9 +125,16 @@ class Generation:
         else:
             bad = self._first_bad(first, usable, with_records=seal is not None)
             if bad < usable:
-                problems.append(Problem(path, "corrupt-landmark", f"chunk {bad}"))
+                problems.append(self._name_bad(path, bad))
                 usable = bad
         return usable, problems
+
+    def _name_bad(self, path: str, chunk: int) -> Problem:
+        """Which of its two files a chunk's landmark or record is damaged in."""
+        record = self.records.rows["record_sum"][chunk]
+        if self.records.sums(chunk, chunk + 1)[0] != record:
+            return Problem(path, "corrupt-record", f"chunk {chunk}")
+        return Problem(self.landmarks_path, "corrupt-landmark", f"chunk {chunk}")
 
     def _first_bad(self, first: int, stop: int, *, with_records: bool) -> int:
         """First chunk of first..stop-1 whose landmark (or record) fails its checksum."""

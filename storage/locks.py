@@ -16,6 +16,7 @@ from .errors import StoreLocked
 from .vfs import Vfs
 
 _POLL_SECONDS = 0.005
+_WAIT_SECONDS = 10.0
 _held: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
 
@@ -50,17 +51,18 @@ def try_lock(vfs: Vfs, path: str) -> FileLock | None:
 
 
 @contextmanager
-def hold(vfs: Vfs, path: str, wait_seconds: float) -> Iterator[None]:
-    """Hold a lock for the length of a block.
+def catalog_lock(vfs: Vfs, root: str) -> Iterator[None]:
+    """Hold the lock of a store's catalog for the length of a block.
 
     Raises:
         StoreLocked: it was not free in time.
     """
-    deadline = time.monotonic() + wait_seconds
+    path = os.path.join(root, "locks", "catalog.lock")
+    deadline = time.monotonic() + _WAIT_SECONDS
     while (lock := try_lock(vfs, path)) is None:
         if time.monotonic() > deadline:
             raise StoreLocked(
-                f"{path} is held by another process for {wait_seconds:g} s; try again"
+                f"{path} is held by another process for {_WAIT_SECONDS:g} s; try again"
             )
         time.sleep(_POLL_SECONDS)
     try:

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+
+from .vfs import Vfs
+
+_HEX = set("0123456789abcdef")
 
 
 def session_folder(root: str, session_id: str) -> str:
     """Directory of a session, fanned out by the first two digits of its id."""
     return os.path.join(root, "s", session_id[:2], session_id)
+
+
+def session_ids(vfs: Vfs, root: str) -> Iterator[str]:
+    """Ids of all sessions that have a directory, whatever the catalog says."""
+    base = os.path.join(root, "s")
+    for fan in _folders(vfs, base):
+        for name in _folders(vfs, os.path.join(base, fan)):
+            if len(name) == 32 and set(name) <= _HEX:
+                yield name
+
+
+def _folders(vfs: Vfs, path: str) -> list[str]:
+    names = vfs.list_dir(path) if os.path.isdir(path) else []
+    return [name for name in names if os.path.isdir(os.path.join(path, name))]
 
 
 def generation_folder(folder: str, gen: int) -> str:

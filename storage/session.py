@@ -23,6 +23,7 @@ from .errors import (
     FencedWriter,
     ReadOnly,
     SessionClosed,
+    StoreError,
     StoreFull,
 )
 from .generation import Problem
@@ -49,6 +50,7 @@ class SessionStore:
         folder: its directory.
         recovered: what the opening, or a refresh, found damaged; the chunks from there on
             are not published any more, so the caller encodes them again.
+        damaged: what a reader cannot use now, because no writer has repaired it yet.
     """
 
     def __init__(
@@ -85,7 +87,9 @@ class SessionStore:
             self._derived = Derived(
                 vfs, self.folder, store_id, sid, self._truth, write=lock is not None
             )
-            self.recovered = self._findings([*self._lost(), *self._derived.follow()])
+            found = self._derived.follow()
+            self.recovered = self._findings([*self._lost(), *found])
+            self.damaged = [] if self.writable else self._findings(found)
         except BaseException:
             self._truth.close()
             raise
@@ -194,8 +198,17 @@ class SessionStore:
             StoreFull: nothing was stored; try again when there is space.
             DurabilityLost, FencedWriter, ReadOnly, SessionClosed.
         """
-        with self._writing() as truth:
-            return truth.append(turns)
+        with self._mutex:
+            with self._writing() as truth:
+                stored = truth.append(turns)
+            try:
+                with self._writing() as truth:
+                    truth.database.checkpoint(only_if_large=True)
+            except StoreError as error:
+                # The turns are durable in the log, which the next commit tries to empty again;
+                # after a failed fsync it refuses to.
+                _log.warning("session %r keeps its long log: %s", self.info.name, error)
+        return stored
 
     @property
     def num_turns(self) -> int:
@@ -340,8 +353,12 @@ class SessionStore:
 
     def tail(self) -> bytes | None:
         """The tail that was published with the watermark, or None if it cannot be used."""
-        with self._reading():
-            return self._derived.tail()
+        with self._reading() as truth:
+            blob, problem = self._derived.tail()
+            # A reader may be looking at a slot that its writer fills anew.
+            if problem and not self.writable and truth.read_state() == truth.state:
+                self.damaged.append(self._finding(problem))
+            return blob
 
     def refresh(self) -> bool:
         """Follow the writer: see its turns and chunks. Returns whether anything changed.
@@ -359,7 +376,8 @@ class SessionStore:
                 return False
             if truth.state.revision != old.revision or truth.state.gen != old.gen:
                 self._derived.reopen()
-            self.recovered += self._findings(self._derived.follow())
+            self.damaged = self._findings(self._derived.follow())
+            self.recovered += self.damaged
             return True
 
     # ---- inspection

@@ -12,7 +12,6 @@ from .catalog import Catalog, create_catalog
 from .checking_store import check_store
 from .database import create_database
 from .errors import (
-    CorruptMetadata,
     ReadOnly,
     SessionBusy,
     SessionClosed,
@@ -21,10 +20,10 @@ from .errors import (
     StorePermission,
 )
 from .geometry import geometry_of
-from .header import HEADER_BYTES, decode_header, encode_header
 from .landmarks import create_landmarks
 from .layouts import common_fields, layout_key, layout_note
-from .locks import FileLock, hold, try_lock
+from .locks import FileLock, catalog_lock, try_lock
+from .marker import has_sessions, read_marker, write_marker
 from .paths import session_folder
 from .rows import State, encode_head
 from .session import SessionStore
@@ -34,7 +33,6 @@ from .types import Finding, Layout, SessionInfo
 from .vfs import Vfs
 
 MAX_NAME_BYTES = 1024
-_LOCK_SECONDS = 10.0
 _FOLDERS = ("locks", "s", "tmp", "trash")
 
 
@@ -76,14 +74,13 @@ class Store:
         vfs = vfs or Vfs()
         root = os.path.abspath(os.fspath(path))
         marker = os.path.join(root, "STORE")
-        if vfs.lstat(marker) is None:
-            if not create or read_only:
-                raise SessionMissing(f"there is no store in {root}; open it with create=True")
+        if vfs.lstat(marker) is None and create and not read_only:
             _create_store(vfs, root)
+        store_id = read_marker(vfs, root)
         status = os.stat(root)
         if status.st_mode & 0o002:
             raise StorePermission(f"{root} is writable by everybody; run chmod o-w on it")
-        store = cls(vfs, root, _read_marker(vfs, marker), read_only=read_only)
+        store = cls(vfs, root, store_id, read_only=read_only)
         if not read_only:
             store._sweep()
         return store
@@ -213,7 +210,7 @@ class Store:
                 raise SessionMissing(f"there is no session {name!r} in {self.root}")
             session_lock = self._lock_session(info)
             try:
-                with hold(self._vfs, self._path("locks", "catalog.lock"), _LOCK_SECONDS):
+                with catalog_lock(self._vfs, self.root):
                     self._catalog.mark_deleted(info)
                     self._remove_files(info.id)
                     self._catalog.remove(info.id)
@@ -230,7 +227,7 @@ class Store:
         self._vfs.remove_tree(grave)
 
     def _create_session(self, name: str, encoded: bytes, layout: Layout) -> SessionInfo:
-        with hold(self._vfs, self._path("locks", "catalog.lock"), _LOCK_SECONDS):
+        with catalog_lock(self._vfs, self.root):
             found = self._catalog.find(name)
             if found is not None:
                 return found
@@ -263,7 +260,7 @@ class Store:
                 self._require_writable()
             if not repair:
                 return check_store(self._vfs, self, self._catalog, repair=False)
-            with hold(self._vfs, self._path("locks", "catalog.lock"), _LOCK_SECONDS):
+            with catalog_lock(self._vfs, self.root):
                 return check_store(self._vfs, self, self._catalog, repair=True)
 
     def open_for_check(self, info: SessionInfo, *, repair: bool) -> SessionStore:
@@ -320,7 +317,7 @@ def _create_store(vfs: Vfs, root: str) -> None:
     for folder in _FOLDERS:
         with suppress(FileExistsError):
             vfs.make_dir(os.path.join(root, folder))
-    with hold(vfs, os.path.join(root, "locks", "catalog.lock"), _LOCK_SECONDS):
+    with catalog_lock(vfs, root):
         marker = os.path.join(root, "STORE")
         if vfs.lstat(marker) is not None:
             return
@@ -328,16 +325,7 @@ def _create_store(vfs: Vfs, root: str) -> None:
         for name in (catalog, catalog + "-wal", catalog + "-shm"):
             vfs.unlink(name)
         create_catalog(vfs, catalog)
-        staged = os.path.join(root, "tmp", "STORE")
-        vfs.unlink(staged)
-        fd = vfs.open(staged, create=True)
-        try:
-            vfs.write(fd, encode_header("store", {"store": os.urandom(16).hex()}), 0)
-            vfs.sync(fd)
-        finally:
-            vfs.close(fd)
-        vfs.rename(staged, marker)
-        vfs.sync_dir(root)
+        write_marker(vfs, root, os.urandom(16))
         vfs.sync_dir(os.path.dirname(root))
 
 
@@ -346,24 +334,8 @@ def _require_free(vfs: Vfs, root: str) -> None:
     foreign = [n for n in vfs.list_dir(root) if n not in _FOLDERS and not n.startswith("catalog.")]
     if foreign and "STORE" not in foreign:
         raise StoreError(f"{root} is not a store and not empty (it holds {foreign[0]!r})")
-    sessions = os.path.join(root, "s")
-    if vfs.lstat(sessions) is not None and vfs.list_dir(sessions):
-        raise CorruptMetadata(f"{root} holds sessions but no STORE file; restore it from a backup")
-
-
-def _read_marker(vfs: Vfs, path: str) -> bytes:
-    fd = vfs.open(path)
-    try:
-        fields = decode_header("store", vfs.read(fd, HEADER_BYTES + 1, 0), path)
-    finally:
-        vfs.close(fd)
-    try:
-        store_id = bytes.fromhex(fields["store"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CorruptMetadata(f"{path}: no store id ({error})") from error
-    if len(store_id) != 16:
-        raise CorruptMetadata(f"{path}: store id of {len(store_id)} bytes, expected 16")
-    return store_id
+    if has_sessions(vfs, root):
+        read_marker(vfs, root)
 
 
 def write_session(

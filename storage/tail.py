@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from .checksums import bound_sum
-from .errors import CorruptMetadata, LimitExceeded, StoreError
+from .errors import CorruptMetadata, LimitExceeded
 from .header import HEADER_BYTES, decode_header, encode_header, require_fields
 from .vfs import Vfs
 
@@ -78,10 +78,3 @@ class Tails:
         ):
             raise CorruptMetadata(f"{path}: the tail fails its checksum")
         return blob
-
-    def read_or_none(self, serial: int, num_chunks: int, chain: int) -> bytes | None:
-        """Like `read`, but None for anything that cannot be used."""
-        try:
-            return self.read(serial, num_chunks, chain)
-        except StoreError:
-            return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from .checksums import xxh3_bytes
 from .database import Database
-from .errors import CorruptMetadata, FencedWriter, TurnConflict
+from .errors import CorruptMetadata, FencedWriter, StoreError, TurnConflict
 from .maps import pack_map, unpack_map
 from .rows import (
     DECODE_ERRORS,
@@ -38,6 +39,7 @@ from .tables import notes, state, turns
 from .types import Turn
 from .vfs import Vfs
 
+_log = logging.getLogger(__name__)
 _BATCH = 500
 # A turn of more tokens than this is kept after a read: its readers come back for more of it.
 _LARGE_TURN = 1 << 16
@@ -104,10 +106,14 @@ class Truth:
 
     def load(self) -> State:
         """Read the state row again; returns it."""
+        self.state = self.read_state()
+        return self.state
+
+    def read_state(self) -> State:
+        """The state row as it is on disk now."""
         with self.database.read() as connection:
             row = connection.execute(_select_state).one_or_none()
-        self.state = decode_state(row, self.sid, self.where)
-        return self.state
+        return decode_state(row, self.sid, self.where)
 
     def read_head(self) -> Head | None:
         """What head.bin says now; None if it is missing or damaged."""
@@ -122,20 +128,31 @@ class Truth:
 
     def require_acknowledged(self) -> None:
         """Raise CorruptMetadata if session.db lacks turns that head.bin saw acknowledged."""
-        if self.head is None or self.head.n_turn == 0:
-            return
-        _, n_turn, link = self.head
-        if n_turn > self.state.n_turn:
+        if lost := self.lost_turns():
             raise CorruptMetadata(
-                f"{self.where}: holds {self.state.n_turn} turns, but {n_turn} were acknowledged; "
-                "its log was damaged or removed. Restore a backup, or run check with repair to "
-                "go on with what is left."
+                f"{self.where}: {lost}. Its log was damaged or removed. Restore a backup, or run "
+                "`hsa-memory check --repair` to go on with what is left."
+            )
+
+    def lost_turns(self) -> str:
+        """Which turns head.bin saw acknowledged and session.db lacks, in words, or nothing."""
+        if self.head is None or self.head.n_turn == 0:
+            return ""
+        there, (_, n_turn, link) = self.state.n_turn, self.head
+        if n_turn > there:
+            return (
+                f"holds {there} turns, but {n_turn} were acknowledged: {n_turn - there} are lost, "
+                f"numbers {there} to {n_turn - 1}"
             )
         found = self.state.link
-        if n_turn < self.state.n_turn:
+        if n_turn < there:
             found = self._light_rows(n_turn - 1, n_turn)[0][7][32:]
         if found != link:
-            raise CorruptMetadata(f"{self.where}: turn {n_turn - 1} is not the one acknowledged")
+            return (
+                f"turn {n_turn - 1} is not the one acknowledged: it is lost, and perhaps others "
+                "before it"
+            )
+        return ""
 
     def lost_commits(self) -> int:
         """Commits that head.bin saw and session.db lacks: unsynced ones, after a power cut."""
@@ -159,7 +176,12 @@ class Truth:
     def _moved(self, new: State) -> None:
         self.state = new
         self._fenced = True
-        self.write_head()
+        try:
+            self.write_head()
+        except StoreError as error:
+            # The commit stands. An older head.bin is true, a torn one is ignored, and the next
+            # commit writes it again.
+            _log.warning("%s: head.bin is one commit behind: %s", self.where, error)
 
     def _put_state(self, connection: sa.Connection, new: State) -> State:
         """Write the state row over the one this handle knows; returns it as written."""
@@ -213,7 +235,6 @@ class Truth:
                 connection.execute(_insert_turn, fresh[first : first + _BATCH])
         if fresh:
             self._moved(new)
-            self.database.checkpoint(only_if_large=True)
         return result
 
     def _known(self, connection: sa.Connection, ids: list[str]) -> dict[str, Turn]:

@@ -1,8 +1,12 @@
 """Restoring: the same bits as a process that never stopped, after any kind of end."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,6 +67,18 @@ def continuous(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) 
     return session
 
 
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files of derived state find no space; SQLite, which writes by itself, does."""
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "pwrite", fail)
+        yield
+
+
 def open_memory(folder: Path, model: Path) -> Memory:
     return hsa_memory.open(folder, model=model)
 
@@ -116,8 +132,8 @@ def test_what_a_kill_left_is_encoded_when_it_is_needed(
     with open_memory(folder, tiny_checkpoint) as memory:
         session = memory.session("alice")
         session.add_messages([{"role": "user", "content": t} for t in TEXTS[:-1]])
-        session._encoder.catch_up = lambda *_: 0
-        session.add("user", TEXTS[-1])
+        with full_disk():
+            session.add("user", TEXTS[-1])
     with hsa_memory.open(folder, model=tiny_checkpoint, read_only=True) as memory:
         # A reader may not write: it encodes for itself, and says what that took.
         stats = memory.session("alice").ask(QUESTION).stats
@@ -137,8 +153,8 @@ def test_a_reader_that_runs_ahead_of_the_chunks_reads_the_same(
 ) -> None:
     with open_memory(folder, tiny_checkpoint) as memory:
         session = memory.session("alice")
-        session._encoder.catch_up = lambda *_: 0
-        session.add_messages([{"role": "user", "content": text} for text in TEXTS])
+        with full_disk():
+            session.add_messages([{"role": "user", "content": text} for text in TEXTS])
         assert session.stats().num_chunks == 0
     with hsa_memory.open(folder, model=tiny_checkpoint, read_only=True) as memory:
         reader = memory.session("alice")
@@ -235,3 +251,115 @@ def test_a_damaged_chunk_is_left_out_told_and_made_again(
         assert session.ask(QUESTION).diagnostics == ()
         assert torch.allclose(logits(session), logits(continuous), atol=1e-2)
         assert memory.check() == []
+
+
+def test_what_is_stored_is_acknowledged_though_it_cannot_be_encoded(
+    folder: Path, tiny_checkpoint: Path, continuous: MemorySession
+) -> None:
+    with open_memory(folder, tiny_checkpoint) as memory:
+        session = memory.session("alice")
+        for text in TEXTS[:30]:
+            session.add("user", text)
+        with full_disk():
+            # More than one batch: none of them fails, and none is stored twice.
+            added = session.add_messages(
+                [{"role": "user", "content": text} for text in TEXTS[30:]], batch_size=4
+            )
+            assert added.num_added == len(added.ids) == 10
+            (told,) = added.diagnostics
+            assert "stored but not encoded yet" in told
+            assert "No space left" in told
+            assert session.stats().num_chunks < session.stats().num_tokens // 8
+            with pytest.raises(hsa_memory.StoreFull):
+                session.catch_up()
+            # Reading needs no space.
+            found = session.search(QUESTION)
+            assert found.diagnostics == session.ask(QUESTION).diagnostics
+            assert "No space left" in found.diagnostics[0]
+            assert [hit.seq for hit in found] == [h.seq for h in continuous.search(QUESTION)]
+            assert torch.allclose(logits(session), logits(continuous), atol=2e-2)
+        assert [m.text for m in session.messages()] == TEXTS
+        found = session.search(QUESTION)
+        assert found.diagnostics == ()
+        assert found.stats.tokens_ingested > 0
+        assert session.stats().num_chunks == session.stats().num_tokens // 8
+        assert torch.allclose(logits(session), logits(continuous), atol=2e-2)
+        assert memory.check() == []
+
+
+def test_an_answer_is_remembered_though_it_cannot_be_encoded(
+    folder: Path, tiny_checkpoint: Path
+) -> None:
+    with open_memory(folder, tiny_checkpoint) as memory:
+        session = memory.session("alice")
+        session.add("user", TEXTS[0])
+        with full_disk():
+            answer = session.ask(QUESTION, remember=True, max_tokens=8)
+        assert "stored but not encoded yet" in answer.diagnostics[-1]
+        assert [m.text for m in session.messages()][:2] == [TEXTS[0], QUESTION]
+
+
+def test_the_reason_of_a_callback_is_not_taken_for_the_disk(
+    folder: Path, tiny_checkpoint: Path
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError("the screen is gone")
+
+    with open_memory(folder, tiny_checkpoint) as memory:
+        session = memory.session("alice")
+        with pytest.raises(OSError, match="the screen"):
+            session.add_messages([{"role": "user", "content": TEXTS[0]}], progress=fail)
+        session.catch_up()
+        assert memory.check() == []
+
+
+def test_a_damaged_chunk_on_a_full_disk_is_left_out_and_told(
+    folder: Path, tiny_checkpoint: Path
+) -> None:
+    with open_memory(folder, tiny_checkpoint) as memory:
+        session = memory.session("alice")
+        session.add_messages([{"role": "user", "content": text} for text in TEXTS])
+        block = session._store.gather([0]).tobytes()
+    (segment,) = folder.glob("s/*/*/g1/kv-0.seg")
+    flip_a_bit(segment, segment.read_bytes().index(block) + 3)
+    with open_memory(folder, tiny_checkpoint) as memory:
+        session = memory.session("alice")
+        with full_disk():
+            told = session.search(QUESTION, k=40).diagnostics
+            assert "chunks 0 were damaged" in told[-1]
+            assert "No space left" in told[-1]
+            assert len(session.search(QUESTION, k=40)) == len(TEXTS)
+        assert session.search(QUESTION, k=40).diagnostics == ()
+        assert memory.check() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "position"),
+    [("landmarks.bin", 4100), ("landmarks.bin", 20), ("kv-0.seg", 30), ("tail-*.bin", 5000)],
+)
+def test_a_reader_names_the_damage_it_works_around(
+    folder: Path, tiny_checkpoint: Path, continuous: MemorySession, name: str, position: int
+) -> None:
+    with open_memory(folder, tiny_checkpoint) as memory:
+        session = memory.session("alice")
+        for text in TEXTS:
+            session.add("user", text)
+    for file in folder.glob(f"s/*/*/g1/{name}"):
+        flip_a_bit(file, position)
+    with hsa_memory.open(folder, model=tiny_checkpoint, read_only=True) as memory:
+        reader = memory.session("alice")
+        for result in (reader.search(QUESTION), reader.ask(QUESTION), reader.context(QUESTION, 99)):
+            (told,) = result.diagnostics
+            assert name.split("*")[0] in told
+            assert "damaged" in told
+            assert "check --repair" in told
+        assert [h.seq for h in reader.search(QUESTION)] == [
+            h.seq for h in continuous.search(QUESTION)
+        ]
+        # Once a writer has repaired it, there is nothing more to tell.
+        with open_memory(folder, tiny_checkpoint) as writing:
+            writing.session("alice").search(QUESTION)
+            assert writing.check(repair=True) is not None
+        with open_memory(folder, tiny_checkpoint) as writing:
+            writing.session("alice").add("user", "more of the harbour and the tower")
+            assert reader.search(QUESTION).diagnostics == ()

@@ -175,3 +175,19 @@ def test_a_missing_database_is_no_matter_of_permission(tmp_path, kit, name) -> N
 
     with pytest.raises(CorruptMetadata, match=f"{name} is missing"):
         use()
+
+
+def test_what_was_committed_is_acknowledged_without_head_bin(tmp_path, kit, faulty) -> None:
+    with Store.open(tmp_path / "store", vfs=faulty) as store:
+        session = store.session("a", layout=kit.layout)
+        session.append([kit.turn(0)])
+        # The write after the commit is that of head.bin, here cut off half way.
+        faulty.arm("write", 0)
+        (turn,) = session.append([kit.turn(1)])
+        assert faulty.calls == 1
+        assert (turn.seq, session.num_turns) == (1, 2)
+        faulty.arm("", -1)
+        with Store.open(tmp_path / "store", read_only=True) as reading:
+            assert reading.session("a", layout=None).num_turns == 2
+        session.append([kit.turn(2)])
+        assert session.check() == []

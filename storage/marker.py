@@ -1,0 +1,135 @@
+"""STORE: the header page that makes a directory a store and says which one it is."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+
+from .errors import CorruptMetadata, SessionMissing, StoreError
+from .header import HEADER_BYTES, decode_header, encode_header
+from .locks import catalog_lock
+from .paths import session_folder, session_ids
+from .truth import Truth
+from .types import Finding
+from .vfs import Vfs
+
+NAME = "STORE"
+_REMEDY = "run `hsa-memory check --repair` to have it written again from what the sessions say"
+
+
+def read_marker(vfs: Vfs, root: str) -> bytes:
+    """The store's id.
+
+    Raises:
+        SessionMissing: there is no store.
+        CorruptMetadata: STORE is damaged, or missing where there are sessions.
+        FormatTooNew, FormatTooOld.
+    """
+    path = os.path.join(root, NAME)
+    try:
+        fd = vfs.open(path)
+    except FileNotFoundError as error:
+        if has_sessions(vfs, root):
+            raise CorruptMetadata(
+                f"{path} is missing, but there are sessions; {_REMEDY}"
+            ) from error
+        raise SessionMissing(f"there is no store in {root}; open it with create=True") from error
+    try:
+        fields = decode_header("store", vfs.read(fd, HEADER_BYTES + 1, 0), path)
+        store_id = bytes.fromhex(fields["store"])
+    except (CorruptMetadata, KeyError, TypeError, ValueError) as error:
+        raise CorruptMetadata(f"{path} is damaged ({error}); {_REMEDY}") from error
+    finally:
+        vfs.close(fd)
+    if len(store_id) != 16:
+        raise CorruptMetadata(f"{path} has an id of {len(store_id)} bytes, expected 16; {_REMEDY}")
+    return store_id
+
+
+def write_marker(vfs: Vfs, root: str, store_id: bytes) -> None:
+    """Put STORE in its place, whole or not at all; the caller holds the catalog's lock."""
+    staged = os.path.join(root, "tmp", NAME)
+    with suppress(FileExistsError):
+        vfs.make_dir(os.path.dirname(staged))
+    vfs.unlink(staged)
+    fd = vfs.open(staged, create=True)
+    try:
+        vfs.write(fd, encode_header("store", {"store": store_id.hex()}), 0)
+        vfs.sync(fd)
+    finally:
+        vfs.close(fd)
+    vfs.rename(staged, os.path.join(root, NAME))
+    vfs.sync_dir(root)
+
+
+def rebuild_marker(path: str | os.PathLike[str], *, vfs: Vfs | None = None) -> list[Finding]:
+    """Write a damaged or missing STORE again; returns what was found, nothing if it is good.
+
+    Every session names its store, in session.db and in the headers of its derived files. A store
+    without sessions gets a new id: nothing else depends on it.
+
+    Raises:
+        SessionMissing: there is no store.
+        CorruptMetadata: there are sessions, and none of them can say which store it is in.
+    """
+    vfs = vfs or Vfs()
+    root = os.path.abspath(os.fspath(path))
+    with suppress(CorruptMetadata):
+        read_marker(vfs, root)
+        return []
+    with catalog_lock(vfs, root):
+        try:
+            read_marker(vfs, root)
+            return []
+        except CorruptMetadata as error:
+            complaint = str(error)
+        named = Counter(_stores_named(vfs, root))
+        if not named and has_sessions(vfs, root):
+            raise CorruptMetadata(
+                f"{os.path.join(root, NAME)} is damaged, and no session can say which store it is "
+                "in; restore a backup"
+            )
+        # A session that was copied here from elsewhere is outvoted.
+        store_id = named.most_common(1)[0][0] if named else os.urandom(16)
+        write_marker(vfs, root, store_id)
+    return [Finding(session="", path=NAME, kind="corrupt-store", detail=complaint, repaired=True)]
+
+
+def has_sessions(vfs: Vfs, root: str) -> bool:
+    """Whether there is a directory of a session."""
+    return next(session_ids(vfs, root), None) is not None
+
+
+def _stores_named(vfs: Vfs, root: str) -> Iterator[bytes]:
+    """The store's id as each session has it that can be read."""
+    for session_id in session_ids(vfs, root):
+        folder = session_folder(root, session_id)
+        for named in (_by_identity(vfs, folder, session_id), _by_landmarks(vfs, folder)):
+            if named.get("sid") == session_id:
+                with suppress(KeyError, TypeError, ValueError):
+                    yield bytes.fromhex(named["store"])
+                    break
+
+
+def _by_identity(vfs: Vfs, folder: str, session_id: str) -> dict[str, str]:
+    with suppress(StoreError, FileNotFoundError):
+        truth = Truth(vfs, folder, bytes.fromhex(session_id), write=False)
+        try:
+            return truth.note("identity") or {}
+        finally:
+            truth.close()
+    return {}
+
+
+def _by_landmarks(vfs: Vfs, folder: str) -> dict[str, str]:
+    for name in vfs.list_dir(folder):
+        path = os.path.join(folder, name, "landmarks.bin")
+        with suppress(StoreError, FileNotFoundError):
+            fd = vfs.open(path)
+            try:
+                return decode_header("landmarks", vfs.read(fd, HEADER_BYTES, 0), path)
+            finally:
+                vfs.close(fd)
+    return {}
