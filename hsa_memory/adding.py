@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from time import perf_counter
+from typing import Any
 
 from hsa_memory.storage import SessionStore, Turn
 
+from .attachments import attachment_notes
 from .encoding import Encoder
 from .engine import Engine
 from .errors import InvalidMessage
@@ -95,8 +97,12 @@ def add_drafts(
 
 
 def _append(engine: Engine, store: SessionStore, batch: list[Draft]) -> list[Turn]:
+    meta: dict[str, dict[str, Any]] = {}
+    for draft in batch:
+        if draft.attachment is not None:
+            meta |= attachment_notes(draft.id, draft.attachment)
     try:
-        return store.append([make_turn(engine.tokenizer, draft) for draft in batch])
+        return store.append([make_turn(engine.tokenizer, draft) for draft in batch], meta=meta)
     except ValueError as error:
         # Limits that only the store knows: sizes, and what msgpack can hold.
         raise InvalidMessage(str(error)) from error

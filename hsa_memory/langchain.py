@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .errors import InvalidMessage
-from .langchain_messages import KEY, PARTS_KEY, from_session, is_part, to_session
+from .langchain_messages import KEY, from_session, to_session
 from .session import MemorySession
 from .types import Hit
 
@@ -73,21 +73,15 @@ class HSARetriever(BaseRetriever):
         return await asyncio.to_thread(self._documents, query, k)
 
     def _documents(self, query: str, k: int | None) -> list[Document]:
-        wanted = limit = self.k if k is None else k
-        while True:
-            result = self.session.search(
-                query,
-                limit,
-                role=self.role,
-                since=self.since,
-                until=self.until,
-                where=self.where,
-            )
-            found = [hit for hit in result if not is_part(hit.message)]
-            if len(found) >= wanted or len(result) < limit:
-                return [_document(hit, self.session.name) for hit in found[:wanted]]
-            # Parts of large messages took places.
-            limit *= 2
+        found = self.session.search(
+            query,
+            self.k if k is None else k,
+            role=self.role,
+            since=self.since,
+            until=self.until,
+            where=self.where,
+        )
+        return [_document(hit, self.session.name) for hit in found]
 
 
 def _document(hit: Hit, session: str) -> Document:
@@ -95,7 +89,7 @@ def _document(hit: Hit, session: str) -> Document:
         id=hit.id,
         page_content=hit.text,
         metadata={
-            **{key: value for key, value in hit.metadata.items() if key not in (KEY, PARTS_KEY)},
+            **{key: value for key, value in hit.metadata.items() if key != KEY},
             "score": hit.score,
             "chunk_ids": list(hit.chunk_ids),
             "spans": [list(span) for span in hit.spans],
@@ -111,8 +105,9 @@ class HSAChatMessageHistory(BaseChatMessageHistory):
     """A session as a LangChain chat history; every message type comes back as it went in.
 
     What the model remembers of a message is its text and its tool calls. All else (content blocks,
-    ids, usage, artifacts, ...) is kept beside the text, of any size, as JSON: in artifacts and
-    additional fields tuples come back as lists and models as maps. What is not JSON at all raises
+    ids, usage, artifacts, ...) is kept beside the text, of any size, as JSON, where neither search
+    nor answers see it: in artifacts and additional fields tuples come back as lists and models as
+    maps. What is not JSON at all raises
     `InvalidMessage`, and then nothing of that call is stored.
 
     Args:
@@ -127,7 +122,7 @@ class HSAChatMessageHistory(BaseChatMessageHistory):
     @property
     def messages(self) -> list[BaseMessage]:  # type: ignore[override]
         """All messages, oldest first."""
-        return list(from_session(self.session.messages()))
+        return list(from_session(self.session))
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
         """Add messages in one transaction (for each million characters of text); durable on return.
@@ -136,7 +131,7 @@ class HSAChatMessageHistory(BaseChatMessageHistory):
         """
         if not isinstance(messages, Iterable):
             raise InvalidMessage(f"expected several messages; found {type(messages).__name__}")
-        rows = [row for message in messages for row in to_session(message)]
+        rows = [to_session(message) for message in messages]
         if rows:
             self.session.add_messages(rows, batch_size=len(rows))
 

@@ -3,19 +3,18 @@
 The session's text is what the model reads and remembers: the text of the content, and a line per
 tool call. Everything else lies beside it, as JSON in the metadata:
 
-- "langchain": what `message_to_dict` gives, without the content where the text says the same;
-- "langchain_parts": how many messages that JSON is spread over, where it is longer than
-  `PART_CHARS`. The parts follow at once, as messages of role tool with the text `PART_TEXT` and
-  the piece under "langchain".
+- "langchain": what `message_to_dict` gives, without the content where the text says the same; or
+  true, where that is longer than `INLINE_CHARS` and so the message's attachment.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .errors import CorruptStore, InvalidMessage
+from .session import MemorySession
 from .tool_calls import calls_of, with_calls
 from .types import Message
 
@@ -27,10 +26,8 @@ except ImportError as error:
     ) from error
 
 KEY = "langchain"
-PARTS_KEY = "langchain_parts"
-PART_TEXT = "(attachment)"
-PART_CHARS = 60_000
-"""Of ASCII JSON in one message's metadata, which may take 64 KiB."""
+INLINE_CHARS = 60_000
+"""Of ASCII JSON in a message's metadata, which may take 64 KiB."""
 
 EMPTY_TEXT = "(no text)"
 """Stands for a message without text or tool calls: a session stores no blank message."""
@@ -49,8 +46,8 @@ _ROLES = {
 _CHAT_ROLES = ("system", "user", "assistant", "tool", "document")
 
 
-def to_session(message: BaseMessage) -> list[dict[str, Any]]:
-    """Return the session messages that stand for a LangChain message: one, or more if it is large.
+def to_session(message: BaseMessage) -> dict[str, Any]:
+    """Return a LangChain message as `MemorySession.add_messages` takes it.
 
     Raises:
         InvalidMessage: it is no LangChain message, or a part of it (a tool's artifact, say) is not
@@ -63,41 +60,33 @@ def to_session(message: BaseMessage) -> list[dict[str, Any]]:
     if data["data"]["content"] == text:
         del data["data"]["content"]
     packed = _to_json(data, message)
-    parts = [packed[i : i + PART_CHARS] for i in range(0, len(packed), PART_CHARS)]
-    metadata: dict[str, Any] = {KEY: parts[0]}
-    if len(parts) > 1:
-        metadata[PARTS_KEY] = len(parts)
-    first = {"role": _role(message), "content": text, "metadata": metadata}
-    return [first] + [
-        {"role": "tool", "content": PART_TEXT, "metadata": {KEY: part}} for part in parts[1:]
-    ]
+    found: dict[str, Any] = {"role": _role(message), "content": text}
+    if len(packed) <= INLINE_CHARS:
+        return {**found, "metadata": {KEY: packed}}
+    return {**found, "metadata": {KEY: True}, "attachment": packed}
 
 
-def from_session(messages: Iterable[Message]) -> Iterator[BaseMessage]:
+def from_session(session: MemorySession) -> Iterator[BaseMessage]:
     """Yield the LangChain messages of a session; plain messages become those of their role.
 
     Raises:
-        CorruptStore: if parts of a large message are missing.
+        CorruptStore: if the attachment of a large message is damaged or missing.
     """
-    iterator = iter(messages)
-    for message in iterator:
+    for message in session.messages():
         packed = message.metadata.get(KEY)
         if packed is None:
             yield _plain_message(message)
             continue
-        for _ in range(1, message.metadata.get(PARTS_KEY, 1)):
-            part = next(iterator, None)
-            if part is None or KEY not in part.metadata:
-                raise CorruptStore(f"message {message.id!r}: a part of it is missing")
-            packed += part.metadata[KEY]
+        if packed is True:
+            packed = session.attachment(message.id)
+            if packed is None:
+                raise CorruptStore(
+                    f"message {message.id!r}: its attachment is missing; messages that were copied "
+                    "from another session do not bring it with them"
+                )
         data = json.loads(packed)
         data["data"].setdefault("content", message.text)
         yield messages_from_dict([data])[0]
-
-
-def is_part(message: Message) -> bool:
-    """Tell whether a session message only carries on the JSON of the one before."""
-    return message.text == PART_TEXT and KEY in message.metadata
 
 
 def visible_text(message: BaseMessage) -> str:

@@ -39,6 +39,7 @@ class Draft(NamedTuple):
     text: str
     timestamp: float
     metadata: dict[str, Any]
+    attachment: str | None = None
 
 
 def make_draft(
@@ -52,7 +53,7 @@ def make_draft(
         raise InvalidMessage(f"text must be a str; found {type(text).__name__}")
     if not text.strip():
         raise InvalidMessage("text must hold more than white space")
-    _require_text_fits(text)
+    _require_text_fits("text", text)
     if id is None:
         id = uuid.uuid4().hex
     if not isinstance(id, str) or not id:
@@ -71,7 +72,7 @@ def make_draft(
     return Draft(id, role, text, moment, kept)
 
 
-def _require_text_fits(text: str) -> None:
+def _require_text_fits(name: str, text: str) -> None:
     size = 0
     try:
         # In pieces: a copy of a very long text as bytes is not needed.
@@ -79,11 +80,11 @@ def _require_text_fits(text: str) -> None:
             size += len(text[start : start + _PIECE_CHARS].encode())
     except UnicodeEncodeError as error:
         raise InvalidMessage(
-            f"text has a lone surrogate ({text[start + error.start]!r} at character "
+            f"{name} has a lone surrogate ({text[start + error.start]!r} at character "
             f"{start + error.start}); decode bytes with errors='replace' instead"
         ) from error
     if size > MAX_TEXT_BYTES:
-        raise InvalidMessage(f"text is {size} bytes of UTF-8; the limit is {MAX_TEXT_BYTES}")
+        raise InvalidMessage(f"{name} is {size} bytes of UTF-8; the limit is {MAX_TEXT_BYTES}")
 
 
 def make_drafts(messages: Iterable[object]) -> list[Draft]:
@@ -117,13 +118,23 @@ def _draft_of(message: object) -> Draft:
     moment, metadata = fields.get("timestamp"), fields.get("metadata")
     if metadata is None or isinstance(metadata, Mapping):
         metadata = {**beside_text(fields, calls), **(metadata or {})}
-    return make_draft(
+    draft = make_draft(
         fields["role"] if "role" in fields else fields.get("type"),
         text,
         id=fields.get("id"),
         timestamp=fields.get("created_at") if moment is None else moment,
         metadata=metadata,
     )
+    return draft._replace(attachment=_attachment_of(fields))
+
+
+def _attachment_of(fields: Mapping[str, Any]) -> str | None:
+    text = fields.get("attachment")
+    if text is not None:
+        if not isinstance(text, str):
+            raise InvalidMessage(f"attachment must be a str; found {type(text).__name__}")
+        _require_text_fits("attachment", text)
+    return text
 
 
 def _text_of(content: object) -> object:

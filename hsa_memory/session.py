@@ -15,6 +15,7 @@ from hsa_memory.storage import SessionStore
 from .adding import Meter, add_drafts
 from .answering import AnswerStream, Request, answer
 from .arguments import require_count, require_id, require_int, require_question, require_temperature
+from .attachments import read_attachment
 from .boundary import public_errors
 from .chunks import ChunkCache
 from .context import lay_out
@@ -122,7 +123,9 @@ class MemorySession:
                 parts) and, where known, `id`, `timestamp` (or `created_at`) and `metadata`; or
                 objects with such attributes, for example LangChain messages or `Message`s.
                 `tool_calls` become lines of the text, name(argument=value, ...); their ids and
-                names, and a message's `name` and `tool_call_id`, are kept in the metadata.
+                names, and a message's `name` and `tool_call_id`, are kept in the metadata. A map's
+                `attachment`, a str of up to 256 MiB, is stored beside the message: the model never
+                reads it, and `attachment` returns it.
             batch_size: messages per transaction, fewer when they are long. A batch is stored whole
                 or not at all; batches before one that failed stay.
             progress: called after each batch and each piece of encoding.
@@ -352,6 +355,12 @@ class MemorySession:
         with self._use(refresh=True):
             turn = self._store.find(id)
             return None if turn is None else as_message(turn)
+
+    def attachment(self, id: str) -> str | None:
+        """Return what was attached to the message of that id, or None."""
+        require_id(id)
+        with self._use(refresh=True):
+            return read_attachment(self._store, id)
 
     def __len__(self) -> int:
         with self._use(refresh=True):

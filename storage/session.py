@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -180,7 +180,9 @@ class SessionStore:
 
     # ---- truth
 
-    def append(self, turns: Sequence[Turn]) -> list[Turn]:
+    def append(
+        self, turns: Sequence[Turn], *, meta: Mapping[str, dict[str, Any]] | None = None
+    ) -> list[Turn]:
         """Store turns in one transaction; when this returns they are durable.
 
         A turn whose id is known is not stored again; the stored one is returned in its place.
@@ -188,6 +190,8 @@ class SessionStore:
         Args:
             turns: in stream order; text up to 256 MiB of UTF-8, up to 2**27 tokens,
                 metadata up to 64 KiB packed, id up to 512 and role up to 64 bytes.
+            meta: small maps as of `set_meta`, stored in the same transaction if a turn of it is
+                new; one whose key is known stays as it is.
 
         Returns:
             The turns as stored, with `seq` and `token_start`.
@@ -200,7 +204,8 @@ class SessionStore:
         """
         with self._mutex:
             with self._writing() as truth:
-                stored = truth.append(turns)
+                notes = {_NOTE_PREFIX + key: value for key, value in (meta or {}).items()}
+                stored = truth.append(turns, notes)
             try:
                 with self._writing() as truth:
                     truth.database.checkpoint(only_if_large=True)

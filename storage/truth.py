@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -211,8 +211,10 @@ class Truth:
             self._head_fd = self._vfs.open(self._head_path, write=True, create=not exists)
         self._vfs.write(self._head_fd, encode_head(self.state, self.sid), 0)
 
-    def append(self, new_turns: Sequence[Turn]) -> list[Turn]:
-        """Store turns in one durable transaction; see SessionStore.append."""
+    def append(
+        self, new_turns: Sequence[Turn], new_notes: Mapping[str, dict[str, Any]]
+    ) -> list[Turn]:
+        """Store turns and notes in one durable transaction; see SessionStore.append."""
         rows = [encode_turn(turn, self._compressor) for turn in new_turns]
         with self.database.write() as connection:
             stored = self._known(connection, [turn.turn_id for turn in new_turns])
@@ -231,6 +233,9 @@ class Truth:
             if fresh:
                 # First, because a writer that was shut out must not get further than this.
                 new = self._put_state(connection, replace(new, clean=0))
+                for key, value in new_notes.items():
+                    if connection.execute(_select_note, {"key": key}).one_or_none() is None:
+                        self.put_note(connection, key, value)
             for first in range(0, len(fresh), _BATCH):
                 connection.execute(_insert_turn, fresh[first : first + _BATCH])
         if fresh:

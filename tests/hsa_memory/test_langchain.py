@@ -31,7 +31,7 @@ from langchain_tests.integration_tests import RetrieversIntegrationTests
 import hsa_memory
 from hsa_memory import MemorySession
 from hsa_memory.langchain import HSAChatMessageHistory, HSARetriever
-from hsa_memory.langchain_messages import EMPTY_TEXT, PART_CHARS, PART_TEXT
+from hsa_memory.langchain_messages import EMPTY_TEXT
 
 SAID = (
     "My dog is called Biscuit.",
@@ -264,14 +264,52 @@ def test_a_message_may_be_larger_than_the_metadata(session: MemorySession) -> No
     history = HSAChatMessageHistory(session)
     history.add_messages([HumanMessage("before"), large, HumanMessage("after")])
     assert history.messages == [HumanMessage("before"), large, HumanMessage("after")]
-    parts = [m for m in session.messages() if m.text == PART_TEXT]
-    assert len(parts) == len(image["base64"]) // PART_CHARS
+    # Text is all that there is for the model: no message, and no token, stands for the image.
+    said = ["before", "A photo of Biscuit", "after"]
+    assert [m.text for m in session.messages()] == said
+    assert session.stats().num_tokens == sum(
+        len(session._engine.tokenizer.encode_message("user", text)) for text in said
+    )
     documents = HSARetriever(session=session, k=10).invoke("A photo of Biscuit")
-    assert {d.page_content for d in documents} == {"before", "A photo of Biscuit", "after"}
+    assert {d.page_content for d in documents} == set(said)
     assert not any("langchain" in key for d in documents for key in d.metadata)
-    # However the parts rank, they take no places.
-    for k in (1, 2, 3):
-        assert len(HSARetriever(session=session, k=k).invoke(PART_TEXT)) == k
+    assert {c.text for c in session.ask("What is on the photo?").citations} <= set(said)
+    assert "iVBORw0" not in session.context("A photo of Biscuit", 500).text
+    assert session._store.check() == []
+
+
+def test_a_large_message_survives_and_its_loss_is_told(
+    tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    large = HumanMessage("Look", additional_kwargs={"page": "🐕" * 50_000})
+    with hsa_memory.open(tmp_path / "store", model=tiny_checkpoint) as memory:
+        HSAChatMessageHistory(memory.session("alice")).add_messages([large])
+    with hsa_memory.open(tmp_path / "store", model=tiny_checkpoint, read_only=True) as memory:
+        with memory.session("alice") as session:
+            assert HSAChatMessageHistory(session).messages == [large]
+            (message,) = session.messages()
+    with hsa_memory.open(tmp_path / "store", model=tiny_checkpoint) as memory:
+        # A copy of the text alone does not pass for the message.
+        copy = memory.session("bob")
+        copy.add_messages([message])
+        with pytest.raises(hsa_memory.CorruptStore, match="attachment is missing"):
+            _ = HSAChatMessageHistory(copy).messages
+        copy.clear()
+        assert HSAChatMessageHistory(copy).messages == []
+
+
+def test_an_attachment_belongs_to_the_message_that_brought_it(session: MemorySession) -> None:
+    message = {"role": "user", "content": "Look", "id": "a", "attachment": "first"}
+    session.add_messages([message, {**message, "id": "b", "attachment": ""}])
+    # Known by its id: nothing changes.
+    again = session.add_messages([{**message, "attachment": "second"}, {**message, "id": "c"}])
+    assert again.num_added == 1
+    found = [session.attachment(id) for id in ("a", "b", "c", "d")]
+    assert found == ["first", "", "first", None]
+    for bad in (b"bytes", 5, "\ud800"):
+        with pytest.raises(hsa_memory.InvalidMessage, match="attachment"):
+            session.add_messages([{**message, "id": "e", "attachment": bad}])
+    assert len(session) == 3
 
 
 @pytest.mark.parametrize("messages", [None, 5, ["x"], [None], "text"])

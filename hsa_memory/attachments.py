@@ -1,0 +1,36 @@
+"""Attachments: text beside a message that is stored with it and never read by the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hsa_memory.storage import CorruptMetadata, SessionStore
+
+# Of UTF-8; a note of the store holds 64 KiB.
+_PIECE_BYTES = 60_000
+
+
+def attachment_notes(id: str, text: str) -> dict[str, dict[str, Any]]:
+    """Return the notes of the store that hold the attachment of a message."""
+    data = text.encode()
+    pieces = [data[i : i + _PIECE_BYTES] for i in range(0, max(1, len(data)), _PIECE_BYTES)]
+    return {_key(id, n): {"pieces": len(pieces), "data": x} for n, x in enumerate(pieces)}
+
+
+def read_attachment(store: SessionStore, id: str) -> str | None:
+    """Return the attachment of a message, or None if it has none.
+
+    Raises:
+        CorruptMetadata: a piece of it is damaged or missing.
+    """
+    first = store.get_meta(_key(id, 0))
+    if first is None:
+        return None
+    pieces = [first, *(store.get_meta(_key(id, n)) for n in range(1, first["pieces"]))]
+    if None in pieces:
+        raise CorruptMetadata(f"a piece of the attachment of message {id!r} is missing; run check")
+    return b"".join(piece["data"] for piece in pieces if piece).decode()
+
+
+def _key(id: str, number: int) -> str:
+    return f"attachment-{number}-{id}"
