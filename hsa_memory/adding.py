@@ -12,6 +12,7 @@ from .attachments import attachment_notes
 from .encoding import Encoder
 from .engine import Engine
 from .errors import InvalidMessage
+from .fork import Source
 from .messages import Draft, make_turn
 from .types import AddResult, Progress, Stats
 
@@ -60,9 +61,7 @@ class Meter:
 
 
 def add_drafts(
-    engine: Engine,
-    store: SessionStore,
-    encoder: Encoder,
+    source: Source,
     drafts: list[Draft],
     *,
     batch_size: int,
@@ -73,6 +72,7 @@ def add_drafts(
     Once messages are stored the call succeeds: what keeps them from being encoded is told, and the
     next call tries again.
     """
+    engine, store, encoder, _ = source
     meter = Meter(encoder, len(drafts), progress)
     stored: list[tuple[str, int]] = []
     known = store.num_turns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import cast
 
@@ -27,6 +29,26 @@ def require_int(
         raise InvalidArgument(f"{name} must be at least {least}; found {value!r:.100}")
     if most is not None and value > most:
         raise InvalidArgument(f"{name} must be at most {most}; found {value!r:.100}")
+
+
+def require_path(name: str, value: object) -> str:
+    """Require what the operating system takes for a path; returns it as a str."""
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else value
+    if not isinstance(path, str) or not path:
+        raise InvalidArgument(f"{name} must be a path or a name; found {value!r:.100}")
+    if "\0" in path:
+        raise InvalidArgument(f"{name} must not hold a zero character; found {path!r:.100}")
+    try:
+        os.lstat(path)
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{name} has a lone surrogate: {path!r:.100}") from error
+    except OSError as error:
+        # Whatever else is wrong is said where the path is used.
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidArgument(
+                f"{name} is too long for this system: {len(path)} characters, {path!r:.100}"
+            ) from error
+    return path
 
 
 def require_id(value: object) -> None:

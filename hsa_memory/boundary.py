@@ -24,6 +24,7 @@ _PUBLIC: dict[type[Exception], type[errors.HSAMemoryError]] = {
     storage.CorruptMetadata: errors.CorruptStore,
     storage.CorruptChunk: errors.CorruptStore,
     storage.ModelMismatch: errors.ModelMismatch,
+    storage.NotAFolder: errors.InvalidArgument,
     storage.TurnConflict: errors.MessageConflict,
     storage.LimitExceeded: errors.InvalidMessage,
     storage.FormatTooNew: errors.UnsupportedFormat,

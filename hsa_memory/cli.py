@@ -9,11 +9,14 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
+from types import ModuleType
 
 from . import __version__
 from .errors import HSAMemoryError
+from .interrupts import Interrupts
 
 STORE_VARIABLE = "HSA_MEMORY_STORE"
 DEFAULT_STORE = "./agent-memory"
@@ -46,10 +49,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, rest = parser.parse_known_args(argv)
     if rest and args.command not in _DELEGATED:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a character shows its number.
-            stream.reconfigure(errors="backslashreplace")
+    with _streams():
+        return _main(args, rest)
+
+
+@contextmanager
+def _streams() -> Iterator[None]:
+    """stdout and stderr that take any text."""
+    with open(os.devnull, "w") as nowhere, ExitStack() as redirected:
+        # Closed by whoever started us: what is printed then is lost and no error.
+        if sys.stdout is None:
+            redirected.enter_context(redirect_stdout(nowhere))
+        if sys.stderr is None:
+            redirected.enter_context(redirect_stderr(nowhere))
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A terminal that cannot show a character shows its number.
+                stream.reconfigure(errors="backslashreplace")
+        yield
+
+
+def _main(args: argparse.Namespace, rest: Sequence[str]) -> int:
     try:
         code = _run(args, rest)
         sys.stdout.flush()
@@ -69,12 +89,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace, rest: Sequence[str]) -> int:
     if args.command in _DELEGATED:
-        module = import_module(_DELEGATED[args.command], __package__)
+        module = _imported(_DELEGATED[args.command])
         parser = argparse.ArgumentParser(prog=f"hsa-memory {args.command}")
         module.add_arguments(parser)
         return int(module.main(parser.parse_args(rest)))
-    module = import_module(f".{_MODULES[args.command]}", __package__)
+    module = _imported(f".{_MODULES[args.command]}")
     return int(getattr(module, f"run_{args.command}")(args))
+
+
+def _imported(name: str) -> ModuleType:
+    """Import a module of this package; a Ctrl-C waits for it, because numpy would call it a
+    damaged installation."""
+    with Interrupts() as interrupts:
+        module = import_module(name, __package__)
+    if interrupts.seen:
+        raise KeyboardInterrupt
+    return module
 
 
 def _fail(message: str) -> int:

@@ -6,14 +6,15 @@ import argparse
 import dataclasses
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
+from typing import Any, BinaryIO
 
 from . import cli_view
-from .errors import SessionNotFound
+from .errors import InvalidArgument, SessionNotFound
 from .memory import Memory, repair_marker
 from .memory import open as open_folder
 from .session import MemorySession
@@ -21,11 +22,31 @@ from .session import MemorySession
 
 def open_memory(args: argparse.Namespace, *, create: bool) -> Memory:
     """Open the store that the arguments name, for writing if it may be created."""
-    if not create and not Path(args.store).is_dir():
-        raise SessionNotFound(
-            f"there is no store in {args.store}; `hsa-memory add` or `hsa-memory ingest` makes it"
-        )
+    if args.store and not create:
+        # What else may be wrong with the path is said where it is opened.
+        with suppress(OSError, ValueError):
+            _require_there(args.store)
     return open_folder(args.store, model=args.model, create=create, read_only=not create)
+
+
+def _require_there(store: str) -> None:
+    try:
+        os.lstat(store)
+    except FileNotFoundError as error:
+        raise SessionNotFound(
+            f"there is no store in {store!r:.100}; `hsa-memory add` or `hsa-memory ingest` makes it"
+        ) from error
+
+
+def stdin() -> BinaryIO:
+    """Return the bytes of stdin.
+
+    Raises:
+        InvalidArgument: there is none.
+    """
+    if sys.stdin is None:
+        raise InvalidArgument('"-" reads stdin, which is closed; name a file or give the text')
+    return sys.stdin.buffer
 
 
 def run_add(args: argparse.Namespace) -> int:
@@ -33,13 +54,14 @@ def run_add(args: argparse.Namespace) -> int:
     text = args.text
     if text == "-":
         # Whatever the locale: as `ingest` reads.
-        text = sys.stdin.buffer.read().decode("utf-8", "backslashreplace")
+        text = stdin().read().decode("utf-8", "backslashreplace")
     with open_memory(args, create=True) as memory, memory.session(args.session) as session:
         result = session.add(args.role, text, id=args.id, timestamp=args.timestamp)
     if args.json:
         print_json(result)
     else:
         cli_view.added(result)
+        cli_view.remarks(result.diagnostics)
     return 0
 
 
@@ -51,6 +73,7 @@ def run_search(args: argparse.Namespace) -> int:
         print_json(result)
     else:
         cli_view.hits(result, time.time())
+        cli_view.remarks(result.diagnostics)
     return 0
 
 
@@ -74,6 +97,7 @@ def run_ask(args: argparse.Namespace) -> int:
         print_json(answer)
     else:
         cli_view.answer_end(answer)
+        cli_view.remarks(answer.diagnostics)
     return 0
 
 
@@ -85,6 +109,7 @@ def run_context(args: argparse.Namespace) -> int:
         print_json(result)
     else:
         print(result.text)
+        cli_view.remarks(result.diagnostics)
     return 0
 
 

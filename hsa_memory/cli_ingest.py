@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import os
 import stat
 import sys
@@ -24,7 +25,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from .cli_commands import open_memory, print_json
+from .cli_commands import open_memory, print_json, stdin
 from .cli_view import console
 from .documents import FileMessage, Format, read_messages
 from .errors import InvalidArgument
@@ -164,10 +165,17 @@ def _batches(messages: Iterable[FileMessage]) -> Iterator[list[FileMessage]]:
 @contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
     if name == "-":
-        yield sys.stdin.buffer
-    else:
-        with open(name, "rb") as file:
-            yield file
+        yield stdin()
+        return
+    try:
+        file = open(name, "rb")  # noqa: SIM115 - closed below; only opening it is tried
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InvalidArgument(
+            f"cannot read {name!r:.100}: {why}; expected a file of text or of JSON lines"
+        ) from error
+    with file:
+        yield file
 
 
 def _size(file: BinaryIO) -> int | None:
@@ -185,7 +193,8 @@ def _format(args: argparse.Namespace) -> Format:
 def _known_encoding(name: str) -> str:
     try:
         "".encode(name)
-    except LookupError as error:
+        codecs.getincrementaldecoder(name)
+    except (LookupError, ValueError) as error:
         raise InvalidArgument(f"--encoding: {error}; for example utf-8 or latin-1") from error
     return name
 

@@ -92,6 +92,12 @@ def around(item: Hit | Citation, width: int) -> str:
     return excerpt(item.text, start, stop, width)
 
 
+def remarks(diagnostics: Sequence[str]) -> None:
+    """Say on stderr what went wrong without making the result wrong."""
+    for remark in diagnostics:
+        console(stderr=True).print(Text(f"note: {plain(remark)}"), soft_wrap=True)
+
+
 def hits(result: SearchResult, now: float) -> None:
     """Print what `search` found."""
     out = console()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -114,12 +115,36 @@ def _lines(file: BinaryIO, encoding: str) -> Iterator[tuple[str, int]]:
     # Incremental: a bounded read may end inside a character.
     decoder = codecs.getincrementaldecoder(encoding)("backslashreplace")
     end = 0
-    while raw := file.readline(_READ_BYTES):
+    for raw in itertools.chain(_raw_lines(file, _READ_BYTES), [b""]):
         first, end = not end, end + len(raw)
-        text = decoder.decode(raw)
+        try:
+            text = decoder.decode(raw, final=not raw)
+        except UnicodeError as error:
+            # Some encodings do not know how to replace what they cannot decode.
+            raise InvalidMessage(
+                f"the file is not {encoding} before byte {end}: {error}; choose another encoding"
+            ) from error
+        if "\0" in text and end <= _READ_BYTES:
+            raise InvalidMessage(
+                f"the file has zero characters at its beginning: it is binary, or not {encoding}; "
+                "expected text, or another choice of encoding"
+            )
         yield (text.removeprefix("\ufeff") if first else text).replace("\r\n", "\n"), end
-    if rest := decoder.decode(b"", final=True):
-        yield rest, end
+
+
+def _raw_lines(file: BinaryIO, limit: int = -1) -> Iterator[bytes]:
+    """Yield lines, or pieces of at most `limit` bytes."""
+    while True:
+        try:
+            raw = file.readline(limit)
+        except OSError as error:
+            raise InvalidMessage(
+                f"the file cannot be read to its end ({error.strerror}); once it can, add it "
+                "again: what is stored already is skipped"
+            ) from error
+        if not raw:
+            return
+        yield raw
 
 
 def _cut(text: str) -> tuple[str, str]:
@@ -133,7 +158,7 @@ def _cut(text: str) -> tuple[str, str]:
 
 def _read_json_lines(file: BinaryIO) -> Iterator[_Record]:
     end = 0
-    for number, raw in enumerate(file, start=1):
+    for number, raw in enumerate(_raw_lines(file), start=1):
         end += len(raw)
         if not raw.strip():
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -131,10 +132,12 @@ def _stamp(folder: Path) -> _Stamp:
 def _folder(model: str | Path) -> Path:
     bundled = _WEIGHTS / str(model)
     for folder in (bundled, Path(model)):
-        if str(model) and (folder / "model.safetensors").is_file():
+        # Unlike `Path.is_file` it takes a name that is too long, or no name at all, for no file.
+        if str(model) and os.path.isfile(folder / "model.safetensors"):
             return folder
     names = sorted(path.name for path in _WEIGHTS.iterdir()) if _WEIGHTS.is_dir() else []
+    bundled_names = ", ".join(names) or "none here"
     raise ModelNotFound(
-        f"no model {str(model)!r}: expected a bundled name ({', '.join(names) or 'none here'}) or "
-        "a folder with config.json, model.safetensors and tokenizer.json"
+        f"no model {str(model)!r:.100}: expected a bundled name ({bundled_names}) or a folder "
+        "with config.json, model.safetensors and tokenizer.json"
     )

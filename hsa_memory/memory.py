@@ -14,7 +14,7 @@ from hsa_memory.model import Tokenizer
 from hsa_memory.storage import SessionStore, Store, rebuild_marker
 
 from . import errors
-from .arguments import require_int
+from .arguments import require_int, require_path
 from .boundary import public_errors
 from .engine import Engine, load_engine
 from .session import MemorySession
@@ -50,18 +50,12 @@ def open(
         SessionNotFound: there is no memory and none may be made.
         InvalidArgument, StorageError.
     """
-    named: tuple[tuple[str, object], ...] = (("path", path), ("model", model))
-    for name, value in named:
-        if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-            raise errors.InvalidArgument(f"{name} must be a path or a name; found {value!r}")
+    folder, named = require_path("path", path), require_path("model", model)
     require_int("cache_bytes", cache_bytes, least=0)
     with public_errors():
-        engine = load_engine(os.fspath(model), device, dtype)
-        try:
-            store = Store.open(path, create=create, read_only=read_only)
-        except (NotADirectoryError, FileExistsError) as error:
-            raise errors.InvalidArgument(f"{os.fspath(path)!r} is not a folder") from error
-    return Memory(store, engine, model=os.fspath(model), cache_bytes=cache_bytes)
+        engine = load_engine(named, device, dtype)
+        store = Store.open(folder, create=create, read_only=read_only)
+    return Memory(store, engine, model=named, cache_bytes=cache_bytes)
 
 
 def repair_marker(path: str | os.PathLike[str]) -> list[Finding]:
@@ -75,8 +69,9 @@ def repair_marker(path: str | os.PathLike[str]) -> list[Finding]:
         CorruptStore: none of the sessions can be read, so nothing says what the file held.
         StorageError.
     """
+    folder = require_path("path", path)
     with public_errors():
-        return _public(rebuild_marker(path))
+        return _public(rebuild_marker(folder))
 
 
 def _public(found: Iterable[storage.Finding]) -> list[Finding]:

@@ -52,7 +52,8 @@ class PlainReader:
 
     def read(self, prompt: str) -> str:
         """Return the next line of stdin, without a prompt."""
-        line = sys.stdin.readline()
+        # There is no stdin where whoever started us has closed it.
+        line = sys.stdin.readline() if sys.stdin else ""
         if not line:
             raise EOFError
         return line
@@ -97,7 +98,7 @@ def history_file() -> Path:
 
 
 def _reader(commands: list[str]) -> LineReader:
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if sys.stdin and sys.stdin.isatty() and sys.stdout.isatty():
         return TerminalReader(history_file(), commands)
     return PlainReader()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -25,6 +24,7 @@ from .errors import SessionClosed, SessionReadOnly
 from .filters import Metadata, make_filter
 from .fork import Source
 from .messages import Draft, as_message, make_draft, make_drafts
+from .remembering import Remembering
 from .searching import search
 from .sizes import session_stats
 from .types import (
@@ -89,8 +89,7 @@ class MemorySession:
     ) -> AddResult:
         """Add one message; when this returns it is on disk.
 
-        If it could not be encoded too (a full disk, say), the result's `diagnostics` say why, and
-        whatever is called next tries again.
+        If it cannot be encoded too, on a full disk say, `diagnostics` of the result tell.
 
         Args:
             role: system, user, assistant, tool or document (human, ai, developer and function are
@@ -145,22 +144,12 @@ class MemorySession:
         progress: Callable[[Progress], None] | None = None,
     ) -> AddResult:
         with self._use():
-            return add_drafts(
-                self._engine,
-                self._store,
-                self._encoder,
-                drafts,
-                batch_size=batch_size,
-                progress=progress,
-            )
+            return add_drafts(self._source, drafts, batch_size=batch_size, progress=progress)
 
     def catch_up(self, *, progress: Callable[[Progress], None] | None = None) -> Stats:
         """Encode what is on disk but not in the memory yet: left behind by a kill or a full disk.
 
-        Adding, searching and asking do this by themselves.
-
-        Raises:
-            SessionClosed, StorageError: what stops it; no message is lost.
+        Adding, searching and asking do this by themselves. Raises StorageError if it cannot.
         """
         with self._use():
             meter = Meter(self._encoder, 0, progress)
@@ -283,33 +272,21 @@ class MemorySession:
         with self._use():
             if remember:
                 self._require_writable()
-            told: list[str] = []
+            remembering = Remembering(self.add_messages)
             request = Request(
                 question=question,
                 max_tokens=max_tokens,
                 temperature=temperature,
                 seed=seed,
                 filter=make_filter(role, since, until, where),
-                remember=self._remember(told) if remember else None,
+                remember=remembering.remember if remember else None,
             )
-            return AnswerStream(_telling(answer(self._source, self._metadata, request), told))
+            pieces = answer(self._source, self._metadata, request)
+            return AnswerStream(remembering.told_after(pieces))
 
     def _require_writable(self) -> None:
         if not self._store.writable:
             raise SessionReadOnly(f"session {self.name!r} was opened read-only")
-
-    def _remember(self, told: list[str]) -> Callable[[str, str], int]:
-        """What adds a question and its answer, and puts the diagnostics of that into `told`."""
-
-        def remember(question: str, text: str) -> int:
-            messages = [{"role": "user", "content": question}]
-            if text:
-                messages.append({"role": "assistant", "content": text})
-            added = self.add_messages(messages)
-            told.extend(added.diagnostics)
-            return added.stats.tokens_ingested
-
-        return remember
 
     def context(
         self,
@@ -417,9 +394,3 @@ class MemorySession:
             if refresh and not self._store.writable:
                 self._store.refresh()
             yield self._store
-
-
-def _telling(pieces: Generator[str, None, Answer], told: list[str]) -> Generator[str, None, Answer]:
-    """The pieces of an answer; its diagnostics end with what was told until it was complete."""
-    done = yield from pieces
-    return replace(done, diagnostics=(*done.diagnostics, *told))

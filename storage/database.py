@@ -113,7 +113,7 @@ class Database:
         if not self._write and self._is_frozen():
             mode = "ro&immutable=1"
         connection = sqlite3.connect(
-            f"file:{quote(os.path.abspath(self.path))}?mode={mode}",
+            f"file:{quote(os.fsencode(os.path.abspath(self.path)))}?mode={mode}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,

@@ -11,6 +11,7 @@ StoreError
  +-- DurabilityLost     an fsync or commit failed; reopen from disk
  +-- StoreFull          no space left; nothing acknowledged was lost
  +-- StorePermission    the operating system refused access
+ +-- NotAFolder         a file stands where the store is to be, or above it
  +-- CorruptMetadata    a database row or a file header fails its checksum
  +-- CorruptChunk       derived bytes of some chunks fail their checksum
  +-- ModelMismatch      the session was written by another model
@@ -67,6 +68,10 @@ class StoreFull(StoreError):
 
 class StorePermission(StoreError):
     """The operating system refused to open or change a file of the store."""
+
+
+class NotAFolder(StoreError):
+    """A file stands where the store is to be, or above it."""
 
 
 class CorruptMetadata(StoreError):

@@ -21,7 +21,7 @@ from .landmarks import Landmarks, create_landmarks
 from .records import RecordTable, TokensOf
 from .segment import Segment, runs
 from .tail import Tails
-from .types import Layout
+from .types import Finding, Layout
 from .vfs import Vfs
 
 _SCAN = 64
@@ -35,6 +35,13 @@ class Problem:
     kind: str
     detail: str
     repaired: bool = False
+
+    def as_finding(self, session: str, root: str) -> Finding:
+        """The same with the path relative to the store's root."""
+        path = os.path.relpath(self.path, root)
+        return Finding(
+            session=session, path=path, kind=self.kind, detail=self.detail, repaired=self.repaired
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from .errors import CorruptMetadata, SessionMissing, StoreError
 from .header import HEADER_BYTES, decode_header, encode_header
 from .locks import catalog_lock
-from .paths import session_folder, session_ids
+from .paths import require_folder, session_folder, session_ids
 from .truth import Truth
 from .types import Finding
 from .vfs import Vfs
@@ -72,10 +72,12 @@ def rebuild_marker(path: str | os.PathLike[str], *, vfs: Vfs | None = None) -> l
 
     Raises:
         SessionMissing: there is no store.
+        NotAFolder: there is a file in its place or above it.
         CorruptMetadata: there are sessions, and none of them can say which store it is in.
     """
     vfs = vfs or Vfs()
     root = os.path.abspath(os.fspath(path))
+    require_folder(root)
     with suppress(CorruptMetadata):
         read_marker(vfs, root)
         return []

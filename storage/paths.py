@@ -5,9 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from .errors import NotAFolder
 from .vfs import Vfs
 
 _HEX = set("0123456789abcdef")
+
+
+def require_folder(root: str) -> None:
+    """Raise NotAFolder if a file takes a store's place, or stands above it."""
+    place = root
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        raise NotAFolder(
+            f"path must be a folder, or a place where one can be made; {place!r} is a file"
+        )
 
 
 def session_folder(root: str, session_id: str) -> str:

@@ -103,13 +103,7 @@ class SessionStore:
         return [self._finding(replace(problem, repaired=self.writable)) for problem in problems]
 
     def _finding(self, problem: Problem) -> Finding:
-        return Finding(
-            session=self.info.name,
-            path=os.path.relpath(problem.path, self._root),
-            kind=problem.kind,
-            detail=problem.detail,
-            repaired=problem.repaired,
-        )
+        return problem.as_finding(self.info.name, self._root)
 
     @property
     def layout(self) -> Layout:
@@ -235,14 +229,6 @@ class SessionStore:
             first, last, _ = slice(start, stop).indices(self.num_turns)
             return truth.turns(first, last) if first < last else []
 
-    def turn_at_token(self, position: int) -> Turn:
-        """The turn that holds a stream position; IndexError outside the stream."""
-        with self._reading() as truth:
-            if not 0 <= position < self.num_tokens:
-                raise IndexError(f"token {position} of a stream of {self.num_tokens}")
-            seq = truth.seq_at(position)
-            return truth.turns(seq, seq + 1)[0]
-
     def turns_in_tokens(self, start: int, stop: int) -> list[Turn]:
         """Turns that have a token in start..stop-1; the range is clipped to the stream."""
         with self._reading() as truth:
@@ -258,11 +244,6 @@ class SessionStore:
         """Numbers of all turns as arrays; read once, then extended."""
         with self._reading():
             return self._index.upto(self.num_turns)
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """Roles in order of first appearance; `TurnIndex.role_code` points into it."""
-        return self.turn_index().roles
 
     def tokens(self, start: int, stop: int) -> NDArray[np.uint32]:
         """Token ids of stream positions start..stop-1, uint32; the range must exist."""

@@ -7,10 +7,13 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from types import TracebackType
+from typing import Any
+
+import sqlalchemy as sa
 
 from .catalog import Catalog, create_catalog
 from .checking_store import check_store
-from .database import create_database
+from .database import Database, create_database
 from .errors import (
     ReadOnly,
     SessionBusy,
@@ -23,12 +26,12 @@ from .geometry import geometry_of
 from .landmarks import create_landmarks
 from .layouts import common_fields, layout_key, layout_note
 from .locks import FileLock, catalog_lock, try_lock
+from .maps import pack_map
 from .marker import has_sessions, read_marker, write_marker
-from .paths import session_folder
-from .rows import State, encode_head
+from .paths import require_folder, session_folder
+from .rows import State, encode_head, note_sum
 from .session import SessionStore
-from .tables import session_tables
-from .truth import initialise
+from .tables import notes, session_tables, state
 from .types import Finding, Layout, SessionInfo
 from .vfs import Vfs
 
@@ -69,10 +72,12 @@ class Store:
         Raises:
             SessionMissing: there is no store and none may be made.
             StorePermission: no access, or everybody may write to the directory.
+            NotAFolder: there is a file in its place or above it.
             CorruptMetadata, FormatTooNew, FormatTooOld.
         """
         vfs = vfs or Vfs()
         root = os.path.abspath(os.fspath(path))
+        require_folder(root)
         marker = os.path.join(root, "STORE")
         if vfs.lstat(marker) is None and create and not read_only:
             _create_store(vfs, root)
@@ -313,6 +318,7 @@ def _create_store(vfs: Vfs, root: str) -> None:
         # Another process may be making the same store; the lock below decides.
         with suppress(FileExistsError):
             vfs.make_dir(root, parents=True)
+    require_folder(root)
     _require_free(vfs, root)
     for folder in _FOLDERS:
         with suppress(FileExistsError):
@@ -338,6 +344,16 @@ def _require_free(vfs: Vfs, root: str) -> None:
         read_marker(vfs, root)
 
 
+def _initialise(database: Database, sid: bytes, maps: dict[str, dict[str, Any]]) -> None:
+    """Fill the tables of a new session: its first state row and its notes."""
+    with database.write() as connection:
+        connection.execute(sa.insert(state), {"id": 1, **State().to_row(sid)})
+        for key, value in maps.items():
+            packed = pack_map(value, key)
+            row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
+            connection.execute(sa.insert(notes), row)
+
+
 def write_session(
     vfs: Vfs, folder: str, store_id: bytes, info: SessionInfo, layout: Layout
 ) -> None:
@@ -347,7 +363,7 @@ def write_session(
     vfs.make_dir(folder)
     database = create_database(vfs, os.path.join(folder, "session.db"), session_tables)
     identity = {"store": store_id.hex(), "sid": info.id, "name": info.name, "created": info.created}
-    initialise(database, sid, {"identity": identity, layout_key(1): layout_note(layout, geometry)})
+    _initialise(database, sid, {"identity": identity, layout_key(1): layout_note(layout, geometry)})
     database.checkpoint()
     database.close()
     fd = vfs.open(os.path.join(folder, "head.bin"), create=True)

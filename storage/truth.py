@@ -17,25 +17,23 @@ from numpy.typing import NDArray
 from .checksums import xxh3_bytes
 from .database import Database
 from .errors import CorruptMetadata, FencedWriter, StoreError, TurnConflict
+from .head import HeadFile
 from .maps import pack_map, unpack_map
 from .rows import (
     DECODE_ERRORS,
-    HEAD_BYTES,
     SCALARS,
     STATE_COLUMNS,
     Head,
     State,
     check_row,
-    decode_head,
     decode_state,
     decode_tokens,
     decode_turn,
-    encode_head,
     encode_turn,
     note_sum,
     place_turn,
 )
-from .tables import notes, state, turns
+from .tables import notes, turns
 from .types import Turn
 from .vfs import Vfs
 
@@ -91,10 +89,8 @@ class Truth:
     """
 
     def __init__(self, vfs: Vfs, folder: str, sid: bytes, *, write: bool) -> None:
-        self._vfs = vfs
         self.sid = sid
-        self._head_path = os.path.join(folder, "head.bin")
-        self._head_fd = -1
+        self._head_file = HeadFile(vfs, folder, sid)
         self._compressor = zstandard.ZstdCompressor(level=3)
         self._large: _TokenRows | None = None
         self.head = self.read_head()
@@ -117,14 +113,7 @@ class Truth:
 
     def read_head(self) -> Head | None:
         """What head.bin says now; None if it is missing or damaged."""
-        try:
-            fd = self._vfs.open(self._head_path)
-        except FileNotFoundError:
-            return None
-        try:
-            return decode_head(self._vfs.read(fd, HEAD_BYTES, 0), self.sid)
-        finally:
-            self._vfs.close(fd)
+        return self._head_file.read()
 
     def require_acknowledged(self) -> None:
         """Raise CorruptMetadata if session.db lacks turns that head.bin saw acknowledged."""
@@ -206,10 +195,7 @@ class Truth:
 
     def write_head(self) -> None:
         """Note the newest acknowledged turn outside of SQLite; not synced, never ahead."""
-        if self._head_fd < 0:
-            exists = self._vfs.lstat(self._head_path) is not None
-            self._head_fd = self._vfs.open(self._head_path, write=True, create=not exists)
-        self._vfs.write(self._head_fd, encode_head(self.state, self.sid), 0)
+        self._head_file.write(self.state)
 
     def append(
         self, new_turns: Sequence[Turn], new_notes: Mapping[str, dict[str, Any]]
@@ -397,9 +383,7 @@ class Truth:
 
     def close(self) -> None:
         """Close files; the caller has committed what it wants kept."""
-        if self._head_fd >= 0:
-            self._vfs.close(self._head_fd)
-            self._head_fd = -1
+        self._head_file.close()
         self.database.close()
 
 
@@ -409,13 +393,3 @@ def _require_same(known: Turn, turn: Turn, num_stored: int) -> None:
         raise TurnConflict(
             f"turn id {turn.turn_id!r} is {given} with another role or text; use a new id"
         )
-
-
-def initialise(database: Database, sid: bytes, maps: dict[str, dict[str, Any]]) -> None:
-    """Fill the tables of a new session: its first state row and its notes."""
-    with database.write() as connection:
-        connection.execute(sa.insert(state), {"id": 1, **State().to_row(sid)})
-        for key, value in maps.items():
-            packed = pack_map(value, key)
-            row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
-            connection.execute(sa.insert(notes), row)

@@ -39,7 +39,7 @@ def _from_os_error(error: OSError, action: str, path: str) -> StoreError:
         return StoreFull(f"cannot {action} {path}: {error.strerror}. Free space and try again.")
     if error.errno in _REFUSED:
         return StorePermission(f"cannot {action} {path}: {error.strerror}. Check its owner.")
-    return StoreError(f"cannot {action} {path}: {error}")
+    return StoreError(f"cannot {action} {path}: {error.strerror or error}")
 
 
 class Vfs:
@@ -158,10 +158,11 @@ class Vfs:
 
     def lstat(self, path: str) -> os.stat_result | None:
         """File status without following links, or None if there is nothing."""
-        try:
-            return os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        with translated("look at", path):
+            try:
+                return os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def rename(self, old: str, new: str) -> None:
         """Move a file or directory, replacing a file at the target."""

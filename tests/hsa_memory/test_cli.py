@@ -319,14 +319,17 @@ def test_the_help_waits_for_nothing_heavy() -> None:
         assert command in done.stdout
 
 
-def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path, tiny_checkpoint: Path) -> None:
+@pytest.mark.parametrize("command", [["stats", "--json"], ["search", "Hello"]])
+def test_a_reader_that_goes_away_is_no_traceback(
+    tmp_path: Path, tiny_checkpoint: Path, command: list[str]
+) -> None:
     words = ["--store", str(tmp_path / "s"), "--model", str(tiny_checkpoint)]
     assert cli.main([*words, "add", "Hello."]) == 0
     read_end, write_end = os.pipe()
     os.close(read_end)
     program = "import sys; from hsa_memory.cli import main; sys.exit(main())"
     done = subprocess.run(
-        [sys.executable, "-c", program, *words, "stats", "--json"],
+        [sys.executable, "-c", program, *words, *command],
         stdout=write_end,
         stderr=subprocess.PIPE,
         cwd=tmp_path,

@@ -1,0 +1,112 @@
+"""Repair: the marker is written again, what is lost is called lost."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hsa_memory.storage import CorruptMetadata, SessionMissing, Store, rebuild_marker
+
+NUM_TURNS = 12
+
+
+@pytest.fixture
+def whole(tmp_path, kit) -> Path:
+    """A store with one session, closed well."""
+    with Store.open(tmp_path / "whole") as store, store.session("alice", layout=kit.layout) as made:
+        made.append([kit.turn(i) for i in range(NUM_TURNS)])
+        kit.catch_up(made)
+    return tmp_path / "whole"
+
+
+def flip(offset: int, bit: int) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        blob = bytearray(path.read_bytes())
+        blob[offset] ^= 1 << bit
+        path.write_bytes(blob)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change", [flip(30, 2), flip(11, 0), lambda p: p.write_bytes(b""), Path.unlink]
+)
+@pytest.mark.parametrize("without", ["", "session.db", "landmarks.bin", "catalog.db"])
+def test_the_marker_is_written_again_from_what_the_sessions_say(
+    tmp_path, whole, kit, change, without
+) -> None:
+    root = shutil.copytree(whole, tmp_path / "store")
+    before = (root / "STORE").read_bytes()
+    change(root / "STORE")
+    if without:
+        flip(200, 1)(next(root.rglob(without)))
+    for create in (False, True):
+        with pytest.raises(CorruptMetadata, match="STORE .*`hsa-memory check --repair`"):
+            Store.open(root, create=create)
+    (found,) = rebuild_marker(root)
+    assert (found.path, found.kind, found.repaired) == ("STORE", "corrupt-store", True)
+    assert (root / "STORE").read_bytes() == before
+    assert rebuild_marker(root) == []
+    if without != "session.db":
+        with Store.open(root) as store:
+            store.check(repair=True)
+            with store.session("alice", layout=kit.layout) as session:
+                assert [turn.text for turn in session.turns()] == [
+                    kit.turn(i).text for i in range(session.num_turns)
+                ]
+                assert session.num_turns == NUM_TURNS
+                kit.catch_up(session)
+                kit.assert_right(session)
+
+
+def test_the_marker_of_a_store_without_sessions_is_written_anew(tmp_path, kit) -> None:
+    Store.open(tmp_path / "store").close()
+    flip(30, 2)(tmp_path / "store" / "STORE")
+    assert [found.repaired for found in rebuild_marker(tmp_path / "store")] == [True]
+    with Store.open(tmp_path / "store") as store:
+        assert store.check() == []
+        store.session("alice", layout=kit.layout).append([kit.turn(0)])
+
+
+def test_a_marker_that_nothing_can_restore_is_left_alone(tmp_path, whole, kit) -> None:
+    root = shutil.copytree(whole, tmp_path / "store")
+    for name in ("STORE", "session.db", "landmarks.bin"):
+        next(root.rglob(name)).write_bytes(b"")
+    with pytest.raises(CorruptMetadata, match="restore a backup"):
+        rebuild_marker(root)
+    assert (root / "STORE").read_bytes() == b""
+    with pytest.raises(SessionMissing, match="no store"):
+        rebuild_marker(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_turns_that_are_gone_are_lost_and_not_repaired(tmp_path, kit) -> None:
+    with Store.open(tmp_path / "store") as store:
+        session = store.session("alice", layout=kit.layout)
+        session.append([kit.turn(i) for i in range(5)])
+        session._truth.database.checkpoint()
+        session.append([kit.turn(i) for i in range(5, 8)])
+        root = shutil.copytree(tmp_path / "store", tmp_path / "killed")
+    next(root.rglob("session.db-wal")).unlink()
+    with Store.open(root) as store:
+        with pytest.raises(CorruptMetadata, match="3 are lost, numbers 5 to 7"):
+            store.session("alice", layout=kit.layout)
+        for repair in (False, True):
+            (lost,) = [x for x in store.check(repair=repair) if x.kind == "lost-messages"]
+            assert "3 are lost, numbers 5 to 7" in lost.detail
+            assert lost.path.endswith("session.db")
+            assert not lost.repaired
+        # What is left can be used, and the loss has been told.
+        assert store.check() == []
+        with store.session("alice", layout=kit.layout) as session:
+            assert session.num_turns == 5
+            session.append([kit.turn(8)])
+
+
+def test_a_check_beside_a_writer_takes_nothing_for_lost(open_session, kit) -> None:
+    writer = open_session()
+    writer.append([kit.turn(0)])
+    reader = open_session(read_only=True)
+    writer.append([kit.turn(1)])
+    assert reader.check() == []
