@@ -1,7 +1,7 @@
 """Single facts in 128K tokens of unseen text: free generation, 100 questions, 10 depths.
 
-Target: 95% exact. Wordings, vocabulary and text are held out from training. The history holds all the
-facts; while one is asked, the others are hidden. The same as `hsa-memory eval --alone --task
+Target: 95% exact. Wordings, vocabulary and text are held out from training. The history holds all
+the facts; while one is asked, the others are hidden. The same as `hsa-memory eval --alone --task
 niah,code,dialogue`; without `--alone` that is the harder case of many facts side by side.
 """
 

@@ -21,7 +21,8 @@ from .phrasing import (
     tell_two,
 )
 from .sample import ValueNotFound
-from .values import FIRST, GENERATORS
+from .values import GENERATORS
+from .values_base import FIRST
 
 # Among the unknown answers, this share is asked before the thing is told.
 EARLY_SHARE = 0.2

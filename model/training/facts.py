@@ -24,6 +24,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from . import (
     facts_daily,
@@ -146,7 +147,9 @@ def _with_lines(schema: Schema, lines: list[str]) -> Schema:
             parts[_PARTS[key]] += (rest.strip(),)
         else:
             raise ValueError(f"not a line of a schema: {line!r}")
-    added = {field: (*getattr(schema, field), *more) for field, more in parts.items()}
+    added: dict[str, Any] = {
+        field: (*getattr(schema, field), *more) for field, more in parts.items()
+    }
     return replace(schema, slots=tuple(slots.items()), **added)
 
 

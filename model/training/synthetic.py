@@ -12,7 +12,8 @@ from . import code_frames as cf
 from . import words as w
 from .draw import Draw
 from .sample import RANDOM_WEIGHT, Copy, Piece, PieceWriter, TokenizerLike
-from .values import FIRST, GENERATORS, made_up
+from .values import GENERATORS
+from .values_base import FIRST, made_up
 
 NUM_SPECIAL = 8
 
