@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from hsa_memory.model import State
-from hsa_memory.storage import SessionStore, StoreError
+from hsa_memory.model import ChunkKV, State
+from hsa_memory.storage import DurabilityLost, SessionStore, StoreError
 
 from .chunks import ChunkCache, Landmarks, StoredChunks, chunk_rows
 from .engine import Engine
@@ -42,9 +42,11 @@ class CaughtUp:
         """What to tell the user; empty if nothing stopped it."""
         if self.failure is None:
             return ()
+        lost = isinstance(self.failure, DurabilityLost)
+        retry = "opening the session anew" if lost else "the next call"
         return (
-            f"the last {self.waiting} tokens of whole chunks are stored but not encoded yet; the "
-            f"next call tries again ({type(self.failure).__name__}: {self.failure})",
+            f"the last {self.waiting} tokens of whole chunks are stored but not encoded yet; "
+            f"{retry} tries again ({type(self.failure).__name__}: {self.failure})",
         )
 
 
@@ -176,10 +178,22 @@ class Encoder:
         for first in range(start, whole, self._piece()):
             stop = min(first + self._piece(), whole)
             state = self._engine.model.ingest(self._tokens(first, stop), state)
+        state = self._as_on_disk(state)
         if whole < end:
             state = self._engine.model.ingest(self._tokens(whole, end), state)
         self._live = (end, published, state)
         return Live(state, end - whole, whole - start)
+
+    def _as_on_disk(self, state: State) -> State:
+        """Round the chunks held in memory as the disk would, so that they count the same."""
+
+        def rounded(x: torch.Tensor) -> torch.Tensor:
+            return x.to(self._engine.disk_dtype).to(x.dtype)
+
+        memory = state.memory
+        kv = ChunkKV(*(rounded(x) for x in memory.kv))
+        held = replace(memory, landmarks=rounded(memory.landmarks), kv=kv)
+        return replace(state, memory=held)
 
     def heal(self, bad: list[int]) -> CaughtUp:
         """Encode again from the first of the damaged chunks on, as far as that is possible."""

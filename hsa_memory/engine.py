@@ -21,7 +21,8 @@ from .errors import InvalidArgument, ModelNotFound
 _WEIGHTS = Path(__file__).parent / "weights"
 _DTYPES = {"auto": None, "bfloat16": torch.bfloat16, "float32": torch.float32}
 _DISK_DTYPE = torch.bfloat16
-_Stamp = tuple[tuple[str, int, int, int], ...]
+_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+_Stamp = tuple[tuple[str, int, int, int, int], ...]
 # By folder and number format: what the folder held, and the engine made of it.
 _loaded: dict[tuple[Path, str], tuple[_Stamp, Engine]] = {}
 _loading = threading.Lock()
@@ -118,15 +119,16 @@ def load_engine(model: str | Path, device: str, dtype: str = "auto") -> Engine:
 
 
 def _stamp(folder: Path) -> _Stamp:
-    """What tells one content of a folder from another: a checkpoint that is replaced in place, or
-    a file of it, is another model."""
+    """What tells one content of a checkpoint from another: one that is replaced in place, or a
+    file of it, is another model."""
     found = []
-    for path in folder.iterdir():
+    for name in _FILES:
         # A file that somebody is about to rename may be gone by now.
         with suppress(FileNotFoundError):
-            about = path.stat()
-            found.append((path.name, about.st_size, about.st_mtime_ns, about.st_ino))
-    return tuple(sorted(found))
+            about = (folder / name).stat()
+            times = about.st_mtime_ns, about.st_ctime_ns
+            found.append((name, about.st_size, *times, about.st_ino))
+    return tuple(found)
 
 
 def _folder(model: str | Path) -> Path:

@@ -134,7 +134,7 @@ class Asker:
         """Chunks [n] that hold a token of the statements of a question."""
         size = self._engine.config.chunk_size
         ids = [i for low, high in placed.ranges for i in range(low // size, (high - 1) // size + 1)]
-        return torch.tensor(ids)
+        return torch.tensor(ids, dtype=torch.long)
 
     def _generate(self, prompt: list[int], state: State) -> list[Step]:
         def forward(tokens: Tensor, state: State) -> Output:

@@ -11,7 +11,8 @@ from typing import Any
 class Interrupts:
     """Context manager in which the first Ctrl-C only sets `seen`; a second one interrupts.
 
-    Outside of the main thread, where Python delivers no signals, it changes nothing.
+    Outside of the main thread, where Python delivers no signals, and where Ctrl-C is ignored, as
+    below `nohup`, it changes nothing.
     """
 
     def __init__(self) -> None:
@@ -19,7 +20,8 @@ class Interrupts:
         self._previous: Any = None
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
+        heard = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+        if heard and threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._note)
         return self
 

@@ -20,7 +20,7 @@ from torch import Tensor
 # times the product on the CPUs this was measured on.
 _DENSE_ADVANTAGE = 4
 _TILE_VALUES = 1 << 23
-_DENSE_TILE_VALUES = 1 << 18
+_DENSE_TILE_VALUES = 1 << 20
 # Copies of this part of a tile stay in the processor's cache and in memory that is in use already.
 _COPIED_PART = 16
 

@@ -164,6 +164,15 @@ def test_alone_hides_what_the_other_questions_are_about(engine):
             assert visible == [p is placed or not alone for p in found.placed]
 
 
+def test_alone_takes_questions_that_were_never_answered(engine):
+    settings = evaluation.Settings(
+        length=3_000, tasks=("dialogue", "unknown"), questions=2, alone=True, text=(BOOK,)
+    )
+    report = evaluation.run(engine, settings)
+    assert report["alone"]
+    assert len(report["questions"]) == 4
+
+
 def _answers(engine: Engine, monkeypatch: pytest.MonkeyPatch, text: str) -> Outcome:
     """The outcome of a question whose answer is generated as `text`."""
     found = haystack(engine, "dialogue", count=1, length=4_000)
