@@ -202,7 +202,7 @@ class Memory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        storage.close_after(error, self.close)
 
     @contextmanager
     def _use(self) -> Iterator[None]:

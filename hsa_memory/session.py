@@ -383,7 +383,7 @@ class MemorySession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        storage.close_after(error, self.close)
 
     @contextmanager
     def _use(self, *, refresh: bool = False) -> Iterator[SessionStore]:

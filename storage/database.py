@@ -36,6 +36,9 @@ _BUSY_SECONDS = 5.0
 # Beyond this the log is copied back into the database after a commit.
 _WAL_BYTES = 4 << 20
 
+# The driver cannot always decode a message of SQLite that quotes damaged bytes of the schema.
+_SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+
 # A connection inherited through a fork must never be closed by the child: SQLite would act on
 # locks that belong to the parent. It is kept reachable here instead.
 _abandoned: list[Any] = []
@@ -119,7 +122,15 @@ class Database:
             check_same_thread=False,
             timeout=_BUSY_SECONDS,
         )
+        try:
+            self._configure(connection)
+        except BaseException:
+            connection.close()
+            raise
         self._driver = connection
+        return connection
+
+    def _configure(self, connection: sqlite3.Connection) -> None:
         for pragma in ("mmap_size=0", "foreign_keys=ON", "synchronous=FULL", "fullfsync=ON"):
             connection.execute(f"PRAGMA {pragma}")
         if self._write:
@@ -130,7 +141,6 @@ class Database:
                 f"journal_size_limit={_WAL_BYTES}",
             ):
                 connection.execute(f"PRAGMA {pragma}")
-        return connection
 
     def _is_frozen(self) -> bool:
         # A log-mode database on a read-only medium can only be read as immutable, and only
@@ -201,7 +211,7 @@ class Database:
         self._require_open()
         try:
             rows = self._driver.execute("PRAGMA integrity_check(20)").fetchall()
-        except sqlite3.Error as error:
+        except _SQLITE_ERRORS as error:
             return [str(error)]
         return [] if rows == [("ok",)] else [str(row[0]) for row in rows]
 
@@ -216,7 +226,7 @@ class Database:
             yield
         except sa.exc.DBAPIError as error:
             raise self._typed(error.orig, action) from error
-        except sqlite3.Error as error:
+        except _SQLITE_ERRORS as error:
             raise self._typed(error, action) from error
         except sa.exc.SQLAlchemyError as error:
             # Results of another shape than the statement allows: only damage does that.

@@ -25,10 +25,12 @@ from .errors import (
     SessionClosed,
     StoreError,
     StoreFull,
+    StoreLocked,
 )
 from .generation import Problem
 from .index import IndexCache
 from .layouts import read_layout, require_layout
+from .leaving import close_after
 from .locks import FileLock
 from .paths import session_folder
 from .truth import Truth
@@ -125,7 +127,7 @@ class SessionStore:
                 if os.getpid() == self._pid and self.writable and self._poison is None:
                     self._derived.settle()
                     self._truth.database.checkpoint()
-            except StoreFull as error:
+            except (StoreFull, StoreLocked) as error:
                 # Nothing acknowledged hangs on this; the next open does it again.
                 _log.warning("session %r closed without its checkpoint: %s", self.info.name, error)
             finally:
@@ -148,7 +150,7 @@ class SessionStore:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        close_after(error, self.close)
 
     @contextmanager
     def _reading(self) -> Iterator[Truth]:

@@ -25,6 +25,7 @@ from .errors import (
 from .geometry import geometry_of
 from .landmarks import create_landmarks
 from .layouts import common_fields, layout_key, layout_note
+from .leaving import close_after
 from .locks import FileLock, catalog_lock, try_lock
 from .maps import pack_map
 from .marker import has_sessions, read_marker, write_marker
@@ -298,7 +299,7 @@ class Store:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        close_after(error, self.close)
 
 
 def _encode_name(name: str) -> bytes:

@@ -231,32 +231,35 @@ class Truth:
     def _known(self, connection: sa.Connection, ids: list[str]) -> dict[str, Turn]:
         found: dict[str, Turn] = {}
         for first in range(0, len(ids), _BATCH):
-            rows = connection.execute(_select_ids, {"ids": ids[first : first + _BATCH]})
-            for row in rows:
-                turn = decode_turn(row, self.sid, self.where)
-                found[turn.turn_id] = turn
+            result = connection.execute(_select_ids, {"ids": ids[first : first + _BATCH]})
+            found |= {turn.turn_id: turn for turn in self._decoded(result)}
         return found
+
+    def _decoded(self, result: sa.CursorResult[Any]) -> list[Turn]:
+        # An open cursor would outlive a damaged row in its traceback, and lock the database.
+        with result:
+            return [decode_turn(row, self.sid, self.where) for row in result]
 
     # ---- reading
 
     def turns(self, start: int, stop: int) -> list[Turn]:
         """Verified turns start..stop-1."""
-        with self.database.read() as connection:
-            rows = connection.execute(_select_turns, {"start": start, "stop": stop})
-            found = [decode_turn(row, self.sid, self.where) for row in rows]
+        found = self._read_turns(_select_turns, start, stop)
         self._require_run([turn.seq for turn in found], start, stop)
         return found
 
     def turns_in_tokens(self, start: int, stop: int) -> list[Turn]:
         """Verified turns that hold the stream's positions start..stop-1."""
-        with self.database.read() as connection:
-            rows = connection.execute(_select_covering, {"start": start, "stop": stop})
-            found = [decode_turn(row, self.sid, self.where) for row in rows]
+        found = self._read_turns(_select_covering, start, stop)
         ends = [turn.token_start + len(turn.tokens) for turn in found]
         starts = [turn.token_start for turn in found]
         if not found or starts[0] > start or ends[-1] < stop or ends[:-1] != starts[1:]:
             raise CorruptMetadata(f"{self.where}: tokens {start}..{stop - 1} have a gap; run check")
         return found
+
+    def _read_turns(self, statement: sa.TextClause, start: int, stop: int) -> list[Turn]:
+        with self.database.read() as connection:
+            return self._decoded(connection.execute(statement, {"start": start, "stop": stop}))
 
     def find(self, turn_id: str) -> Turn | None:
         """The turn of that id, or None."""
