@@ -202,7 +202,7 @@ class Memory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        storage.close_after(error, self.close)
+        storage.close_after(error, self.close, errors.HSAMemoryError)
 
     @contextmanager
     def _use(self) -> Iterator[None]:

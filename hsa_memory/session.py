@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from hsa_memory.storage import SessionStore
+from hsa_memory.storage import SessionStore, close_after
 
 from .adding import Meter, add_drafts
 from .answering import AnswerStream, Request, answer
@@ -20,7 +20,7 @@ from .chunks import ChunkCache
 from .context import lay_out
 from .encoding import Encoder
 from .engine import Engine
-from .errors import SessionClosed, SessionReadOnly
+from .errors import HSAMemoryError, SessionClosed, SessionReadOnly
 from .filters import Metadata, make_filter
 from .fork import Source
 from .messages import Draft, as_message, make_draft, make_drafts
@@ -383,7 +383,7 @@ class MemorySession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        storage.close_after(error, self.close)
+        close_after(error, self.close, HSAMemoryError)
 
     @contextmanager
     def _use(self, *, refresh: bool = False) -> Iterator[SessionStore]:

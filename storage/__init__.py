@@ -21,6 +21,7 @@ from .errors import (
     StorePermission,
     TurnConflict,
 )
+from .leaving import close_after
 from .maps import map_as_stored
 from .marker import rebuild_marker
 from .rows import MAX_TEXT_BYTES, check_fields
@@ -59,6 +60,7 @@ __all__ = [
     "TurnIndex",
     "Vfs",
     "check_fields",
+    "close_after",
     "map_as_stored",
     "rebuild_marker",
 ]

@@ -317,3 +317,37 @@ def test_repair_heals_and_says_so(tmp_path, make_pristine, kit) -> None:
             assert_true_turns(session, kit)
             kit.catch_up(session)
             kit.assert_right(session)
+
+
+@pytest.mark.parametrize("name", ["catalog.db", "session.db"])
+def test_a_schema_that_sqlite_cannot_even_complain_about_is_told(
+    tmp_path, make_pristine, kit, name
+) -> None:
+    root = shutil.copytree(make_pristine(kit, killed=False), tmp_path / "store")
+    path = next(root.rglob(name))
+    # The last byte of the first page that holds text of the schema.
+    text = max(path.read_bytes()[:8192].rfind(word) for word in (b"CREATE TABLE", b"CREATE UNIQUE"))
+    flip(text + 1, 7)(path)
+    with Store.open(root) as store:
+        with pytest.raises(CorruptMetadata):
+            store.session("alice", layout=kit.layout)
+        assert store.check() != []
+
+
+def test_a_damaged_turn_is_told_as_such_to_a_writer(tmp_path, make_pristine, kit) -> None:
+    root = shutil.copytree(make_pristine(kit, killed=False), tmp_path / "store")
+    path = next(root.rglob("session.db"))
+    flip(path.read_bytes().rfind(b"message 20"), 0)(path)
+    for read in (
+        lambda session: session.turns(),
+        lambda session: session.turns_in_tokens(0, session.num_tokens),
+        lambda session: session.append([kit.turn(20)]),
+    ):
+        with pytest.raises(CorruptMetadata, match="turn 20 .*is damaged"):
+            _write_and(read, root, kit)
+
+
+def _write_and(read, root: Path, kit) -> None:
+    with Store.open(root) as store, store.session("alice", layout=kit.layout) as session:
+        session.set_meta("progress", {"offset": 8})
+        read(session)

@@ -191,3 +191,19 @@ def test_what_was_committed_is_acknowledged_without_head_bin(tmp_path, kit, faul
             assert reading.session("a", layout=None).num_turns == 2
         session.append([kit.turn(2)])
         assert session.check() == []
+
+
+def test_what_closing_meets_never_hides_the_error_before_it(tmp_path, faulty, kit) -> None:
+    store = Store.open(tmp_path / "store", vfs=faulty)
+
+    def leave(name: str, error: Exception | None) -> None:
+        with store.session(name, layout=kit.layout) as session:
+            grow(session, kit, 3)
+            faulty.arm("sync", 0)
+            if error is not None:
+                raise error
+
+    with pytest.raises(KeyError):
+        leave("alice", KeyError("first"))
+    with pytest.raises(DurabilityLost):
+        leave("bob", None)
