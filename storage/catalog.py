@@ -21,6 +21,8 @@ from .vfs import Vfs
 
 _NUMBERS = struct.Struct("<dq")
 _select_all = sa.select(sessions).order_by(sessions.c.created, sessions.c.sid)
+# Past every index: the damage may be there.
+_scan_all = sa.text("SELECT sid, name, created, deleted, sum FROM sessions NOT INDEXED")
 _select_name = sa.text("SELECT sid, name, created, deleted, sum FROM sessions WHERE name = :wanted")
 
 
@@ -76,11 +78,36 @@ class Catalog:
         return complaints
 
     def rebuild(self, vfs: Vfs) -> None:
-        """Start over with an empty catalog; `restore` fills it. The caller holds the lock."""
+        """Write the catalog anew with the rows that are whole: deletions and sessions that are
+        not there are in no other place. `restore` adds the rest. The caller holds the lock.
+        """
+        rows = [row for row in self.scan()[0] if self._is_whole(row)]
         self.close()
+        staged = Catalog(self._path + ".new", self._store_id)
         for suffix in ("-wal", "-shm", ""):
+            vfs.unlink(staged._path + suffix)
+        create_catalog(vfs, staged._path)
+        with staged._write() as connection:
+            for row in rows:
+                # A damaged index may have let a name in twice.
+                insert = sa.insert(sessions).prefix_with("OR IGNORE")
+                connection.execute(insert, self._row(self._decode(row), deleted=row.deleted))
+        for suffix in ("-wal", "-shm"):
             vfs.unlink(self._path + suffix)
-        create_catalog(vfs, self._path)
+        vfs.rename(staged._path, self._path)
+        vfs.sync_dir(os.path.dirname(self._path))
+
+    def scan(self) -> tuple[list[Any], bool]:
+        """All rows that can be read, verified or not, and whether that was the whole table."""
+        rows: list[Any] = []
+        try:
+            with self._read() as connection, connection.execute(_scan_all) as result:
+                # One by one: what comes before an error is kept.
+                for row in result:
+                    rows.append(row)
+        except StoreError:
+            return rows, False
+        return rows, True
 
     def add(self, info: SessionInfo) -> None:
         """Insert a session; the caller holds the lock and has made its files."""
@@ -118,6 +145,13 @@ class Catalog:
     def _sum(self, sid: str, name: str, created: float, deleted: int) -> bytes:
         numbers = _NUMBERS.pack(created, deleted)
         return xxh3_bytes(self._store_id + bytes.fromhex(sid) + numbers + name.encode())
+
+    def _is_whole(self, row: Any) -> bool:
+        try:
+            self._is_deleted(row)
+        except CorruptMetadata:
+            return False
+        return True
 
     def _is_deleted(self, row: Any) -> bool:
         try:

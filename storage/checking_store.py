@@ -9,6 +9,7 @@ from typing import Protocol
 
 from .catalog import Catalog
 from .errors import StoreError
+from .findings import told
 from .paths import session_ids
 from .session import SessionStore
 from .types import Finding, SessionInfo
@@ -23,26 +24,61 @@ class Sessions(Protocol):
     def open_for_check(self, info: SessionInfo, *, repair: bool) -> SessionStore:
         """A session whatever its layout and its head.bin say."""
 
+    def finish_deletion(self, session_id: str) -> None:
+        """Remove what is left of a session whose deletion was decided."""
+
 
 def check_store(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) -> list[Finding]:
     """Everything that is wrong with a store; see Store.check."""
-    complaints = catalog.damaged()
-    found = [
-        Finding(session="", path="catalog.db", kind="corrupt-catalog", detail=text, repaired=repair)
-        for text in complaints
-    ]
-    if complaints and repair:
-        # Each session knows its own name, so the rows are written again from those.
-        catalog.rebuild(vfs)
+    return [told(finding) for finding in _check_all(vfs, store, catalog, repair=repair)]
+
+
+def _check_all(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) -> list[Finding]:
+    found = _check_catalog(vfs, store, catalog, repair=repair)
     known: dict[str, SessionInfo] = {}
+    deleted: set[str] = set()
     # Damaged rows are reported above; what the directories say is checked in any case.
     with suppress(StoreError):
         known = {info.id: info for info in catalog.sessions()}
+        deleted = set(catalog.deleted_ids())
+    for session_id in deleted:
+        if repair:
+            store.finish_deletion(session_id)
+        gone = SessionInfo(name="", id=session_id, created=0.0)
+        finding = _finding(gone, "unfinished-deletion", "its deletion was interrupted")
+        found.append(replace(finding, repaired=repair))
     for session_id in session_ids(vfs, store.root):
+        if session_id in deleted:
+            continue
         info = known.pop(session_id, None) or SessionInfo(name="", id=session_id, created=0.0)
         found += _check_one(store, catalog, info, repair=repair)
     for info in known.values():
         found.append(_finding(info, "missing-session", "its directory is gone"))
+    return found
+
+
+def _check_catalog(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) -> list[Finding]:
+    complaints = catalog.damaged()
+    if not complaints:
+        return []
+    rows, complete = catalog.scan()
+    there = set(session_ids(vfs, store.root))
+    # A catalog that cannot be read, and no session: they may lie on a disk that is not mounted.
+    repair = repair and bool(complete or rows or there)
+    if repair:
+        # Each session knows its own name, so the rows are written again from those.
+        catalog.rebuild(vfs)
+    found = [
+        Finding(session="", path="catalog.db", kind="corrupt-catalog", detail=text, repaired=repair)
+        for text in complaints
+    ]
+    if repair:
+        kept = {row.sid for row in catalog.scan()[0]}
+        for row in rows:
+            if row.sid not in kept | there:
+                info = SessionInfo(name=str(row.name), id=str(row.sid), created=0.0)
+                lost = "its row is damaged and its directory is gone: it is no longer listed"
+                found.append(_finding(info, "missing-session", lost))
     return found
 
 

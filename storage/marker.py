@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 
+from .catalog import Catalog
 from .errors import CorruptMetadata, SessionMissing, StoreError
+from .findings import told
 from .header import HEADER_BYTES, decode_header, encode_header
 from .locks import catalog_lock
 from .paths import require_folder, session_folder, session_ids
@@ -68,12 +70,13 @@ def rebuild_marker(path: str | os.PathLike[str], *, vfs: Vfs | None = None) -> l
     """Write a damaged or missing STORE again; returns what was found, nothing if it is good.
 
     Every session names its store, in session.db and in the headers of its derived files. A store
-    without sessions gets a new id: nothing else depends on it.
+    that has no sessions and lists none gets a new id: nothing else depends on it.
 
     Raises:
         SessionMissing: there is no store.
         NotAFolder: there is a file in its place or above it.
-        CorruptMetadata: there are sessions, and none of them can say which store it is in.
+        CorruptMetadata: there are sessions, here or in the catalog, and none can say which store
+            it is in; nothing was changed.
     """
     vfs = vfs or Vfs()
     root = os.path.abspath(os.fspath(path))
@@ -87,16 +90,44 @@ def rebuild_marker(path: str | os.PathLike[str], *, vfs: Vfs | None = None) -> l
             return []
         except CorruptMetadata as error:
             complaint = str(error)
-        named = Counter(_stores_named(vfs, root))
-        if not named and has_sessions(vfs, root):
-            raise CorruptMetadata(
-                f"{os.path.join(root, NAME)} is damaged, and no session can say which store it is "
-                "in; restore a backup"
-            )
-        # A session that was copied here from elsewhere is outvoted.
-        store_id = named.most_common(1)[0][0] if named else os.urandom(16)
-        write_marker(vfs, root, store_id)
-    return [Finding(session="", path=NAME, kind="corrupt-store", detail=complaint, repaired=True)]
+        write_marker(vfs, root, _find_id(vfs, root))
+    found = Finding(session="", path=NAME, kind="corrupt-store", detail=complaint, repaired=True)
+    return [told(found)]
+
+
+def _find_id(vfs: Vfs, root: str) -> bytes:
+    """The id that the sessions name; a new one only where nothing can depend on the old one."""
+    listed = _listed_sessions(root)
+    votes = dict(_stores_named(vfs, root))
+    # A session that was copied here from elsewhere does not stand for those of the catalog.
+    counted = Counter(store for sid, store in votes.items() if not listed or sid in listed)
+    if counted:
+        return counted.most_common(1)[0][0]
+    there = set(session_ids(vfs, root))
+    gone = [name for sid, name in (listed or {}).items() if sid not in there]
+    if listed is None or gone or there:
+        lost = (
+            f"sessions {', '.join(map(repr, gone[:5]))} are listed and not there; " if gone else ""
+        )
+        raise CorruptMetadata(
+            f"{os.path.join(root, NAME)} is damaged, and no session can say which store it is "
+            f"in; {lost}nothing was repaired: mount the disk that is missing, or restore a backup"
+        )
+    return os.urandom(16)
+
+
+def _listed_sessions(root: str) -> dict[str, str] | None:
+    """Names of the catalog's rows by id; None if the catalog cannot be read."""
+    path = os.path.join(root, "catalog.db")
+    if not os.path.lexists(path):
+        return {}
+    # The id only matters to checksums, which are not looked at here.
+    catalog = Catalog(path, bytes(16))
+    try:
+        rows, complete = catalog.scan()
+    finally:
+        catalog.close()
+    return {str(row.sid): str(row.name) for row in rows} if complete else None
 
 
 def has_sessions(vfs: Vfs, root: str) -> bool:
@@ -104,14 +135,14 @@ def has_sessions(vfs: Vfs, root: str) -> bool:
     return next(session_ids(vfs, root), None) is not None
 
 
-def _stores_named(vfs: Vfs, root: str) -> Iterator[bytes]:
-    """The store's id as each session has it that can be read."""
+def _stores_named(vfs: Vfs, root: str) -> Iterator[tuple[str, bytes]]:
+    """(session's id, the store's id as it has it) of each session that can be read."""
     for session_id in session_ids(vfs, root):
         folder = session_folder(root, session_id)
         for named in (_by_identity(vfs, folder, session_id), _by_landmarks(vfs, folder)):
             if named.get("sid") == session_id:
                 with suppress(KeyError, TypeError, ValueError):
-                    yield bytes.fromhex(named["store"])
+                    yield session_id, bytes.fromhex(named["store"])
                     break
 
 

@@ -104,8 +104,7 @@ class Store:
             return
         try:
             for session_id in self._catalog.deleted_ids():
-                self._remove_files(session_id)
-                self._catalog.remove(session_id)
+                self.finish_deletion(session_id)
             for path in leftovers:
                 self._vfs.remove_tree(path)
         finally:
@@ -218,12 +217,12 @@ class Store:
             try:
                 with catalog_lock(self._vfs, self.root):
                     self._catalog.mark_deleted(info)
-                    self._remove_files(info.id)
-                    self._catalog.remove(info.id)
+                    self.finish_deletion(info.id)
             finally:
                 session_lock.release()
 
-    def _remove_files(self, session_id: str) -> None:
+    def finish_deletion(self, session_id: str) -> None:
+        """Remove what is left of a session whose deletion was decided; under the catalog's lock."""
         folder = session_folder(self.root, session_id)
         grave = self._path("trash", session_id)
         if self._vfs.lstat(folder) is not None:
@@ -231,6 +230,7 @@ class Store:
             self._vfs.sync_dir(os.path.dirname(folder))
             self._vfs.sync_dir(self._path("trash"))
         self._vfs.remove_tree(grave)
+        self._catalog.remove(session_id)
 
     def _create_session(self, name: str, encoded: bytes, layout: Layout) -> SessionInfo:
         with catalog_lock(self._vfs, self.root):

@@ -110,3 +110,73 @@ def test_a_check_beside_a_writer_takes_nothing_for_lost(open_session, kit) -> No
     reader = open_session(read_only=True)
     writer.append([kit.turn(1)])
     assert reader.check() == []
+
+
+def test_nothing_is_repaired_where_the_sessions_are_not_there(tmp_path, whole) -> None:
+    root = shutil.copytree(whole, tmp_path / "store")
+    (root / "s").rename(tmp_path / "elsewhere")
+    before = (root / "catalog.db").read_bytes()
+    flip(30, 2)(root / "STORE")
+    marker = (root / "STORE").read_bytes()
+    with pytest.raises(CorruptMetadata, match="sessions 'alice' are listed and not there"):
+        rebuild_marker(root)
+    assert (root / "STORE").read_bytes() == marker
+    assert (root / "catalog.db").read_bytes() == before
+    (tmp_path / "elsewhere").rename(root / "s")
+    (found,) = rebuild_marker(root)
+    assert found.detail.endswith("written again from what the sessions say")
+    assert "--repair" not in found.detail
+    with Store.open(root) as store:
+        assert store.check() == []
+
+
+def test_a_session_from_elsewhere_does_not_name_the_store(tmp_path, whole, kit) -> None:
+    with Store.open(tmp_path / "other") as store:
+        store.session("bob", layout=kit.layout).close()
+    root = shutil.copytree(whole, tmp_path / "store")
+    shutil.rmtree(root / "s")
+    shutil.copytree(tmp_path / "other" / "s", root / "s")
+    (root / "STORE").unlink()
+    with pytest.raises(CorruptMetadata, match="'alice' are listed and not there"):
+        rebuild_marker(root)
+
+
+def test_a_rebuilt_catalog_keeps_what_is_only_there(tmp_path, whole, kit) -> None:
+    root = shutil.copytree(whole, tmp_path / "store")
+    with Store.open(root) as store:
+        for name in ("bob", "carol", "dave"):
+            store.session(name, layout=kit.layout).close()
+        folders = {info.name: info for info in store.list_sessions()}
+        store._catalog.mark_deleted(folders["dave"])
+    catalog = (root / "catalog.db").read_bytes()
+    flip(catalog.rfind(b"carol") + 1, 0)(root / "catalog.db")
+    bob = folders["bob"].id
+    shutil.move(root / "s" / bob[:2] / bob, tmp_path / "bob")
+    with Store.open(root) as store:
+        found = {x.kind: x for x in store.check(repair=True)}
+        assert found["corrupt-catalog"].repaired
+        assert "run check" not in found["corrupt-catalog"].detail
+        assert found["unfinished-deletion"].repaired
+        assert (found["missing-session"].session, found["missing-session"].repaired) == (
+            "bob",
+            False,
+        )
+        assert {info.name for info in store.list_sessions()} == {"alice", "bob", "carol"}
+        assert [x.kind for x in store.check()] == ["missing-session"]
+    (root / "s" / bob[:2]).mkdir(exist_ok=True)
+    shutil.move(tmp_path / "bob", root / "s" / bob[:2] / bob)
+    with Store.open(root) as store:
+        assert store.check() == []
+        assert not store.has_session("dave")
+
+
+def test_a_catalog_that_cannot_be_read_is_not_emptied_without_sessions(tmp_path, whole) -> None:
+    root = shutil.copytree(whole, tmp_path / "store")
+    (root / "s").rename(tmp_path / "elsewhere")
+    (root / "catalog.db").write_bytes(bytes(8192))
+    with Store.open(root) as store:
+        assert [x.repaired for x in store.check(repair=True)] == [False]
+    (tmp_path / "elsewhere").rename(root / "s")
+    with Store.open(root) as store:
+        assert all(x.repaired for x in store.check(repair=True))
+        assert [info.name for info in store.list_sessions()] == ["alice"]
