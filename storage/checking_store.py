@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from .catalog import Catalog
-from .errors import StoreError
+from .errors import CorruptMetadata, StoreError
 from .findings import told
 from .paths import session_ids
 from .session import SessionStore
@@ -23,6 +23,9 @@ class Sessions(Protocol):
 
     def open_for_check(self, info: SessionInfo, *, repair: bool) -> SessionStore:
         """A session whatever its layout and its head.bin say."""
+
+    def mend_indexes(self, info: SessionInfo) -> list[Finding]:
+        """Build the indexes of a session anew if they are damaged."""
 
     def finish_deletion(self, session_id: str) -> None:
         """Remove what is left of a session whose deletion was decided."""
@@ -85,13 +88,20 @@ def _check_catalog(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool)
 def _check_one(
     store: Sessions, catalog: Catalog, info: SessionInfo, *, repair: bool
 ) -> list[Finding]:
+    mended: list[Finding] = []
     try:
+        # First, for without its indexes a session may not open.
+        if repair:
+            mended = store.mend_indexes(info)
         session = store.open_for_check(info, repair=repair)
     except StoreError as error:
-        return [_finding(info, type(error).__name__, str(error))]
+        return [*mended, _finding(info, type(error).__name__, str(error))]
     with session:
-        found = session.recovered + session.check(repair=repair)
-        identity = session.identity()
+        found = mended + session.recovered + session.check(repair=repair)
+        try:
+            identity = session.identity()
+        except CorruptMetadata as error:
+            return [*found, _finding(info, "corrupt-note", str(error))]
     found = [replace(finding, session=identity.name) for finding in found]
     if info.name:
         return found

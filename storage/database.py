@@ -215,6 +215,12 @@ class Database:
             return [str(error)]
         return [] if rows == [("ok",)] else [str(row[0]) for row in rows]
 
+    def reindex(self) -> None:
+        """Build every index anew from its table, all or none."""
+        self._require_open()
+        with self.translated("write"):
+            self._driver.execute("REINDEX")
+
     def _require_open(self) -> None:
         if not self._open:
             raise SessionClosed(f"{self.path}: the handle is closed; open the session again")

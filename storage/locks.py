@@ -36,10 +36,11 @@ class FileLock:
 
 
 def try_lock(vfs: Vfs, path: str) -> FileLock | None:
-    """Take a lock if nobody holds it. The file is created and never removed."""
+    """Take a lock if nobody holds it. The file, and its folder, are created and never removed."""
     try:
         fd = vfs.open(path, write=True)
     except FileNotFoundError:
+        vfs.ensure_dir(os.path.dirname(path))
         try:
             fd = vfs.open(path, create=True)
         except FileExistsError:

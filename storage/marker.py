@@ -53,8 +53,7 @@ def read_marker(vfs: Vfs, root: str) -> bytes:
 def write_marker(vfs: Vfs, root: str, store_id: bytes) -> None:
     """Put STORE in its place, whole or not at all; the caller holds the catalog's lock."""
     staged = os.path.join(root, "tmp", NAME)
-    with suppress(FileExistsError):
-        vfs.make_dir(os.path.dirname(staged))
+    vfs.ensure_dir(os.path.dirname(staged))
     vfs.unlink(staged)
     fd = vfs.open(staged, create=True)
     try:

@@ -23,6 +23,7 @@ from .errors import (
     StorePermission,
 )
 from .geometry import geometry_of
+from .indexes import mend_indexes
 from .landmarks import create_landmarks
 from .layouts import common_fields, layout_key, layout_note
 from .leaving import close_after
@@ -226,6 +227,7 @@ class Store:
         folder = session_folder(self.root, session_id)
         grave = self._path("trash", session_id)
         if self._vfs.lstat(folder) is not None:
+            self._vfs.ensure_dir(self._path("trash"))
             self._vfs.rename(folder, grave)
             self._vfs.sync_dir(os.path.dirname(folder))
             self._vfs.sync_dir(self._path("trash"))
@@ -238,6 +240,9 @@ class Store:
             if found is not None:
                 return found
             info = SessionInfo(name=name, id=os.urandom(16).hex(), created=time.time())
+            # All but the session may have been removed by hand, or not copied while empty.
+            for parent in ("tmp", "s"):
+                self._vfs.ensure_dir(self._path(parent))
             staged = self._path("tmp", info.id)
             write_session(self._vfs, staged, self._id, info, layout)
             folder = session_folder(self.root, info.id)
@@ -256,8 +261,8 @@ class Store:
         """Read every byte of the store and report what is not as written.
 
         Args:
-            repair: lower watermarks below damaged chunks, rebuild damaged catalog rows,
-                drop damaged tails. Damaged turns are reported, never changed. Sessions
+            repair: lower watermarks below damaged chunks, rebuild damaged catalog rows and
+                indexes, drop damaged tails. Damaged turns are reported, never changed. Sessions
                 that another writer has open are reported as busy and left alone.
         """
         with self._mutex:
@@ -272,6 +277,16 @@ class Store:
     def open_for_check(self, info: SessionInfo, *, repair: bool) -> SessionStore:
         """A session whatever its layout and its head.bin say; for `check`."""
         return self._open_session(info, None, read_only=not repair, trust_head=False)
+
+    def mend_indexes(self, info: SessionInfo) -> list[Finding]:
+        """Build indexes of a session anew if they are damaged; for `check`."""
+        lock = self._lock_session(info)
+        try:
+            folder = session_folder(self.root, info.id)
+            mended = mend_indexes(self._vfs, folder, bytes.fromhex(info.id))
+        finally:
+            lock.release()
+        return [problem.as_finding(info.name, self.root) for problem in mended]
 
     def _require_open(self) -> None:
         if self._closed:
@@ -322,8 +337,7 @@ def _create_store(vfs: Vfs, root: str) -> None:
     require_folder(root)
     _require_free(vfs, root)
     for folder in _FOLDERS:
-        with suppress(FileExistsError):
-            vfs.make_dir(os.path.join(root, folder))
+        vfs.ensure_dir(os.path.join(root, folder))
     with catalog_lock(vfs, root):
         marker = os.path.join(root, "STORE")
         if vfs.lstat(marker) is not None:

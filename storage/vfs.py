@@ -151,6 +151,16 @@ class Vfs:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
             os.mkdir(path, 0o700)
 
+    def ensure_dir(self, path: str) -> None:
+        """Create a directory if it is missing; the one above it must be there."""
+        try:
+            self.make_dir(path)
+        except FileExistsError:
+            return
+        except FileNotFoundError as error:
+            above = os.path.dirname(path)
+            raise StoreError(f"cannot create {path}: {above} is missing") from error
+
     def list_dir(self, path: str) -> list[str]:
         """Names in a directory, sorted."""
         with translated("list", path):

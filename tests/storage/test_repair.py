@@ -180,3 +180,37 @@ def test_a_catalog_that_cannot_be_read_is_not_emptied_without_sessions(tmp_path,
     with Store.open(root) as store:
         assert all(x.repaired for x in store.check(repair=True))
         assert [info.name for info in store.list_sessions()] == ["alice"]
+
+
+@pytest.mark.parametrize("word", [b"turn-7", b"identity", b"user-progress"])
+def test_a_damaged_index_is_built_anew(tmp_path, kit, word) -> None:
+    with Store.open(tmp_path / "store") as store:
+        with store.session("alice", layout=kit.layout) as session:
+            session.append([kit.turn(i) for i in range(NUM_TURNS)])
+            session.set_meta("progress", {"offset": 7})
+    path = next((tmp_path / "store").rglob("session.db"))
+    for offset in _places(path.read_bytes(), word):
+        root = shutil.copytree(tmp_path / "store", tmp_path / f"at-{offset}")
+        flip(offset, 1)(next(root.rglob("session.db")))
+        with Store.open(root) as store:
+            before = store.check()
+            assert before
+            after = store.check(repair=True)
+            if not all(x.repaired for x in after):
+                # It was the row itself, and the index still leads to it.
+                assert not any(x.kind == "corrupt-index" for x in after)
+                continue
+            assert {x.kind for x in after} == {"corrupt-index"}
+            assert after[0].detail.endswith("built anew")
+            assert store.check() == []
+            with store.session("alice", layout=kit.layout) as session:
+                session.append([kit.turn(i) for i in range(NUM_TURNS)])
+                assert session.num_turns == NUM_TURNS
+                assert session.get_meta("progress") == {"offset": 7}
+            break
+    else:
+        pytest.fail("no place was in an index")
+
+
+def _places(data: bytes, word: bytes) -> list[int]:
+    return [i for i in range(len(data)) if data.startswith(word, i)]
