@@ -8,10 +8,10 @@ from typing import Any
 
 from hsa_memory.storage import SessionStore, Turn
 
-from .attachments import attachment_notes
+from .attachments import attachment_notes, read_attachment
 from .encoding import Encoder
 from .engine import Engine
-from .errors import InvalidMessage
+from .errors import InvalidMessage, MessageConflict
 from .fork import Source
 from .messages import Draft, make_turn
 from .types import AddResult, Progress, Stats
@@ -97,15 +97,35 @@ def add_drafts(
 
 
 def _append(engine: Engine, store: SessionStore, batch: list[Draft]) -> list[Turn]:
-    meta: dict[str, dict[str, Any]] = {}
-    for draft in batch:
-        if draft.attachment is not None:
-            meta |= attachment_notes(draft.id, draft.attachment)
+    meta = _new_attachments(store, batch)
     try:
         return store.append([make_turn(engine.tokenizer, draft) for draft in batch], meta=meta)
     except ValueError as error:
         # Limits that only the store knows: sizes, and what msgpack can hold.
         raise InvalidMessage(str(error)) from error
+
+
+def _new_attachments(store: SessionStore, batch: list[Draft]) -> dict[str, dict[str, Any]]:
+    """Notes of the messages that are new; a known one keeps what it has, or has not."""
+    meta: dict[str, dict[str, Any]] = {}
+    first: dict[str, Draft] = {}
+    kept: dict[str, str | None] = {}
+    for draft in batch:
+        first.setdefault(draft.id, draft)
+        if draft.attachment is None:
+            continue
+        if draft.id not in kept:
+            known = store.find(draft.id) is not None
+            before = first[draft.id].attachment
+            kept[draft.id] = read_attachment(store, draft.id) if known else before
+            if not known and before is not None:
+                meta |= attachment_notes(draft.id, before)
+        if draft.attachment != kept[draft.id]:
+            raise MessageConflict(
+                f"message id {draft.id!r} is known with another attachment, or without one; use a "
+                "new id"
+            )
+    return meta
 
 
 def _batches(drafts: list[Draft], size: int) -> Iterator[list[Draft]]:

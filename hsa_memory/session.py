@@ -131,7 +131,8 @@ class MemorySession:
 
         Raises:
             InvalidMessage: naming the first message that cannot be stored; nothing was written.
-            MessageConflict: of an id with another content; its batch was not written.
+            MessageConflict: of an id with another content or attachment; its batch was not
+                written.
             SessionReadOnly, SessionClosed, StorageError.
         """
         require_count("batch_size", batch_size)

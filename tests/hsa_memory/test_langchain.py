@@ -302,8 +302,18 @@ def test_an_attachment_belongs_to_the_message_that_brought_it(session: MemorySes
     message = {"role": "user", "content": "Look", "id": "a", "attachment": "first"}
     session.add_messages([message, {**message, "id": "b", "attachment": ""}])
     # Known by its id: nothing changes.
-    again = session.add_messages([{**message, "attachment": "second"}, {**message, "id": "c"}])
+    plain = {"role": "user", "content": "Look", "id": "a"}
+    again = session.add_messages([message, plain, {**message, "id": "c"}])
     assert again.num_added == 1
+    new, bare = {**plain, "id": "d"}, {**plain, "id": "e"}
+    for batch in (
+        [{**message, "attachment": "second"}],
+        [{**message, "attachment": "second"}, new],
+        [{**new, "attachment": "first"}, {**new, "attachment": "second"}],
+        [bare, {**bare, "attachment": "late"}],
+    ):
+        with pytest.raises(hsa_memory.MessageConflict, match="another attachment"):
+            session.add_messages(batch)
     found = [session.attachment(id) for id in ("a", "b", "c", "d")]
     assert found == ["first", "", "first", None]
     for bad in (b"bytes", 5, "\ud800"):
