@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .errors import InvalidMessage
-from .langchain_messages import KEY, from_session, to_session
+from .langchain_messages import KEY, from_session, is_ours, to_session
 from .session import MemorySession
 from .types import Hit
 
@@ -89,7 +89,11 @@ def _document(hit: Hit, session: str) -> Document:
         id=hit.id,
         page_content=hit.text,
         metadata={
-            **{key: value for key, value in hit.metadata.items() if key != KEY},
+            **{
+                key: value
+                for key, value in hit.metadata.items()
+                if key != KEY or not is_ours(value)
+            },
             "score": hit.score,
             "chunk_ids": list(hit.chunk_ids),
             "spans": [list(span) for span in hit.spans],

@@ -4,7 +4,8 @@ The session's text is what the model reads and remembers: the text of the conten
 tool call. Everything else lies beside it, as JSON in the metadata:
 
 - "langchain": what `message_to_dict` gives, without the content where the text says the same; or
-  true, where that is longer than `INLINE_CHARS` and so the message's attachment.
+  `ATTACHED`, where that is longer than `INLINE_CHARS` and so the message's attachment. Any other
+  value is ordinary metadata of a message that was added in another way.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ except ImportError as error:
     ) from error
 
 KEY = "langchain"
+ATTACHED = "attached message"
 INLINE_CHARS = 60_000
 """Of ASCII JSON in a message's metadata, which may take 64 KiB."""
 
@@ -63,7 +65,7 @@ def to_session(message: BaseMessage) -> dict[str, Any]:
     found: dict[str, Any] = {"role": _role(message), "content": text}
     if len(packed) <= INLINE_CHARS:
         return {**found, "metadata": {KEY: packed}}
-    return {**found, "metadata": {KEY: True}, "attachment": packed}
+    return {**found, "metadata": {KEY: ATTACHED}, "attachment": packed}
 
 
 def from_session(session: MemorySession) -> Iterator[BaseMessage]:
@@ -74,19 +76,29 @@ def from_session(session: MemorySession) -> Iterator[BaseMessage]:
     """
     for message in session.messages():
         packed = message.metadata.get(KEY)
-        if packed is None:
-            yield _plain_message(message)
-            continue
-        if packed is True:
+        if packed == ATTACHED:
             packed = session.attachment(message.id)
             if packed is None:
                 raise CorruptStore(
                     f"message {message.id!r}: its attachment is missing; messages that were copied "
                     "from another session do not bring it with them"
                 )
+        yield _unpacked(packed, message.text) or _plain_message(message)
+
+
+def is_ours(value: Any) -> bool:
+    """Return whether a value under `KEY` is what `to_session` put there."""
+    return value == ATTACHED or _unpacked(value, "") is not None
+
+
+def _unpacked(packed: Any, text: str) -> BaseMessage | None:
+    try:
         data = json.loads(packed)
-        data["data"].setdefault("content", message.text)
-        yield messages_from_dict([data])[0]
+        data["data"].setdefault("content", text)
+        return messages_from_dict([data])[0]
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        # Somebody else's value.
+        return None
 
 
 def visible_text(message: BaseMessage) -> str:
