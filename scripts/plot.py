@@ -1,6 +1,7 @@
 """Draw docs/*.svg from docs/results/: `scripts/plot.py` (needs the extra `plots`).
 
-training.jsonl is the log of `hsa-memory train`, haystack.json what `hsa-memory eval --json` wrote.
+training.jsonl is the log of `hsa-memory train`, haystack.json and single_fact.json are what
+`hsa-memory eval --json` wrote, the latter with `--alone`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ def main() -> None:
         lines = (RESULTS / "training.jsonl").read_text(encoding="utf-8").splitlines()
         # A resumed run writes the steps after its checkpoint again: the last word counts.
         _training(list({r["step"]: r for r in map(json.loads, lines)}.values()))
-    if (RESULTS / "haystack.json").exists():
-        _depths(json.loads((RESULTS / "haystack.json").read_text(encoding="utf-8")))
+    for name in ("haystack", "single_fact"):
+        if (path := RESULTS / f"{name}.json").exists():
+            _depths(json.loads(path.read_text(encoding="utf-8")), f"{name}.svg")
 
 
 def _training(log: list[dict[str, Any]]) -> None:
@@ -68,7 +70,7 @@ def _smooth(points: list[tuple[float, float]], width: int = 5) -> list[tuple[flo
     return out
 
 
-def _depths(result: dict[str, Any]) -> None:
+def _depths(result: dict[str, Any], name: str) -> None:
     """Exact answers over the place of the fact in the history, a row per task."""
     tasks = {k: v for k, v in result["tasks"].items() if v["depths"] and k in TASK_NAMES}
     depths = sorted({float(d) for v in tasks.values() for d in v["depths"]})
@@ -84,8 +86,9 @@ def _depths(result: dict[str, Any]) -> None:
     axis.set_yticks(range(len(tasks)), [TASK_NAMES[k] for k in tasks])
     axis.set_xticks(range(len(depths)), [f"{100 * d:.0f}%" for d in depths])
     axis.set_xlabel("place of the fact in the history")
-    axis.set_title(f"Exact answers (%) in {result['length']:,} tokens, free generation")
-    _save(figure, "haystack.svg")
+    which = "one fact" if result.get("alone") else "all facts side by side"
+    axis.set_title(f"Exact answers (%) in {result['length']:,} tokens, {which}", fontsize=11)
+    _save(figure, name)
 
 
 def _save(figure: Any, name: str) -> None:
