@@ -93,8 +93,6 @@ def _run(args: argparse.Namespace, rest: Sequence[str]) -> int:
         parser = argparse.ArgumentParser(prog=f"hsa-memory {args.command}")
         module.add_arguments(parser)
         return int(module.main(parser.parse_args(rest)))
-    # Idle threads of torch sleep: spinning ones make a small search take a second on a busy CPU.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     module = _imported(f".{_MODULES[args.command]}")
     return int(getattr(module, f"run_{args.command}")(args))
 
