@@ -55,8 +55,9 @@ def find(
     """Return the shares of the best `k` messages.
 
     The score of a chunk is its share of the retrieval softmax over all allowed chunks, as the token
-    that starts the answer computes it, averaged over HSA layers and retrieval heads. Within a chunk
-    it is divided among messages by the attention of that token to the chunk's tokens.
+    that starts the answer computes it, averaged over HSA layers and retrieval heads; those that the
+    reader would choose share theirs as it would fuse them. Within a chunk it is divided among
+    messages by the attention of that token to the chunk's tokens.
     """
     if not fork.num_tokens:
         return []
@@ -66,8 +67,10 @@ def find(
     if not open_chunks.any():
         return []
     queries = fork.queries(torch.tensor([prompt]))
-    ranked = _chunk_shares(queries, memory, open_chunks)
-    ranked = ranked.masked_fill(~open_chunks, -1.0)
+    by_layer = _chunk_shares(queries, memory, open_chunks)
+    if fork.engine.config.rerank_heads:
+        _rerank(fork, queries, memory, by_layer)
+    ranked = by_layer.mean((0, 1)).masked_fill(~open_chunks, -1.0)
     masses: dict[int, Tensor] = {}
     shares: list[Share] = []
     # As many chunks as the reader chooses, more when more messages are wanted.
@@ -119,15 +122,28 @@ def _allowed(
 
 
 def _chunk_shares(queries: tuple[HSAQuery, ...], memory: ChunkMemory, allowed: Tensor) -> Tensor:
-    """Share [C] of each chunk in the retrieval of the last token."""
+    """Share [L, R, C] of each chunk in the retrieval of the last token."""
     query = torch.stack([query.retrieval[0, -1] for query in queries])  # [L, R, E]
     parts = [memory.landmarks[0]]
     if memory.source is not None:
         parts.insert(0, memory.source.landmarks)
     scores = torch.cat([torch.einsum("lre,cre->lrc", query, part) for part in parts], dim=-1)
     scores = scores.float() * query.shape[-1] ** -0.5
-    shares: Tensor = scores.masked_fill(~allowed, float("-inf")).softmax(-1).mean((0, 1))
+    shares: Tensor = scores.masked_fill(~allowed, float("-inf")).softmax(-1)
     return shares
+
+
+def _rerank(fork: Fork, queries: tuple[HSAQuery, ...], memory: ChunkMemory, shares: Tensor) -> None:
+    """Divide anew, in place, what the best chunks of each layer have of the shares [L, R, C]."""
+    best = shares.topk(min(fork.engine.config.top_k, shares.shape[-1]))
+    for layer, query in enumerate(queries):
+        rerank = fork.engine.model.upper.hsa[layer].rerank
+        kv, local = fork.gather(memory, best.indices[layer][None, None])
+        extra = rerank.scores(query.rerank, kv.k, local).masked_fill(local < 0, float("-inf"))
+        fused = (best.values[layer].log() + extra[0, 0]).softmax(-1)
+        # Chunks that are not allowed, or were damaged, have no part in it.
+        total = best.values[layer].sum(-1, keepdim=True)
+        shares[layer].scatter_(-1, best.indices[layer], fused.nan_to_num(0.0) * total)
 
 
 def _token_masses(

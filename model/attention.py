@@ -1,7 +1,7 @@
 """Sliding-window attention, the chunk encoder's attention, and hierarchical sparse attention.
 
 Letters: B batch, T tokens, H query heads, G KV heads, D head dim, R retrieval heads, E retrieval
-dimensions, K top-k, C chunks, S chunk size, h hidden size.
+dimensions, M rerank heads per KV head, K top-k, C chunks, S chunk size, h hidden size.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hsa_memory.kernels.chunk_attention import chunk_attention
+from hsa_memory.kernels.chunk_scores import chunk_scores
 from hsa_memory.kernels.sliding_window import sliding_window_attention
 
 from .config import HSAConfig
@@ -93,6 +94,8 @@ class HSAQuery(NamedTuple):
     """[B, T, R, E], matched with landmarks."""
     attention: Tensor
     """[B, T, H, D], normalised, matched with keys."""
+    rerank: Tensor
+    """[B, T, G * M, D], normalised, matched with keys; M = 0 without reranking."""
 
 
 class HSATrace(NamedTuple):
@@ -102,12 +105,14 @@ class HSATrace(NamedTuple):
     """[B, T, R, E]."""
     attention_query: Tensor
     """[B, T, H, D], normalised."""
+    rerank_query: Tensor
+    """[B, T, G * M, D], normalised."""
     indices: Tensor
     """[B, T, R, K] chosen chunks, -1 for empty slots."""
     weights: Tensor
     """[B, T, R, K] fusion weights."""
     scores: Tensor
-    """[B, T, R, K] retrieval scores."""
+    """[B, T, R, K] what the weights are the softmax of."""
 
 
 class Retrieval(nn.Module):
@@ -125,6 +130,34 @@ class Retrieval(nn.Module):
         """Return retrieval queries [B, T, R, E] of the residual stream `x` [B, T, h]."""
         query: Tensor = self.query(self.norm(x)).unflatten(-1, (self.heads, -1))
         return query if self.query_norm is None else self.query_norm(query)
+
+
+class Rerank(nn.Module):
+    """A second look at the chosen chunks: how well their tokens, not their landmark, match.
+
+    One vector has to stand for all a chunk says; its keys stand for a token each. What the M heads
+    find (`chunk_scores`) is added to the landmark's score, each by a learned factor.
+    """
+
+    def __init__(self, config: HSAConfig) -> None:
+        super().__init__()
+        heads, size = config.rerank_heads, config.head_dim
+        self.head_dim = size
+        self.query = nn.Linear(
+            config.hidden_size, config.hsa_num_kv_heads * heads * size, bias=False
+        )
+        self.query_norm = RMSNorm(size, config.norm_eps, config.hsa_query_gain)
+        self.gain = nn.Parameter(torch.full((heads,), 1.0 / heads))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return rerank queries [B, T, G * M, D] of normalised `x` [B, T, h]."""
+        query: Tensor = self.query_norm(self.query(x).unflatten(-1, (-1, self.head_dim)))
+        return query
+
+    def scores(self, query: Tensor, keys: Tensor, indices: Tensor) -> Tensor:
+        """Return what to add to retrieval scores [B, T, G, K]; arguments as `chunk_scores`."""
+        found = chunk_scores(query, keys, indices)
+        return (found * self.gain.to(found.dtype)).sum(-1)
 
 
 class HSALayer(nn.Module):
@@ -145,6 +178,7 @@ class HSALayer(nn.Module):
         self.attention_norm = RMSNorm(config.hidden_size, config.norm_eps)
         self.query = nn.Linear(config.hidden_size, size, bias=False)
         self.query_norm = RMSNorm(config.head_dim, config.norm_eps, config.hsa_query_gain)
+        self.rerank = Rerank(config) if config.rerank_heads else None
         self.out = nn.Linear(size, config.hidden_size, bias=False)
         self.mlp_norm = RMSNorm(config.hidden_size, config.norm_eps)
         self.mlp = feed_forward(config)
@@ -161,12 +195,15 @@ class HSALayer(nn.Module):
         queries, x, cache = self._look(x, tokens, cache)
         noise = self._noise(queries.retrieval, memory) if self.training else None
         found = memory.find(queries.retrieval, visible, self.config.top_k, noise)
-        weights = fusion_weights(found.scores)
         kv, local = memory.gather(found.indices)
+        scores = found.scores
+        if self.rerank is not None:
+            scores = scores + self.rerank.scores(queries.rerank, kv.k, local)
+        weights = fusion_weights(scores)
         recalled = chunk_attention(queries.attention, kv.k, kv.v, local, weights)
         y = x + self.out(recalled.flatten(2))
         stream = x if self.config.bypass_residual else y
-        trace = HSATrace(*queries, found.indices, weights, found.scores)
+        trace = HSATrace(*queries, found.indices, weights, scores)
         return stream + self.mlp(self.mlp_norm(y)), cache, trace
 
     def queries(self, x: Tensor, tokens: Window) -> HSAQuery:
@@ -181,8 +218,10 @@ class HSALayer(nn.Module):
         if self.config.hsa_window:
             attended, cache = self.window(self.window_norm(x), tokens, cache)
             x = x + attended
-        query = self.query(self.attention_norm(x)).unflatten(-1, (-1, self.config.head_dim))
-        return HSAQuery(retrieval, self.query_norm(query)), x, cache
+        normal = self.attention_norm(x)
+        query = self.query_norm(self.query(normal).unflatten(-1, (-1, self.config.head_dim)))
+        rerank = query[:, :, :0] if self.rerank is None else self.rerank(normal)
+        return HSAQuery(retrieval, query, rerank), x, cache
 
     def _noise(self, query: Tensor, memory: ChunkMemory) -> Tensor | None:
         """Standard Gumbel noise [B, T, R, C] for the choice of chunks, if configured."""

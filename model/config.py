@@ -87,6 +87,9 @@ class HSAConfig:
     """HSA layer: y = r + MLP(norm(r + HSA)), HSA's output itself not added back."""
     hsa_query_gain: float = 1.0
     """Initial value of the weight of HSA's query norm."""
+    rerank_heads: int = 0
+    """Query heads per KV head that compare a token with the keys of its chosen chunks, to add to the
+    retrieval scores before fusion; 0: landmarks alone, as in the paper."""
     gumbel_noise: bool = False
     """Add Gumbel noise to the scores, for the choice of chunks only, in training."""
     rope_theta: float = 10_000.0
@@ -118,11 +121,9 @@ class HSAConfig:
                 )
         if self.head_dim % 2:
             raise ConfigError(f"head_dim ({self.head_dim}) must be even for rotary positions")
-        if self.num_upper_layers < 0 or self.hsa_window < 0:
-            raise ConfigError(
-                f"num_upper_layers ({self.num_upper_layers}) and hsa_window ({self.hsa_window}) "
-                "must not be negative"
-            )
+        for name in ("num_upper_layers", "hsa_window", "rerank_heads"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} ({getattr(self, name)}) must not be negative")
 
     @property
     def layers_per_group(self) -> int:
@@ -221,6 +222,7 @@ MINI = HSAConfig(
     embedding_norm=True,
     bypass_residual=False,
     hsa_query_gain=2.0,
+    rerank_heads=2,
 )
 
 PUBLISHED_345M = HSAConfig(

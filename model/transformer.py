@@ -220,7 +220,7 @@ class HSATransformer(nn.Module):
         config = self.config
         depth = config.num_lower_layers + config.num_upper_layers + config.num_groups
         for name, parameter in self.named_parameters():
-            if name.endswith("norm.weight"):
+            if name.endswith(("norm.weight", ".gain")):
                 continue
             if name.endswith(".bias"):
                 parameter.zero_()

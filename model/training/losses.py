@@ -22,10 +22,12 @@ class Losses(NamedTuple):
 
     text: Tensor
     retrieval: Tensor
+    rerank: Tensor
     pointer: Tensor
     value: Tensor
     answer_accuracy: Tensor
     retrieval_accuracy: Tensor
+    rerank_accuracy: Tensor
     pointer_accuracy: Tensor
 
 
@@ -70,9 +72,56 @@ def retrieval_loss(
     Returns:
         Mean loss and accuracy over positions, retrieval heads and HSA layers.
     """
-    landmarks = memory.landmarks  # [B, C, R, E]
-    batch, chunks, _, size = landmarks.shape
+    landmarks = memory.landmarks
     every = torch.cat([landmarks.flatten(0, 1), bank.to(landmarks.dtype)])  # [B*C + N, R, E]
+    hidden = F.pad(_no_distractor(memory, where, shares_facts), (0, len(bank)))
+    return _choice_loss(
+        [_landmark_scores(trace, every, where) for trace in traces], memory, where, hidden
+    )
+
+
+def rerank_loss(
+    model: HSATransformer,
+    traces: tuple[HSATrace, ...],
+    memory: ChunkMemory,
+    where: Supervision,
+    shares_facts: Tensor,
+    sample: int = 512,
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of the source chunk's whole score, landmark and rerank, against all others.
+
+    Distractors are those of `retrieval_loss` without the bank; landmark scores get no gradient, the
+    retrieval loss being theirs. At most `sample` positions, drawn at random, are looked at. Returns
+    the same; NaN for a model that does not rerank.
+    """
+    if len(where.row) > sample:
+        drawn = torch.randperm(len(where.row), device=where.row.device)[:sample]
+        where = Supervision(*(x[drawn] for x in where))
+    every = memory.landmarks.detach().flatten(0, 1)  # [B*C, R, E]
+    keys = memory.kv.k.flatten(0, 1)[None]  # [1, B*C, S, G, D]
+    count, groups = keys.shape[1], keys.shape[3]
+    chosen = torch.arange(count).expand(1, len(where.row), groups, count)
+    by_layer = []
+    for trace, layer in zip(traces, model.upper.hsa, strict=True):
+        rerank = cast(HSALayer, layer).rerank
+        if rerank is None:
+            nan = torch.tensor(float("nan"))
+            return nan, nan
+        query = trace.rerank_query[where.row, where.position][None]
+        scores = _landmark_scores(trace, every, where).detach()
+        by_layer.append(scores + rerank.scores(query, keys, chosen)[0])
+    return _choice_loss(by_layer, memory, where, _no_distractor(memory, where, shares_facts))
+
+
+def _landmark_scores(trace: HSATrace, landmarks: Tensor, where: Supervision) -> Tensor:
+    """Retrieval scores [P, R, N] of landmarks [N, R, E]."""
+    query = trace.retrieval_query[where.row, where.position]  # [P, R, E]
+    return torch.einsum("pre,nre->prn", query, landmarks).float() * query.shape[-1] ** -0.5
+
+
+def _no_distractor(memory: ChunkMemory, where: Supervision, shares_facts: Tensor) -> Tensor:
+    """Which of the batch's chunks [P, B*C] no position may be held against."""
+    batch, chunks = memory.landmarks.shape[:2]
     owner = torch.arange(batch).repeat_interleave(chunks)
     number = torch.arange(chunks).repeat(batch)
     own = owner == where.row[:, None]  # [P, B*C]
@@ -80,16 +129,20 @@ def retrieval_loss(
     # What this sequence's position sees is exactly the chunks up to the source's and beyond it
     # those finished before the position; later ones may repeat the answer.
     future = own & (number >= (where.position // memory.kv.k.shape[2])[:, None])
-    hidden = F.pad(clash | future, (0, len(bank)))
-    target = where.row * chunks + where.chunk
+    return clash | future
+
+
+def _choice_loss(
+    by_layer: list[Tensor], memory: ChunkMemory, where: Supervision, hidden: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Mean loss and accuracy of scores [P, R, N] whose first B*C are the batch's chunks."""
+    target = where.row * memory.landmarks.shape[1] + where.chunk
     loss, hits = [], []
-    for trace in traces:
-        query = trace.retrieval_query[where.row, where.position]  # [P, R, E]
-        scores = torch.einsum("pre,nre->prn", query, every).float() * size**-0.5
-        scores = scores.masked_fill(hidden[:, None], float("-inf")).flatten(0, 1)
-        wanted = target.repeat_interleave(query.shape[1])
-        loss.append(F.cross_entropy(scores, wanted))
-        hits.append((scores.argmax(-1) == wanted).float().mean())
+    for scores in by_layer:
+        seen = scores.masked_fill(hidden[:, None], float("-inf")).flatten(0, 1)
+        wanted = target.repeat_interleave(scores.shape[1])
+        loss.append(F.cross_entropy(seen, wanted))
+        hits.append((seen.argmax(-1) == wanted).float().mean())
     return torch.stack(loss).mean(), torch.stack(hits).mean()
 
 

@@ -48,7 +48,7 @@ DEFAULT_SHARES = {
     "chat_qa": 0.03,
 }
 REPLY_WEIGHT = 0.1
-UNKNOWN_SHARE = 0.06
+UNKNOWN_SHARE = 0.09
 # Samples with as many facts and questions as fit: answers are few tokens, and teach the most.
 DENSE_SHARE = 0.7
 FILLER_SHARES = {"books": 4.0, "wiki": 3.0, "spoken": 1.0, "chat": 3.0, "stories": 1.0, "qa": 1.0}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 ANSWER_WEIGHT = 3.0
 # Answers in words of their own ("I don't know."): at full weight they drown the copied ones, and
 # the model refuses whatever is asked in a new wording.
-OWN_WORDS_WEIGHT = 1.5
+OWN_WORDS_WEIGHT = 2.2
 RANDOM_WEIGHT = 0.2
 MIN_GAP = 12
 

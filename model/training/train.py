@@ -29,7 +29,15 @@ from ..layers import MoE
 from ..tokenizer import Tokenizer
 from ..transformer import HSATransformer, Output
 from .corpora import build_token_cache, texts_for_tokenizer
-from .losses import Losses, pointer_loss, retrieval_loss, supervision, text_loss, value_loss
+from .losses import (
+    Losses,
+    pointer_loss,
+    rerank_loss,
+    retrieval_loss,
+    supervision,
+    text_loss,
+    value_loss,
+)
 from .mixture import Mixture, open_passages
 from .optimizer import MasterOptimizer, average
 from .recipe import Recipe, Stage, load_recipe
@@ -191,6 +199,8 @@ class Trainer:
         if not losses.retrieval.isnan():
             total = total + stage.retrieval_weight * losses.retrieval
             total = total + stage.pointer_weight * losses.pointer
+        if not losses.rerank.isnan():
+            total = total + stage.rerank_weight * losses.rerank
         total.backward()
         norm = self.optimizer.step(self.recipe.learning_rate(self.step))
         mixtures = [module for module in self.model.modules() if isinstance(module, MoE)]
@@ -216,14 +226,18 @@ class Trainer:
         value = value_loss(self.model, memory, tokens) if stage.value_weight else text.new_zeros(())
         where = supervision(source, self.recipe.model.chunk_size)
         if len(where.row) == 0:
-            return Losses(text, nan, nan, value, nan, nan, nan)
+            return Losses(text, nan, nan, nan, value, nan, nan, nan, nan)
         retrieval, found = retrieval_loss(
             output.traces, memory, where, shares_facts, self._bank[: stage.bank]
         )
+        rerank, reranked = nan, nan
+        if stage.rerank_weight:
+            rerank, reranked = rerank_loss(self.model, output.traces, memory, where, shares_facts)
         pointer, pointed = pointer_loss(output.traces, memory, where)
         with torch.no_grad():
             right = (output.logits.argmax(-1) == targets[select])[source[select] >= 0]
-        return Losses(text, retrieval, pointer, value, right.float().mean(), found, pointed)
+        answered = right.float().mean()
+        return Losses(text, retrieval, rerank, pointer, value, answered, found, reranked, pointed)
 
     def _remember(self, output: Output, shares_facts: Tensor, stage: Stage) -> None:
         """Keep landmarks of texts without everyday facts as distractors for later batches."""

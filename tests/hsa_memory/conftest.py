@@ -23,6 +23,7 @@ TINY = {
     "window": 16,
     "retrieval_dim": 8,
     "normalize_retrieval": True,
+    "rerank_heads": 1,
     "embedding_norm": True,
 }
 TEXTS = (

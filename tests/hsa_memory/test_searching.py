@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import hsa_memory
-from hsa_memory import MemorySession
+from hsa_memory import MemorySession, searching
 from hsa_memory.filters import Metadata, allowed_turns, make_filter, touched_chunks
 from hsa_memory.fork import Fork
 
@@ -62,6 +62,26 @@ def test_scores_are_those_the_reader_uses(session: MemorySession) -> None:
     read = {int(i) for trace in traces for i in trace.indices[0, -1].flatten() if i >= 0}
     found = {chunk for hit in session.search(QUESTION, k=1000) for chunk in hit.chunk_ids}
     assert read & set(range(session.stats().num_chunks)) <= found
+
+
+def test_shares_are_divided_as_the_reader_fuses_them(session: MemorySession) -> None:
+    fork = Fork.of_history(session._source)
+    memory = fork.state.memory
+    prompt = torch.tensor([fork.engine.question(QUESTION)])
+    with torch.inference_mode():
+        traces = fork.forward(prompt, fork.state).traces
+        queries = fork.queries(prompt)
+        every = torch.ones(memory.num_source_chunks + memory.landmarks.shape[1], dtype=torch.bool)
+        by_landmark = searching._chunk_shares(queries, memory, every)
+        shares = by_landmark.clone()
+        searching._rerank(fork, queries, memory, shares)
+    assert not torch.equal(shares, by_landmark)
+    torch.testing.assert_close(shares.sum(-1), torch.ones(shares.shape[:2]))
+    for trace, one in zip(traces, shares, strict=True):
+        chosen = one.gather(-1, trace.indices[0, -1])
+        torch.testing.assert_close(
+            chosen / chosen.sum(-1, keepdim=True), trace.weights[0, -1], rtol=1e-4, atol=1e-6
+        )
 
 
 def test_what_does_not_fill_a_chunk_yet_is_found(session: MemorySession, tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from hsa_memory.kernels import gathering
 from hsa_memory.kernels.chunk_attention import chunk_attention, chunk_attention_reference, cpu
 
-# A dense call has at most this many chunks per chosen one, see cpu.py.
+# A dense call has at most this many chunks per chosen one, see gathering.py.
 DENSE, GATHER = 4, 12
 
 
@@ -124,7 +125,7 @@ def test_dense_and_gather_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     grad = torch.randn_like(inputs.q)
     results = []
     for advantage in (0, 1000):
-        monkeypatch.setattr(cpu, "_DENSE_ADVANTAGE", advantage)
+        monkeypatch.setattr(gathering, "DENSE_ADVANTAGE", advantage)
         results.append(gradients(chunk_attention, inputs, grad))
     for gathered, dense in zip(*results, strict=True):
         torch.testing.assert_close(gathered, dense, rtol=1e-10, atol=1e-10)
@@ -135,8 +136,8 @@ def test_tiles_of_one_token_change_nothing(monkeypatch: pytest.MonkeyPatch, chun
     inputs = make(Case(chunks=chunks))
     grad = torch.randn_like(inputs.q)
     whole = gradients(chunk_attention, inputs, grad)
-    monkeypatch.setattr(cpu, "_TILE_VALUES", 1)
-    monkeypatch.setattr(cpu, "_DENSE_TILE_VALUES", 1)
+    monkeypatch.setattr(gathering, "TILE_VALUES", 1)
+    monkeypatch.setattr(gathering, "DENSE_TILE_VALUES", 1)
     for tiled, expected in zip(gradients(chunk_attention, inputs, grad), whole, strict=True):
         torch.testing.assert_close(tiled, expected, rtol=1e-12, atol=1e-12)
 
@@ -144,8 +145,8 @@ def test_tiles_of_one_token_change_nothing(monkeypatch: pytest.MonkeyPatch, chun
 def test_memory_stays_within_tiles(
     monkeypatch: pytest.MonkeyPatch, largest_tensor: Callable[[Callable[[], object]], int]
 ) -> None:
-    monkeypatch.setattr(cpu, "_TILE_VALUES", 1 << 12)
-    monkeypatch.setattr(cpu, "_DENSE_TILE_VALUES", 1 << 12)
+    monkeypatch.setattr(gathering, "TILE_VALUES", 1 << 12)
+    monkeypatch.setattr(gathering, "DENSE_TILE_VALUES", 1 << 12)
     most = []
     for tokens in (64, 128):
         inputs = make(Case(tokens=tokens, chunks=200, batch=1))

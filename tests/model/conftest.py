@@ -36,6 +36,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "experts-untied": {"moe": MOE, "tie_embeddings": False},
     "many-chunks-no-bypass": {"top_k": 50, "bypass_residual": False},
     "plain-retrieval": {"normalize_retrieval": False, "embedding_norm": False, "hsa_window": 3},
+    "rerank": {"rerank_heads": 2, "top_k": 5},
     "no-upper-windows": {"num_upper_layers": 0, "window": 4},
 }
 

@@ -53,6 +53,7 @@ def test_json_gives_back_the_same_configuration(name: str) -> None:
         ({"chunk_size": -8}, "chunk_size must be positive; found -8"),
         ({"hsa_window": -1}, r"hsa_window \(-1\)"),
         ({"num_upper_layers": -2}, r"num_upper_layers \(-2\)"),
+        ({"rerank_heads": -1}, r"rerank_heads \(-1\)"),
         ({"num_kv_heads": 3}, r"num_heads \(4\) must be a multiple of num_kv_heads \(3\)"),
         ({"hsa_num_kv_heads": 3}, r"hsa_num_heads \(4\) must be a multiple"),
         ({"num_upper_layers": 3}, r"num_upper_layers \(3\) must be a multiple of num_groups \(2\)"),

@@ -13,6 +13,7 @@ from hsa_memory.model.attention import HSATrace
 from hsa_memory.model.training.losses import (
     Supervision,
     pointer_loss,
+    rerank_loss,
     retrieval_loss,
     supervision,
     text_loss,
@@ -23,10 +24,10 @@ NO_BANK = torch.zeros(0, 1, 2)
 
 
 def trace(queries: Tensor) -> HSATrace:
-    """A layer of one head whose retrieval and attention queries are `queries` [B, T, E]."""
+    """A layer of one head whose queries, of all three kinds, are `queries` [B, T, E]."""
     nothing = torch.zeros(*queries.shape[:2], 1, 0)
     query = queries[:, :, None]
-    return HSATrace(query, query, nothing.long(), nothing, nothing)
+    return HSATrace(query, query, query, nothing.long(), nothing, nothing)
 
 
 def memory(landmarks: Tensor, keys: Tensor | None = None) -> ChunkMemory:
@@ -93,6 +94,63 @@ def test_rows_that_may_state_the_same_fact_are_no_distractors(
             torch.zeros(bank, 1, 2),
         )
         assert loss.item() == pytest.approx(math.log(1 + others + bank))
+
+
+def reranker(layers: int = 1, heads: int = 1) -> HSATransformer:
+    """A model of so many HSA layers whose rerank scores count fully."""
+    config = HSAConfig(
+        vocab_size=8, hidden_size=4, intermediate_size=8, num_lower_layers=1, num_upper_layers=0,
+        num_groups=layers, num_heads=1, num_kv_heads=1, head_dim=2, hsa_num_heads=1, chunk_size=4,
+        top_k=1, retrieval_dim=2, rerank_heads=heads,
+    )  # fmt: skip
+    return HSATransformer(config)
+
+
+def test_rerank_loss_adds_what_the_keys_say_to_the_landmark_scores() -> None:
+    landmarks = torch.tensor([[[1.0, 0.0], [0.0, 0.0]]]).requires_grad_()
+    keys = torch.zeros(1, 2, 4, 2)
+    # A query of 1 scores 0 on each of chunk 0's tokens, and ln 5 on one of chunk 1's.
+    keys[0, 1, 2, 0] = math.log(5.0) * 2**0.5
+    keys.requires_grad_()
+    queries = torch.zeros(1, 12, 2)
+    queries[0, 9, 0] = 1.0
+    run = (reranker(), (trace(queries),), memory(landmarks, keys))
+    # Landmark scores are 1 / sqrt(2) and 0, the logarithms of the sums over tokens ln 4 and ln 8.
+    odds = math.exp(2**-0.5) * 4 / 8
+    for chunk, expected in ((1, math.log(1 + odds)), (0, math.log(1 + 1 / odds))):
+        loss, accuracy = rerank_loss(*run, at(0, 9, chunk), torch.tensor([False]))
+        assert loss.item() == pytest.approx(expected)
+        assert accuracy.item() == (chunk == (odds < 1))
+    loss.backward()
+    assert keys.grad is not None
+    assert keys.grad.any()
+    # They have a loss of their own.
+    assert landmarks.grad is None
+
+
+def test_rerank_loss_has_the_distractors_of_the_retrieval_loss_but_for_the_bank() -> None:
+    landmarks, queries = torch.zeros(2, 2, 2), torch.ones(2, 8, 2)
+    run = (reranker(2), (trace(queries),) * 2, memory(landmarks), at(0, 4, 0))
+    for shares_facts, others in (((True, True), 0), ((True, False), 2), ((False, False), 2)):
+        loss, _ = rerank_loss(*run, torch.tensor(shares_facts))
+        assert loss.item() == pytest.approx(math.log(1 + others))
+
+
+def test_rerank_loss_looks_at_a_sample_of_the_positions() -> None:
+    landmarks, queries = torch.zeros(1, 4, 2), torch.randn(1, 16, 2)
+    where = supervision(torch.tensor([[-1] * 8 + [0, 1, 2, 3, 4, 5, 6, 7]]), 4)
+    run = (reranker(), (trace(queries),), memory(landmarks, torch.randn(1, 4, 4, 2)), where)
+    facts = torch.tensor([False])
+    whole = rerank_loss(*run, facts)[0].item()
+    assert rerank_loss(*run, facts, sample=8)[0].item() == whole
+    parts = {round(rerank_loss(*run, facts, sample=1)[0].item(), 6) for _ in range(40)}
+    assert 1 < len(parts) <= 8
+    assert min(parts) < whole < max(parts)
+
+
+def test_without_rerank_heads_there_is_no_rerank_loss() -> None:
+    run = (reranker(heads=0), (trace(torch.zeros(1, 8, 2)),), memory(torch.zeros(1, 2, 2)))
+    assert all(x.isnan() for x in rerank_loss(*run, at(0, 4, 0), torch.tensor([True])))
 
 
 def test_pointer_loss_looks_inside_the_source_chunk() -> None:

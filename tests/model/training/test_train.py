@@ -41,6 +41,7 @@ CONFIG: dict[str, Any] = {
     "window": 16,
     "retrieval_dim": 16,
     "normalize_retrieval": True,
+    "rerank_heads": 1,
     "embedding_norm": True,
 }
 SHARES = {"copy": 0.4, "dialogue": 0.4, "text": 0.2}

@@ -1,0 +1,100 @@
+"""Public operator, validation, and the seam where a device adds its kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import cpu
+
+
+def chunk_scores(q: Tensor, k: Tensor, indices: Tensor, *, scale: float | None = None) -> Tensor:
+    """Score chosen chunks by their best matching tokens.
+
+    `out[t, g, i, r] = logsumexp_s(scale * q[t, g * R + r] . k[c_i, s, g])` with
+    `c_i = indices[t, g, i]`. The device of `q` decides which kernel runs.
+
+    Args:
+        q: queries [B, T, H, D], R = H / G per KV head; float64, float32 or bfloat16.
+        k: keys of all chunks [B, C, S, G, D], same dtype, all finite; C may be 0.
+        indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot.
+        scale: factor on the products; default 1 / sqrt(D).
+
+    Returns:
+        [B, T, G, K, R], float32 (float64 for float64 inputs); 0 for empty slots. Differentiable in
+        q and k.
+
+    Raises:
+        ValueError: if shapes or dtypes do not fit together.
+    """
+    _validate(q, k, indices)
+    if k.shape[1] == 0 or indices.shape[3] == 0:
+        exact = torch.float64 if q.dtype == torch.float64 else torch.float32
+        return q.new_zeros((*indices.shape, q.shape[2] // k.shape[3]), dtype=exact)
+    factor = q.shape[3] ** -0.5 if scale is None else scale
+    # As in `chunk_attention`: no custom op, no compiler to import, where nothing is differentiated.
+    run = cpu.forward if q.is_cpu and not torch.is_grad_enabled() else _forward
+    result: Tensor = run(q, k, indices, factor)
+    return result
+
+
+def _validate(q: Tensor, k: Tensor, indices: Tensor) -> None:
+    if q.dim() != 4 or k.dim() != 5 or indices.dim() != 4:
+        raise ValueError(
+            "expected q [B, T, H, D], k [B, C, S, G, D], indices [B, T, G, K]; found "
+            f"{tuple(q.shape)}, {tuple(k.shape)}, {tuple(indices.shape)}"
+        )
+    batch, tokens, heads, dim = q.shape
+    groups = k.shape[3]
+    if k.shape[0] != batch or k.shape[4] != dim or heads % groups:
+        raise ValueError(
+            f"k must be [{batch}, C, S, G, {dim}] with G dividing {heads}; found {tuple(k.shape)}"
+        )
+    if indices.shape[:3] != (batch, tokens, groups):
+        raise ValueError(
+            f"indices must be [{batch}, {tokens}, {groups}, K]; found {tuple(indices.shape)}"
+        )
+    if q.dtype != k.dtype or indices.dtype != torch.int64:
+        raise ValueError(
+            "q and k must share a dtype and indices be int64; found "
+            f"{q.dtype}, {k.dtype}, {indices.dtype}"
+        )
+
+
+@torch.library.custom_op("hsa_memory::chunk_scores", mutates_args=(), device_types="cpu")
+def _forward(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
+    return cpu.forward(q, k, indices, scale)
+
+
+@_forward.register_fake
+def _(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
+    exact = torch.float64 if q.dtype == torch.float64 else torch.float32
+    return q.new_empty((*indices.shape, q.shape[2] // k.shape[3]), dtype=exact)
+
+
+@torch.library.custom_op("hsa_memory::chunk_scores_backward", mutates_args=(), device_types="cpu")
+def _backward(
+    grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    g = cpu.backward(grad, q, k, indices, scale)
+    return g.q, g.k
+
+
+@_backward.register_fake
+def _(grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(q), torch.empty_like(k)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    *tensors, ctx.scale = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    dq, dk = _backward(grad.contiguous(), *ctx.saved_tensors, ctx.scale)
+    return dq, dk, None, None
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)

@@ -1,0 +1,128 @@
+"""How CPU kernels reach the chosen chunks: dense or gathered, a tile of query tokens at a time.
+
+*Dense*: when the chosen chunks cover much of the memory, score all of it and keep what was chosen.
+*Gather*: otherwise copy just the chosen chunks and treat every query token as a batch of its own.
+Tiles keep memory bounded whatever the length.
+
+Letters: B batch, T query tokens, H query heads, G KV heads, R query heads per KV head, D head dim,
+C chunks, S chunk size, K chosen chunks; N = B (dense) or B*T (gather).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+# Dense costs C chunks per token, gather K plus the copy of K chunks; the copy costs about three
+# times the product on the CPUs this was measured on.
+DENSE_ADVANTAGE = 4
+TILE_VALUES = 1 << 23
+DENSE_TILE_VALUES = 1 << 20
+# Copies of this part of a tile stay in the processor's cache and in memory that is in use already.
+COPIED_PART = 16
+
+At = tuple[slice, slice]
+
+
+def products(q: Tensor, k: Tensor) -> Tensor:
+    """Products of every query with every key in exact dtype, [N, G, T, R, C, S]."""
+    _, chunks, size, groups, _ = k.shape
+    rows = rows_of(q, groups)
+    product = torch.matmul(rows, columns_of(k).transpose(-1, -2)).to(exact_dtype(q))
+    return product.reshape(q.shape[0], groups, q.shape[1], -1, chunks, size)
+
+
+def mix(p: Tensor, v: Tensor, like: Tensor) -> Tensor:
+    """Sum of v weighted by p [N, G, T, R, C, S], shaped as `like` [N, T, H, D]."""
+    n, groups, tokens = p.shape[:3]
+    flat = p.to(v.dtype).reshape(n, groups, tokens * p.shape[3], -1)
+    out = torch.matmul(flat, columns_of(v))
+    return out.reshape(n, groups, tokens, -1, v.shape[4]).transpose(1, 2).reshape(like.shape)
+
+
+def transpose_mix(p: Tensor, q: Tensor, like: Tensor) -> Tensor:
+    """Sum over queries of p^T q, shaped as `like` [N, C, S, G, D], in exact dtype."""
+    n, chunks, size, groups, dim = like.shape
+    flat = p.to(q.dtype).reshape(n, groups, -1, chunks * size)
+    out = torch.matmul(flat.transpose(-1, -2), rows_of(q, groups)).to(exact_dtype(q))
+    return out.reshape(n, groups, chunks, size, dim).permute(0, 2, 3, 1, 4)
+
+
+def rows_of(q: Tensor, groups: int) -> Tensor:
+    """[N, T, H, D] to [N, G, T*R, D]."""
+    n, tokens, heads, dim = q.shape
+    by_group = q.reshape(n, tokens, groups, heads // groups, dim).transpose(1, 2)
+    return by_group.reshape(n, groups, -1, dim)
+
+
+def columns_of(k: Tensor) -> Tensor:
+    """[N, C, S, G, D] to [N, G, C*S, D]."""
+    n, chunks, size, groups, dim = k.shape
+    return k.permute(0, 3, 1, 2, 4).reshape(n, groups, chunks * size, dim)
+
+
+def gather_chunks(k: Tensor, chosen: Tensor) -> Tensor:
+    """Copy chunks: k [B, C, S, G, D], chosen [B, T, G, K] to [B*T, K, S, G, D]."""
+    if chosen.shape[2] == 1:
+        flat = k.flatten(0, 1)
+        offsets = torch.arange(k.shape[0], device=k.device)[:, None, None] * k.shape[1]
+        # Whole rows: several times faster than indexing with a tensor.
+        rows: Tensor = flat.index_select(0, (chosen[:, :, 0] + offsets).flatten())
+        return rows.reshape(-1, chosen.shape[3], *k.shape[2:])
+    rows = torch.arange(k.shape[0], device=k.device)[:, None, None, None]
+    kv_head = torch.arange(k.shape[3], device=k.device)[None, None, :, None]
+    picked = k.transpose(2, 3)[rows, chosen, kv_head]  # [B, T, G, K, S, D]
+    return picked.permute(0, 1, 3, 4, 2, 5).flatten(0, 1)
+
+
+def scatter_add_chunks(total: Tensor, chosen: Tensor, grad: Tensor) -> None:
+    """Add grad [B*T, K, S, G, D] to the chunks it was gathered from, in place."""
+    rows = torch.arange(total.shape[0], device=total.device)[:, None, None, None]
+    kv_head = torch.arange(total.shape[3], device=total.device)[None, None, :, None]
+    by_slot = grad.unflatten(0, chosen.shape[:2]).permute(0, 1, 4, 2, 3, 5)
+    total.transpose(2, 3).index_put_((rows, chosen, kv_head), by_slot, accumulate=True)
+
+
+def per_token(x: Tensor) -> Tensor:
+    """[B, T, ...] to [B*T, 1, ...]."""
+    return x.flatten(0, 1).unsqueeze(1)
+
+
+def readable(indices: Tensor) -> Tensor:
+    """Let empty slots read a chunk that the token reads anyway, or chunk 0 if it has none."""
+    return indices.where(indices >= 0, indices.amax(-1, keepdim=True)).clamp(min=0)
+
+
+def exact_dtype(x: Tensor) -> torch.dtype:
+    return torch.float64 if x.dtype == torch.float64 else torch.float32
+
+
+def is_dense(k: Tensor, indices: Tensor) -> bool:
+    return k.shape[1] <= DENSE_ADVANTAGE * indices.shape[3]
+
+
+def dense_tiles(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[tuple[At, At]]:
+    """Cut one row's query tokens into tiles whose scores stay in the processor's cache.
+
+    Each comes with the row's chunks up to the last one that the tile chose: with strict causality
+    that leaves out half of all products.
+    """
+    batch, tokens, heads, _ = q.shape
+    step = max(1, DENSE_TILE_VALUES // (heads * k.shape[1] * k.shape[2]))
+    for row in range(batch):
+        for start in range(0, tokens, step):
+            tile = slice(start, min(start + step, tokens))
+            reach = int(indices[row, tile].max()) + 1
+            yield (slice(row, row + 1), tile), (slice(row, row + 1), slice(0, max(reach, 1)))
+
+
+def tiles(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[slice]:
+    """Cut the query tokens so that a tile's copies stay within `TILE_VALUES`."""
+    batch, tokens, heads, dim = q.shape
+    _, _, size, groups, _ = k.shape
+    values = indices.shape[3] * size * max(2 * groups * dim, heads)
+    step = max(1, TILE_VALUES // max(batch * values * COPIED_PART, 1))
+    for start in range(0, tokens, step):
+        yield slice(start, min(start + step, tokens))
