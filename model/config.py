@@ -88,8 +88,8 @@ class HSAConfig:
     hsa_query_gain: float = 1.0
     """Initial value of the weight of HSA's query norm."""
     rerank_heads: int = 0
-    """Query heads per KV head that compare a token with the keys of its chosen chunks, to add to the
-    retrieval scores before fusion; 0: landmarks alone, as in the paper."""
+    """Query heads per KV head (M) that compare a token with the keys of its chosen chunks, to add
+    what they find to the retrieval scores before fusion. 0: landmarks alone, as in the paper."""
     gumbel_noise: bool = False
     """Add Gumbel noise to the scores, for the choice of chunks only, in training."""
     rope_theta: float = 10_000.0
