@@ -64,12 +64,15 @@ def find(
     memory, tail = _with_unfinished_chunk(fork)
     num_chunks = memory.num_source_chunks + memory.landmarks.shape[1]
     open_turns, open_chunks = _allowed(source, fork, filter, metadata, num_chunks)
+    if memory.mask is not None:
+        beyond = num_chunks - len(memory.mask)
+        open_chunks = open_chunks & torch.nn.functional.pad(memory.mask, (0, beyond), value=True)
     if not open_chunks.any():
         return []
     queries = fork.queries(torch.tensor([prompt]))
     by_layer = _chunk_shares(queries, memory, open_chunks)
     if fork.engine.config.rerank_heads:
-        _rerank(fork, queries, memory, by_layer)
+        _rerank(fork, queries, memory, by_layer, tail)
     ranked = by_layer.mean((0, 1)).masked_fill(~open_chunks, -1.0)
     masses: dict[int, Tensor] = {}
     shares: list[Share] = []
@@ -133,15 +136,23 @@ def _chunk_shares(queries: tuple[HSAQuery, ...], memory: ChunkMemory, allowed: T
     return shares
 
 
-def _rerank(fork: Fork, queries: tuple[HSAQuery, ...], memory: ChunkMemory, shares: Tensor) -> None:
+def _rerank(
+    fork: Fork, queries: tuple[HSAQuery, ...], memory: ChunkMemory, shares: Tensor, tail: int
+) -> None:
     """Divide anew, in place, what the best chunks of each layer have of the shares [L, R, C]."""
     best = shares.topk(min(fork.engine.config.top_k, shares.shape[-1]))
+    last = shares.shape[-1] - 1
     for layer, query in enumerate(queries):
         rerank = fork.engine.model.upper.hsa[layer].rerank
-        kv, local = fork.gather(memory, best.indices[layer][None, None])
-        extra = rerank.scores(query.rerank, kv.k, local).masked_fill(local < 0, float("-inf"))
+        # Chunks that are not allowed have no part in it, nor have damaged ones.
+        index = best.indices[layer].masked_fill(best.values[layer] <= 0, -1)[None, None]
+        kv, local = fork.gather(memory, index)
+        extra = rerank.scores(query.rerank, kv.k, local)
+        if tail:
+            short = rerank.scores(query.rerank, kv.k[:, :, :tail], local)
+            extra = torch.where(index == last, short, extra)
+        extra = extra.masked_fill(local < 0, float("-inf"))
         fused = (best.values[layer].log() + extra[0, 0]).softmax(-1)
-        # Chunks that are not allowed, or were damaged, have no part in it.
         total = best.values[layer].sum(-1, keepdim=True)
         shares[layer].scatter_(-1, best.indices[layer], fused.nan_to_num(0.0) * total)
 

@@ -96,6 +96,7 @@ def readable(indices: Tensor) -> Tensor:
 
 
 def exact_dtype(x: Tensor) -> torch.dtype:
+    """The dtype in which scores are computed: float64 for float64, else float32."""
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 

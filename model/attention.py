@@ -111,8 +111,6 @@ class HSATrace(NamedTuple):
     """[B, T, R, K] chosen chunks, -1 for empty slots."""
     weights: Tensor
     """[B, T, R, K] fusion weights."""
-    scores: Tensor
-    """[B, T, R, K] what the weights are the softmax of."""
 
 
 class Retrieval(nn.Module):
@@ -156,7 +154,10 @@ class Rerank(nn.Module):
 
     def scores(self, query: Tensor, keys: Tensor, indices: Tensor) -> Tensor:
         """Return what to add to retrieval scores [B, T, G, K]; arguments as `chunk_scores`."""
-        found = chunk_scores(query, keys, indices)
+        return self.weigh(chunk_scores(query, keys, indices))
+
+    def weigh(self, found: Tensor) -> Tensor:
+        """Add up the heads of `chunk_scores` [..., M], each by its factor."""
         return (found * self.gain.to(found.dtype)).sum(-1)
 
 
@@ -203,7 +204,7 @@ class HSALayer(nn.Module):
         recalled = chunk_attention(queries.attention, kv.k, kv.v, local, weights)
         y = x + self.out(recalled.flatten(2))
         stream = x if self.config.bypass_residual else y
-        trace = HSATrace(*queries, found.indices, weights, scores)
+        trace = HSATrace(*queries, found.indices, weights)
         return stream + self.mlp(self.mlp_norm(y)), cache, trace
 
     def queries(self, x: Tensor, tokens: Window) -> HSAQuery:

@@ -86,7 +86,7 @@ class HSAConfig:
     bypass_residual: bool = True
     """HSA layer: y = r + MLP(norm(r + HSA)), HSA's output itself not added back."""
     hsa_query_gain: float = 1.0
-    """Initial value of the weight of HSA's query norm."""
+    """Initial value of the weights of HSA's query norms, that of the rerank queries included."""
     rerank_heads: int = 0
     """Query heads per KV head (M) that compare a token with the keys of its chosen chunks, to add
     what they find to the retrieval scores before fusion. 0: landmarks alone, as in the paper."""

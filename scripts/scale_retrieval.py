@@ -1,7 +1,8 @@
 """Sharpen the retrieval of a trained checkpoint: scripts/scale_retrieval.py FACTOR FROM TO
 
 Training sees tens of chunks at a time, use thousands: the softmax over retrieval scores is then too
-flat. The factor goes into the weight of the retrieval queries' norm, so no code knows of it.
+flat. The factor goes into the weight of the retrieval queries' norm and into the rerank heads' gain, so
+no code knows of it.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-SCALED = "retrieval.query_norm.weight"
+SCALED = ("retrieval.query_norm.weight", "rerank.gain")
 
 
 def main(factor: float, source: Path, target: Path) -> None:
     """Write the checkpoint `source` with retrieval scores times `factor` to `target`."""
     weights = load_file(source / "model.safetensors")
     names = [name for name in weights if name.endswith(SCALED)]
-    if not names:
-        raise SystemExit(f"{source} has no {SCALED}: its retrieval is not normalised")
+    if not any(name.endswith(SCALED[0]) for name in names):
+        raise SystemExit(f"{source} has no {SCALED[0]}: its retrieval is not normalised")
     for name in names:
         weights[name] = (weights[name].float() * factor).to(weights[name].dtype)
     target.mkdir(parents=True, exist_ok=True)

@@ -126,7 +126,7 @@ def _listed_sessions(root: str) -> dict[str, str] | None:
         rows, complete = catalog.scan()
     finally:
         catalog.close()
-    return {str(row.sid): str(row.name) for row in rows} if complete else None
+    return {str(row.sid): str(row.name) for row in rows if not row.deleted} if complete else None
 
 
 def has_sessions(vfs: Vfs, root: str) -> bool:

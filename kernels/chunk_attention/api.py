@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..gathering import exact_dtype
 from . import cpu
 
 
@@ -76,7 +77,7 @@ def _validate(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor)
             "q, k, v must share a dtype and indices be int64; found "
             f"{q.dtype}, {k.dtype}, {v.dtype}, {indices.dtype}"
         )
-    exact = torch.float64 if q.dtype == torch.float64 else torch.float32
+    exact = exact_dtype(q)
     if weights.dtype != exact:
         raise ValueError(f"weights must be {exact} beside {q.dtype}; found {weights.dtype}")
 

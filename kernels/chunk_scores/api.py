@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..gathering import exact_dtype
 from . import cpu
 
 
@@ -31,13 +32,16 @@ def chunk_scores(q: Tensor, k: Tensor, indices: Tensor, *, scale: float | None =
     """
     _validate(q, k, indices)
     if k.shape[1] == 0 or indices.shape[3] == 0:
-        exact = torch.float64 if q.dtype == torch.float64 else torch.float32
-        return q.new_zeros((*indices.shape, q.shape[2] // k.shape[3]), dtype=exact)
+        return q.new_zeros(_shape(q, k, indices), dtype=exact_dtype(q))
     factor = q.shape[3] ** -0.5 if scale is None else scale
     # As in `chunk_attention`: no custom op, no compiler to import, where nothing is differentiated.
     run = cpu.forward if q.is_cpu and not torch.is_grad_enabled() else _forward
     result: Tensor = run(q, k, indices, factor)
     return result
+
+
+def _shape(q: Tensor, k: Tensor, indices: Tensor) -> tuple[int, ...]:
+    return (*indices.shape, q.shape[2] // k.shape[3])
 
 
 def _validate(q: Tensor, k: Tensor, indices: Tensor) -> None:
@@ -70,8 +74,7 @@ def _forward(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
 
 @_forward.register_fake
 def _(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
-    exact = torch.float64 if q.dtype == torch.float64 else torch.float32
-    return q.new_empty((*indices.shape, q.shape[2] // k.shape[3]), dtype=exact)
+    return q.new_empty(_shape(q, k, indices), dtype=exact_dtype(q))
 
 
 @torch.library.custom_op("hsa_memory::chunk_scores_backward", mutates_args=(), device_types="cpu")

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..gathering import exact_dtype
 from . import cpu
 
 
@@ -117,7 +118,7 @@ def _(
     noise: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     shape = (*q.shape[:3], top_k)
-    scores = torch.empty(shape, dtype=cpu.exact_dtype(q), device=q.device)
+    scores = torch.empty(shape, dtype=exact_dtype(q), device=q.device)
     return scores, torch.empty(shape, dtype=torch.int64, device=q.device)
 
 

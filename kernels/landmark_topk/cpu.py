@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..gathering import exact_dtype
+
 _TILE_VALUES = 1 << 22
 
 
@@ -61,8 +63,3 @@ def backward(
         dq[:, tile] = torch.matmul(by_head, rows).transpose(1, 2)
         d_landmarks += torch.matmul(by_head.transpose(-1, -2), q[:, tile].transpose(1, 2))
     return dq, d_landmarks.transpose(1, 2).to(landmarks.dtype).contiguous()
-
-
-def exact_dtype(x: Tensor) -> torch.dtype:
-    """Return the dtype of scores: float64 for float64 inputs, else float32."""
-    return torch.float64 if x.dtype == torch.float64 else torch.float32

@@ -1,7 +1,7 @@
-"""Training losses: next token, and the two that teach retrieval (DESIGN.md, "Training").
+"""Training losses: next token, and those that teach to find and to copy (DESIGN.md, "Training").
 
-Letters: B batch, L tokens, C chunks, S chunk size, R retrieval heads, E retrieval dimensions, H
-query heads, D head dim, P supervised positions, N landmarks of other texts.
+Letters: B batch, L tokens, C chunks, S chunk size, R retrieval heads, E retrieval dimensions, G KV
+heads, H query heads, D head dim, P supervised positions, N chunks of the bank.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hsa_memory.kernels.chunk_scores import chunk_scores_reference
+
 from ..attention import HSALayer, HSATrace
+from ..config import HSAConfig
 from ..state import ChunkMemory
 from ..transformer import HSATransformer
 
@@ -40,6 +43,32 @@ class Supervision(NamedTuple):
     offset: Tensor
 
 
+class Bank(NamedTuple):
+    """Chunks of past batches, without gradient, as distractors."""
+
+    landmarks: Tensor
+    """[N, R, E] float32."""
+    keys: Tensor
+    """[N, S, G, D] bfloat16."""
+
+    @classmethod
+    def empty(cls, config: HSAConfig) -> Bank:
+        """A bank without chunks."""
+        heads = config.hsa_num_kv_heads
+        keys = torch.zeros(0, config.chunk_size, heads, config.head_dim, dtype=torch.bfloat16)
+        return cls(torch.zeros(0, heads, config.retrieval_dim), keys)
+
+    def first(self, count: int) -> Bank:
+        """The newest `count` chunks."""
+        return Bank(self.landmarks[:count], self.keys[:count])
+
+    def with_newer(self, memory: ChunkMemory, rows: Tensor) -> Bank:
+        """Put the chunks of `rows` [B] bool in front."""
+        landmarks = memory.landmarks[rows].detach().flatten(0, 1).float().cpu()
+        keys = memory.kv.k[rows].detach().flatten(0, 1).to(torch.bfloat16).cpu()
+        return Bank(torch.cat([landmarks, self.landmarks]), torch.cat([keys, self.keys]))
+
+
 def supervision(source: Tensor, chunk_size: int) -> Supervision:
     """Select from `source` [B, L] (index of the copied token, or -1) what HSA could have found."""
     position = torch.arange(source.shape[1])
@@ -61,20 +90,20 @@ def retrieval_loss(
     memory: ChunkMemory,
     where: Supervision,
     shares_facts: Tensor,
-    bank: Tensor,
+    bank: Bank,
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the source chunk's landmark against all others within reach.
 
-    Distractors are the row's own earlier chunks, the chunks of other rows, and a bank of landmarks
-    of past batches. Rows with `shares_facts` [B] bool may state the same thing as one another ("my
+    Distractors are the row's own earlier chunks, the chunks of other rows, and a bank of chunks of
+    past batches. Rows with `shares_facts` [B] bool may state the same thing as one another ("my
     dog is called ..."), so they are no distractors for each other.
 
     Returns:
         Mean loss and accuracy over positions, retrieval heads and HSA layers.
     """
     landmarks = memory.landmarks
-    every = torch.cat([landmarks.flatten(0, 1), bank.to(landmarks.dtype)])  # [B*C + N, R, E]
-    hidden = F.pad(_no_distractor(memory, where, shares_facts), (0, len(bank)))
+    every = torch.cat([landmarks.flatten(0, 1), bank.landmarks.to(landmarks)])  # [B*C + N, R, E]
+    hidden = F.pad(_no_distractor(memory, where, shares_facts), (0, len(bank.landmarks)))
     return _choice_loss(
         [_landmark_scores(trace, every, where) for trace in traces], memory, where, hidden
     )
@@ -86,13 +115,14 @@ def rerank_loss(
     memory: ChunkMemory,
     where: Supervision,
     shares_facts: Tensor,
+    bank: Bank,
     sample: int = 512,
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy of the source chunk's whole score, landmark and rerank, against all others.
 
-    Distractors are those of `retrieval_loss` without the bank; landmark scores get no gradient, the
-    retrieval loss being theirs. At most `sample` positions, drawn at random, are looked at. Returns
-    the same; NaN for a model that does not rerank.
+    Distractors are those of `retrieval_loss`, of the bank the `top_k` whose landmarks come nearest,
+    as in use. Landmark scores get no gradient, the retrieval loss being theirs. At most `sample`
+    positions, drawn at random, are looked at. Returns the same; NaN if the model does not rerank.
     """
     if len(where.row) > sample:
         drawn = torch.randperm(len(where.row), device=where.row.device)[:sample]
@@ -109,8 +139,16 @@ def rerank_loss(
             return nan, nan
         query = trace.rerank_query[where.row, where.position][None]
         scores = _landmark_scores(trace, every, where).detach()
-        by_layer.append(scores + rerank.scores(query, keys, chosen)[0])
-    return _choice_loss(by_layer, memory, where, _no_distractor(memory, where, shares_facts))
+        scores = scores + rerank.scores(query, keys, chosen)[0]
+        near = _landmark_scores(trace, bank.landmarks.to(every), where).detach()
+        near, index = near.topk(min(model.config.top_k, near.shape[-1]))
+        # The oracle: unlike the operator it computes no gradient for the bank's keys.
+        found = chunk_scores_reference(
+            query, bank.keys.to(keys)[None], index[None], query.shape[-1] ** -0.5
+        )
+        by_layer.append(torch.cat([scores, near + rerank.weigh(found)[0]], dim=-1))
+    hidden = F.pad(_no_distractor(memory, where, shares_facts), (0, by_layer[0].shape[-1] - count))
+    return _choice_loss(by_layer, memory, where, hidden)
 
 
 def _landmark_scores(trace: HSATrace, landmarks: Tensor, where: Supervision) -> Tensor:

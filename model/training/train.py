@@ -24,12 +24,14 @@ from torch import Tensor
 
 from ..attention import HSALayer
 from ..checkpoint import fast_dtype, load_checkpoint, save_checkpoint
+from ..config import HSAConfig
 from ..errors import ConfigError
 from ..layers import MoE
 from ..tokenizer import Tokenizer
 from ..transformer import HSATransformer, Output
 from .corpora import build_token_cache, texts_for_tokenizer
 from .losses import (
+    Bank,
     Losses,
     pointer_loss,
     rerank_loss,
@@ -134,7 +136,7 @@ class Trainer:
         self.optimizer = MasterOptimizer(self.model, weight_decay=recipe.weight_decay)
         self.step = 0
         self.tokens = 0
-        self._bank = torch.zeros(0, recipe.model.hsa_num_kv_heads, recipe.model.retrieval_dim)
+        self._bank = Bank.empty(recipe.model)
         self._corpora = build_token_cache(
             data, out / "tokens", tokenizer, max_tokens=recipe.tokens_per_source,
             exclude=recipe.exclude,
@@ -227,12 +229,13 @@ class Trainer:
         where = supervision(source, self.recipe.model.chunk_size)
         if len(where.row) == 0:
             return Losses(text, nan, nan, nan, value, nan, nan, nan, nan)
-        retrieval, found = retrieval_loss(
-            output.traces, memory, where, shares_facts, self._bank[: stage.bank]
-        )
+        bank = self._bank.first(stage.bank)
+        retrieval, found = retrieval_loss(output.traces, memory, where, shares_facts, bank)
         rerank, reranked = nan, nan
         if stage.rerank_weight:
-            rerank, reranked = rerank_loss(self.model, output.traces, memory, where, shares_facts)
+            rerank, reranked = rerank_loss(
+                self.model, output.traces, memory, where, shares_facts, bank
+            )
         pointer, pointed = pointer_loss(output.traces, memory, where)
         with torch.no_grad():
             right = (output.logits.argmax(-1) == targets[select])[source[select] >= 0]
@@ -240,10 +243,10 @@ class Trainer:
         return Losses(text, retrieval, rerank, pointer, value, answered, found, reranked, pointed)
 
     def _remember(self, output: Output, shares_facts: Tensor, stage: Stage) -> None:
-        """Keep landmarks of texts without everyday facts as distractors for later batches."""
+        """Keep chunks of texts without everyday facts as distractors for later batches."""
         if stage.bank:
-            fresh = output.state.memory.landmarks[~shares_facts].detach().flatten(0, 1)
-            self._bank = torch.cat([fresh.float().cpu(), self._bank])[: stage.bank]
+            newer = self._bank.with_newer(output.state.memory, ~shares_facts)
+            self._bank = newer.first(stage.bank)
 
     def _set_top_k(self, stage: Stage) -> None:
         config = replace(self.recipe.model, top_k=stage.top_k or self.recipe.model.top_k)
@@ -300,7 +303,8 @@ class Trainer:
         # The masters keep every bit; what is shipped and evaluated is rounded to bfloat16.
         save_checkpoint(staged, self.model, self.tokenizer, dtype=torch.bfloat16)
         tensors = {name: t.contiguous() for name, t in self.optimizer.tensors().items()}
-        tensors |= {"bank": self._bank.contiguous(), **dict(self.model.named_buffers())}
+        tensors |= {f"bank.{name}": x.contiguous() for name, x in self._bank._asdict().items()}
+        tensors |= dict(self.model.named_buffers())
         save_file(tensors, staged / "training.safetensors")
         position = {"step": self.step, "tokens": self.tokens}
         (staged / "training.json").write_text(json.dumps(position), encoding="utf-8")
@@ -313,8 +317,14 @@ class Trainer:
         """Go on from the newest complete checkpoint in the output folder, if there is one."""
         for folder in (self.out / "checkpoint", self.out / "checkpoint.old"):
             if (folder / "training.json").exists():
+                config = (folder / "config.json").read_text(encoding="utf-8")
+                if HSAConfig.from_json(config) != self.recipe.model:
+                    raise ConfigError(
+                        f"{folder} is of another model than the recipe's: name another folder with "
+                        "--out, or use the recipe it was begun with"
+                    )
                 stored = load_file(folder / "training.safetensors")
-                self._bank = stored.pop("bank")
+                self._bank = Bank(*(stored.pop(f"bank.{name}") for name in Bank._fields))
                 for name, buffer in self.model.named_buffers():
                     buffer.copy_(stored.pop(name))
                 self.optimizer.load(stored)

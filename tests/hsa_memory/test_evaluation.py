@@ -14,7 +14,7 @@ from hsa_memory import evaluation
 from hsa_memory.engine import Engine, load_engine
 from hsa_memory.errors import InvalidArgument
 from hsa_memory.evaluation_haystack import Haystack, build_haystack, find_answer
-from hsa_memory.evaluation_memory import ingest
+from hsa_memory.evaluation_memory import ingest, search
 from hsa_memory.evaluation_scoring import Asker, Outcome, Proportion, same
 from hsa_memory.model.generate import Step
 from hsa_memory.model.training.evalsets import KINDS, EvalItem, build, build_together
@@ -66,6 +66,26 @@ def test_the_answer_stands_where_it_was_asked_to(engine, kind):
         assert told.startswith(first)
         turn = found.turns[placed.turn]
         assert turn.token_start <= placed.position < turn.token_start + len(turn.tokens)
+
+
+def test_search_does_not_see_what_is_hidden_from_a_question(engine):
+    found = haystack(engine, "code", 4, 2048)
+    state = ingest(engine, torch.from_numpy(found.tokens))
+    prompt = engine.question(found.placed[0].item.question)
+    whole = search(engine, state, found.turns, prompt, len(found.turns))
+    assert sorted(whole) == list(range(len(found.turns)))
+    mask = torch.zeros(state.memory.num_source_chunks, dtype=torch.bool)
+    mask[3] = True
+    hidden = replace(state, memory=replace(state.memory, mask=mask))
+    size = engine.config.chunk_size
+    tail = len(found.tokens) // size * size
+    expected = [
+        turn.seq
+        for turn in found.turns
+        for stop in [turn.token_start + len(turn.tokens)]
+        if (turn.token_start < 4 * size and stop > 3 * size) or stop > tail
+    ]
+    assert sorted(search(engine, hidden, found.turns, prompt, 99)) == expected
 
 
 @pytest.mark.parametrize("kind", TOLD)

@@ -9,6 +9,7 @@ import hsa_memory
 from hsa_memory import MemorySession, searching
 from hsa_memory.filters import Metadata, allowed_turns, make_filter, touched_chunks
 from hsa_memory.fork import Fork
+from hsa_memory.model import ChunkKV, ChunkMemory
 
 ROLES = ["user", "assistant", "tool"]
 QUESTION = "Who built the tower?"
@@ -74,7 +75,7 @@ def test_shares_are_divided_as_the_reader_fuses_them(session: MemorySession) -> 
         every = torch.ones(memory.num_source_chunks + memory.landmarks.shape[1], dtype=torch.bool)
         by_landmark = searching._chunk_shares(queries, memory, every)
         shares = by_landmark.clone()
-        searching._rerank(fork, queries, memory, shares)
+        searching._rerank(fork, queries, memory, shares, tail=0)
     assert not torch.equal(shares, by_landmark)
     torch.testing.assert_close(shares.sum(-1), torch.ones(shares.shape[:2]))
     for trace, one in zip(traces, shares, strict=True):
@@ -82,6 +83,42 @@ def test_shares_are_divided_as_the_reader_fuses_them(session: MemorySession) -> 
         torch.testing.assert_close(
             chosen / chosen.sum(-1, keepdim=True), trace.weights[0, -1], rtol=1e-4, atol=1e-6
         )
+
+
+def test_padding_of_the_unfinished_chunk_does_not_count(session: MemorySession) -> None:
+    """Its score is that of its own tokens, whatever fills up the chunk."""
+    fork = Fork.of_history(session._source)
+    with torch.inference_mode():
+        memory, tail = searching._with_unfinished_chunk(fork)
+        size = fork.engine.config.chunk_size
+        assert 0 < tail < size
+        queries = fork.queries(torch.tensor([fork.engine.question(QUESTION)]))
+        held = memory.kv.k.shape[1]
+        every = torch.zeros(memory.num_source_chunks + held, dtype=torch.bool)
+        every[-2:] = True
+        results = []
+        for padding in (0.0, 30.0):
+            memory.kv.k[:, held - 1, tail:] = padding
+            shares = searching._chunk_shares(queries, memory, every)
+            searching._rerank(fork, queries, memory, shares, tail)
+            results.append(shares)
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_a_filter_keeps_other_chunks_from_being_read(
+    session: MemorySession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: set[int] = set()
+    gather = Fork.gather
+
+    def spy(fork: Fork, memory: ChunkMemory, indices: torch.Tensor) -> tuple[ChunkKV, torch.Tensor]:
+        read.update(indices[indices >= 0].tolist())
+        return gather(fork, memory, indices)
+
+    monkeypatch.setattr(Fork, "gather", spy)
+    hits = session.search(QUESTION, k=5, until=1001)
+    assert [hit.text[:2] for hit in hits] == ["0:"]
+    assert read == set(hits[0].chunk_ids)
 
 
 def test_what_does_not_fill_a_chunk_yet_is_found(session: MemorySession, tmp_path: Path) -> None:

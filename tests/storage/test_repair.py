@@ -130,6 +130,17 @@ def test_nothing_is_repaired_where_the_sessions_are_not_there(tmp_path, whole) -
         assert store.check() == []
 
 
+def test_a_session_that_was_being_deleted_is_not_missed(tmp_path, whole) -> None:
+    root = shutil.copytree(whole, tmp_path / "store")
+    with Store.open(root) as store:
+        (alice,) = store.list_sessions()
+        store._catalog.mark_deleted(alice)
+    shutil.rmtree(root / "s")
+    flip(30, 2)(root / "STORE")
+    (found,) = rebuild_marker(root)
+    assert found.repaired
+
+
 def test_a_session_from_elsewhere_does_not_name_the_store(tmp_path, whole, kit) -> None:
     with Store.open(tmp_path / "other") as store:
         store.session("bob", layout=kit.layout).close()

@@ -11,6 +11,7 @@ from torch import Tensor
 from hsa_memory.model import ChunkKV, ChunkMemory, HSAConfig, HSATransformer
 from hsa_memory.model.attention import HSATrace
 from hsa_memory.model.training.losses import (
+    Bank,
     Supervision,
     pointer_loss,
     rerank_loss,
@@ -20,14 +21,14 @@ from hsa_memory.model.training.losses import (
     value_loss,
 )
 
-NO_BANK = torch.zeros(0, 1, 2)
+NO_BANK = Bank(torch.zeros(0, 1, 2), torch.zeros(0, 4, 1, 2))
 
 
 def trace(queries: Tensor) -> HSATrace:
     """A layer of one head whose queries, of all three kinds, are `queries` [B, T, E]."""
     nothing = torch.zeros(*queries.shape[:2], 1, 0)
     query = queries[:, :, None]
-    return HSATrace(query, query, query, nothing.long(), nothing, nothing)
+    return HSATrace(query, query, query, nothing.long(), nothing)
 
 
 def memory(landmarks: Tensor, keys: Tensor | None = None) -> ChunkMemory:
@@ -91,7 +92,7 @@ def test_rows_that_may_state_the_same_fact_are_no_distractors(
             memory(landmarks),
             at(0, 4, 0),
             torch.tensor(shares_facts),
-            torch.zeros(bank, 1, 2),
+            Bank(torch.zeros(bank, 1, 2), torch.zeros(bank, 4, 1, 2)),
         )
         assert loss.item() == pytest.approx(math.log(1 + others + bank))
 
@@ -118,7 +119,7 @@ def test_rerank_loss_adds_what_the_keys_say_to_the_landmark_scores() -> None:
     # Landmark scores are 1 / sqrt(2) and 0, the logarithms of the sums over tokens ln 4 and ln 8.
     odds = math.exp(2**-0.5) * 4 / 8
     for chunk, expected in ((1, math.log(1 + odds)), (0, math.log(1 + 1 / odds))):
-        loss, accuracy = rerank_loss(*run, at(0, 9, chunk), torch.tensor([False]))
+        loss, accuracy = rerank_loss(*run, at(0, 9, chunk), torch.tensor([False]), NO_BANK)
         assert loss.item() == pytest.approx(expected)
         assert accuracy.item() == (chunk == (odds < 1))
     loss.backward()
@@ -128,12 +129,25 @@ def test_rerank_loss_adds_what_the_keys_say_to_the_landmark_scores() -> None:
     assert landmarks.grad is None
 
 
-def test_rerank_loss_has_the_distractors_of_the_retrieval_loss_but_for_the_bank() -> None:
+def test_rerank_loss_has_the_distractors_of_the_retrieval_loss() -> None:
     landmarks, queries = torch.zeros(2, 2, 2), torch.ones(2, 8, 2)
     run = (reranker(2), (trace(queries),) * 2, memory(landmarks), at(0, 4, 0))
     for shares_facts, others in (((True, True), 0), ((True, False), 2), ((False, False), 2)):
-        loss, _ = rerank_loss(*run, torch.tensor(shares_facts))
+        loss, _ = rerank_loss(*run, torch.tensor(shares_facts), NO_BANK)
         assert loss.item() == pytest.approx(math.log(1 + others))
+
+
+def test_rerank_loss_takes_from_the_bank_what_comes_nearest() -> None:
+    queries = torch.zeros(1, 8, 2)
+    queries[0, 4, 0] = 1.0
+    run = (reranker(), (trace(queries),), memory(torch.zeros(1, 2, 2)), at(0, 4, 0))
+    landmarks, keys = torch.zeros(3, 1, 2), torch.zeros(3, 4, 1, 2)
+    # Of three chunks the model chooses one: the second, whose landmark scores 1 and keys ln 20.
+    landmarks[1, 0, 0], keys[1, :, 0, 0] = 2**0.5, math.log(5.0) * 2**0.5
+    keys[2] = 100.0
+    loss, accuracy = rerank_loss(*run, torch.tensor([True]), Bank(landmarks, keys))
+    assert loss.item() == pytest.approx(math.log(1 + math.e * 5), rel=1e-5)
+    assert accuracy.item() == 0
 
 
 def test_rerank_loss_looks_at_a_sample_of_the_positions() -> None:
@@ -141,16 +155,16 @@ def test_rerank_loss_looks_at_a_sample_of_the_positions() -> None:
     where = supervision(torch.tensor([[-1] * 8 + [0, 1, 2, 3, 4, 5, 6, 7]]), 4)
     run = (reranker(), (trace(queries),), memory(landmarks, torch.randn(1, 4, 4, 2)), where)
     facts = torch.tensor([False])
-    whole = rerank_loss(*run, facts)[0].item()
-    assert rerank_loss(*run, facts, sample=8)[0].item() == whole
-    parts = {round(rerank_loss(*run, facts, sample=1)[0].item(), 6) for _ in range(40)}
+    whole = rerank_loss(*run, facts, NO_BANK)[0].item()
+    assert rerank_loss(*run, facts, NO_BANK, sample=8)[0].item() == whole
+    parts = {round(rerank_loss(*run, facts, NO_BANK, sample=1)[0].item(), 6) for _ in range(40)}
     assert 1 < len(parts) <= 8
     assert min(parts) < whole < max(parts)
 
 
 def test_without_rerank_heads_there_is_no_rerank_loss() -> None:
     run = (reranker(heads=0), (trace(torch.zeros(1, 8, 2)),), memory(torch.zeros(1, 2, 2)))
-    assert all(x.isnan() for x in rerank_loss(*run, at(0, 4, 0), torch.tensor([True])))
+    assert all(x.isnan() for x in rerank_loss(*run, at(0, 4, 0), torch.tensor([True]), NO_BANK))
 
 
 def test_pointer_loss_looks_inside_the_source_chunk() -> None:

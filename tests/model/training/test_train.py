@@ -111,9 +111,9 @@ def test_a_run_writes_its_log_and_a_checkpoint_that_loads(
     assert record["step"] == 20
     assert record["tokens"] == 20 * LENGTH * BATCH
     assert record["stage"] == 1
-    for name in ("text", "retrieval", "pointer", "norm", "tokens_per_second"):
+    for name in ("text", "retrieval", "rerank", "pointer", "norm", "tokens_per_second"):
         assert record[name] > 0
-    for name in ("answer_accuracy", "retrieval_accuracy", "pointer_accuracy"):
+    for name in ("answer_accuracy", "retrieval_accuracy", "rerank_accuracy", "pointer_accuracy"):
         assert 0 <= record[name] <= 1
     # A finished run is finished: the same command changes nothing.
     before = stored(out)
@@ -181,23 +181,33 @@ def test_the_previous_checkpoint_serves_when_the_last_save_was_cut_short(
     assert same(done, stored(out))
 
 
+def test_a_run_of_another_model_is_not_resumed(tmp_path: Path, data_dir: Path, out: Path) -> None:
+    assert train.main(arguments(write_recipe(tmp_path / "one.json", steps=2), data_dir, out)) == 0
+    before = stored(out)
+    other = write_recipe(tmp_path / "other.json", steps=2, model={**CONFIG, "rerank_heads": 0})
+    with pytest.raises(ConfigError, match="another model than the recipe's: name another folder"):
+        train.main(arguments(other, data_dir, out))
+    assert same(before, stored(out))
+
+
 @pytest.mark.parametrize(
     "moe", [None, MoEConfig(num_experts=4, experts_per_token=2, expert_size=16)]
 )
 def test_losses_fall_on_one_batch(
     out: Path, data_dir: Path, tokenizer: Tokenizer, moe: MoEConfig | None
 ) -> None:
-    stages = (Stage(**stage(40, text_sample=1.0)),)
+    stages = (Stage(**stage(60, text_sample=1.0)),)
     config = HSAConfig(**CONFIG, moe=moe)
     trainer = train.Trainer(
         Recipe(model=config, stages=stages, warmup_steps=1), tokenizer, data_dir, out,
         dtype="float32",
     )  # fmt: skip
     batch = trainer._batch(0)
-    metrics = [trainer.train_step(*batch) for _ in range(40)]
+    metrics = [trainer.train_step(*batch) for _ in range(60)]
     assert metrics[-1]["text"] < 0.6 * metrics[0]["text"]
     assert metrics[-1]["retrieval"] < 0.6 * metrics[0]["retrieval"]
     assert metrics[-1]["pointer"] < 0.9 * metrics[0]["pointer"]
+    assert metrics[-1]["rerank"] < 0.8 * metrics[0]["rerank"]
     assert metrics[-1]["answer_accuracy"] > metrics[0]["answer_accuracy"]
 
 
