@@ -1,8 +1,8 @@
 """Sharpen the retrieval of a trained checkpoint: scripts/scale_retrieval.py FACTOR FROM TO
 
 Training sees tens of chunks at a time, use thousands: the softmax over retrieval scores is then too
-flat. The factor goes into the weight of the retrieval queries' norm and into the rerank heads' gain, so
-no code knows of it.
+flat. The factor goes into the weight of the retrieval queries' norm and into the gain of the rerank
+heads, so no code knows of it.
 """
 
 from __future__ import annotations
