@@ -44,7 +44,8 @@ def main() -> None:
 def _training(log: list[dict[str, Any]]) -> None:
     figure, axis = plt.subplots(figsize=(7, 3.6))
     for key, name in (
-        ("retrieval_accuracy", "source chunk retrieved first"),
+        ("retrieval_accuracy", "source chunk first by landmark"),
+        ("rerank_accuracy", "source chunk first after reranking"),
         ("pointer_accuracy", "source token attended to"),
         ("answer_accuracy", "copied token right"),
     ):
