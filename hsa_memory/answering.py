@@ -22,6 +22,7 @@ from .filters import Filter, Metadata
 from .fork import Fork, Source
 from .messages import as_message
 from .provenance import Share, attention_in_chunks, attribute, char_spans
+from .threads import threads_for
 from .types import Answer, Citation
 
 # A citation of less weight than this says nothing; random attention over many chunks is full of it.
@@ -129,6 +130,7 @@ def _forbidden(tokenizer: Tokenizer) -> list[int]:
     return [i for i in range(len(SPECIAL_TOKENS)) if i != tokenizer.end_id]
 
 
+@threads_for()
 @torch.inference_mode()
 def cite(fork: Fork, steps: list[Step]) -> tuple[Citation, ...]:
     """Return the messages that the HSA layers attended to while they answered.
@@ -171,6 +173,7 @@ def _citation(fork: Fork, share: Share, now: float) -> Citation:
     )
 
 
+@threads_for()
 def support(fork: Fork, prompt: list[int], steps: list[Step]) -> float:
     """Return how much the history backs the answer; `Answer.support` says what that means."""
     if not fork.num_tokens:

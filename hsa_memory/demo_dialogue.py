@@ -148,7 +148,7 @@ FACTS = (
     Fact("What is the code name of the new project?", "Bluefin", "We finally have a code name"),
     Fact("What is the wifi password of the cabin?", "maple-river-92", "The wifi password"),
     Fact("When is the meeting with the publisher?", "Thursday at 3:40 pm", "I have to tell you"),
-    Fact("Where is the spare key?", "the blue flowerpot", "Remind me where I put things"),
+    Fact("Where is the spare key?", "under the blue flowerpot", "Remind me where I put things"),
     Fact("Who is my dentist?", "Okafor", "My dentist is"),
     Fact("How much did I pay for the bike?", "235 euros", "I bought a used bike"),
     Fact("What is the number of my flight home?", "KL1693", "My flight home"),

@@ -18,6 +18,7 @@ from hsa_memory.storage import DurabilityLost, SessionStore, StoreError
 from .chunks import ChunkCache, Landmarks, StoredChunks, chunk_rows
 from .engine import Engine
 from .tail import boundary_state, pack_tail, unpack_tail
+from .threads import threads_for
 
 # Tokens of one run of the lower half: long enough for the matrix products, short enough for caches.
 PIECE_TOKENS = 2048
@@ -121,7 +122,8 @@ class Encoder:
         """Encode the next `count` tokens, whole chunks, and publish them with the new tail."""
         before = self.boundary()
         start = before.lengths[0]
-        after = self._engine.model.ingest(self._tokens(start, start + count), before)
+        with threads_for(count):
+            after = self._engine.model.ingest(self._tokens(start, start + count), before)
         first = before.memory.num_source_chunks
         self._store.write_chunks(first, *chunk_rows(self._engine, after.memory))
         published = first + count // self._engine.config.chunk_size
@@ -152,6 +154,7 @@ class Encoder:
         state = None if blob is None else unpack_tail(model, chunks, blob)
         return self._rebuild(chunks) if state is None else state
 
+    @threads_for()
     @torch.inference_mode()
     def _rebuild(self, chunks: StoredChunks) -> State:
         """Run the last tokens that the tail depends on; the chunks they fill are there already."""
@@ -175,12 +178,13 @@ class Encoder:
         start, size = state.lengths[0], self._engine.config.chunk_size
         whole = end // size * size
         # A reader may be ahead of its writer's chunks: those it encodes for itself, in memory.
-        for first in range(start, whole, self._piece()):
-            stop = min(first + self._piece(), whole)
-            state = self._engine.model.ingest(self._tokens(first, stop), state)
-        state = self._as_on_disk(state)
-        if whole < end:
-            state = self._engine.model.ingest(self._tokens(whole, end), state)
+        with threads_for(end - start):
+            for first in range(start, whole, self._piece()):
+                stop = min(first + self._piece(), whole)
+                state = self._engine.model.ingest(self._tokens(first, stop), state)
+            state = self._as_on_disk(state)
+            if whole < end:
+                state = self._engine.model.ingest(self._tokens(whole, end), state)
         self._live = (end, published, state)
         return Live(state, end - whole, whole - start)
 

@@ -18,6 +18,7 @@ from .chunks import StoredChunks
 from .encoding import CaughtUp, Encoder, hide
 from .engine import Engine
 from .provenance import Locate, Passage
+from .threads import threads_for
 from .types import Stats
 
 Result = TypeVar("Result")
@@ -101,11 +102,13 @@ class Fork:
             output: Output = self.engine.model(tokens, state, last_only=True)
             return output
 
-        return self._run(run, state)
+        with threads_for(tokens.shape[1]):
+            return self._run(run, state)
 
     def queries(self, tokens: Tensor) -> tuple[HSAQuery, ...]:
         """What each HSA layer looks for at the last of `tokens` after the history."""
-        return self._run(lambda state: self.engine.model.queries(tokens, state), self.state)
+        with threads_for(tokens.shape[1]):
+            return self._run(lambda state: self.engine.model.queries(tokens, state), self.state)
 
     def _run(self, model: Callable[[State], Result], state: State) -> Result:
         with self._source.lock:

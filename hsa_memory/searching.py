@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from hsa_memory.model import ChunkKV, ChunkMemory
-from hsa_memory.model.attention import HSAQuery
+from hsa_memory.model.attention import HSALayer, HSAQuery
 from hsa_memory.storage import Turn
 
 from .filters import Filter, Metadata, allowed_turns, touched_chunks
 from .fork import Fork, Source
 from .messages import as_message
 from .provenance import Share, attention_in_chunks, attribute, char_spans
+from .threads import threads_for
 from .types import Hit, SearchResult
 
 
@@ -48,6 +50,7 @@ def as_hit(fork: Fork, share: Share) -> Hit:
     )
 
 
+@threads_for()
 @torch.inference_mode()
 def find(
     source: Source, fork: Fork, prompt: list[int], k: int, filter: Filter, metadata: Metadata
@@ -143,7 +146,8 @@ def _rerank(
     best = shares.topk(min(fork.engine.config.top_k, shares.shape[-1]))
     last = shares.shape[-1] - 1
     for layer, query in enumerate(queries):
-        rerank = fork.engine.model.upper.hsa[layer].rerank
+        rerank = cast(HSALayer, fork.engine.model.upper.hsa[layer]).rerank
+        assert rerank is not None
         # Chunks that are not allowed have no part in it, nor have damaged ones.
         index = best.indices[layer].masked_fill(best.values[layer] <= 0, -1)[None, None]
         kv, local = fork.gather(memory, index)

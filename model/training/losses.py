@@ -154,7 +154,8 @@ def rerank_loss(
 def _landmark_scores(trace: HSATrace, landmarks: Tensor, where: Supervision) -> Tensor:
     """Retrieval scores [P, R, N] of landmarks [N, R, E]."""
     query = trace.retrieval_query[where.row, where.position]  # [P, R, E]
-    return torch.einsum("pre,nre->prn", query, landmarks).float() * query.shape[-1] ** -0.5
+    scores: Tensor = torch.einsum("pre,nre->prn", query, landmarks).float()
+    return scores * float(query.shape[-1] ** -0.5)
 
 
 def _no_distractor(memory: ChunkMemory, where: Supervision, shares_facts: Tensor) -> Tensor:
