@@ -19,6 +19,11 @@ from hsa_memory.storage import CorruptChunk, SessionStore
 from .engine import Engine
 
 Rows = NDArray[np.uint8]
+# Memory that is touched first costs more than the copy: chunks pass in parts, through the same
+# pages, and the cache grows seldom.
+_PART = 64
+_LANDMARKS_PART = 512
+_FIRST_ROWS = 512
 
 
 class ChunkCache:
@@ -46,21 +51,21 @@ class ChunkCache:
 
     def gather(self, ids: NDArray[np.int64], fetch: Callable[[NDArray[np.int64]], Rows]) -> Rows:
         """Return the rows of `ids` [n], all different; `fetch` is called for those not here."""
-        out = np.empty((len(ids), self._row_bytes), np.uint8)
         with self._lock:
             places = self._places(ids)
             here = places >= 0
-            out[here] = self._rows[places[here]]
+            kept = self._rows[places[here]]
             self._now += 1
             self._used[places[here]] = self._now
         if here.all():
-            return out
+            return kept
         missing = ids[~here]
         fetched = fetch(missing)
         self._keep(missing, fetched)
-        if len(missing) == len(ids):
+        if not len(kept):
             return fetched
-        out[~here] = fetched
+        out = np.empty((len(ids), self._row_bytes), np.uint8)
+        out[here], out[~here] = kept, fetched
         return out
 
     def _places(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -77,7 +82,7 @@ class ChunkCache:
             # Another thread may have fetched the same.
             new = np.flatnonzero(self._places(ids) < 0)[: self._capacity]
             places = self._room(len(new))
-            self._rows[places] = rows[new]
+            self._rows[places] = rows if len(new) == len(rows) else rows[new]
             self._chunk[places] = ids[new]
             self._used[places] = self._now
             self._place[ids[new]] = places
@@ -86,8 +91,9 @@ class ChunkCache:
         """Return places [count] for new rows, of those used longest ago if there are no others."""
         wanted = min(self._count + count, self._capacity)
         if wanted > len(self._rows):
-            size = min(max(wanted, 2 * len(self._rows)), self._capacity)
-            rows = np.empty((size, self._row_bytes), np.uint8)
+            size = min(max(wanted, 2 * len(self._rows), _FIRST_ROWS), self._capacity)
+            # Torch's memory: numpy asks for huge pages, and zeroing those costs milliseconds.
+            rows = torch.empty((size, self._row_bytes), dtype=torch.uint8).numpy()
             rows[: self._count] = self._rows[: self._count]
             self._rows = rows
             self._chunk, self._used = np.resize(self._chunk, size), np.resize(self._used, size)
@@ -120,9 +126,11 @@ class Landmarks:
                 grown = self._room(max(count, 2 * self._count))
                 grown[: self._count] = self._rows[: self._count]
                 self._rows = grown
-            new = self._store.landmarks()[self._count : count].copy()
-            values = torch.from_numpy(new).view(self._engine.disk_dtype)
-            self._rows[self._count : count] = values.view(self._rows[self._count : count].shape)
+            stored = self._store.landmarks()
+            for first in range(self._count, count, _LANDMARKS_PART):
+                new = self._rows[first : min(first + _LANDMARKS_PART, count)]
+                values = torch.from_numpy(stored[first : first + len(new)].copy())
+                new.copy_(values.view(self._engine.disk_dtype).view(new.shape))
             self._count = count
         return self._rows[:count]
 
@@ -147,6 +155,7 @@ class StoredChunks:
         self._landmarks = landmarks
         self._cache = cache
         self._num_chunks = num_chunks
+        self._fetched = np.empty((_PART, engine.layout.kv_bytes), np.uint8)
         self.chunks_read = 0
         """Chunks fetched from disk through this object."""
 
@@ -165,28 +174,26 @@ class StoredChunks:
         """Landmarks [C, R, E]."""
         return self._landmarks.upto(self._num_chunks)
 
-    def gather(self, chunk_ids: Tensor) -> ChunkKV:
-        """Return K and V [1, n, S, G, D] of the given chunks.
+    def gather(self, chunk_ids: Tensor, out: ChunkKV) -> None:
+        """See `ChunkSource.gather`.
 
         Raises:
-            CorruptChunk: naming those that cannot be trusted.
+            CorruptChunk: naming some that cannot be trusted.
         """
-        config = self._engine.config
-        rows = self._cache.gather(chunk_ids.numpy(), self._fetch)
-        flat = (
-            torch.from_numpy(rows.reshape(-1)) if len(rows) else torch.empty(0, dtype=torch.uint8)
-        )
-        both = flat.view(self._engine.disk_dtype).to(self._engine.dtype)
-        shape = (len(rows), 2, config.chunk_size, config.hsa_num_kv_heads, config.head_dim)
-        k, v = both.view(shape)[None].unbind(2)
-        return ChunkKV(k, v)
+        ids = chunk_ids.numpy()
+        for first in range(0, len(ids), _PART):
+            rows = self._cache.gather(ids[first : first + _PART], self._fetch)
+            part = slice(first, first + len(rows))
+            values = torch.from_numpy(rows).view(self._engine.disk_dtype)
+            both = values.view(len(rows), 2, *out.k.shape[2:])
+            out.k[0, part], out.v[0, part] = both[:, 0], both[:, 1]
 
     def _fetch(self, ids: NDArray[np.int64]) -> Rows:
         # A reader whose writer has rolled back may look for chunks that are being written anew.
         gone = ids[ids >= self._store.published]
         if len(gone):
             raise CorruptChunk("chunks are being encoded again", chunk_ids=gone.tolist())
-        rows = self._store.gather(ids)
+        rows = self._store.gather(ids, self._fetched[: len(ids)])
         self.chunks_read += len(ids)
         return rows
 

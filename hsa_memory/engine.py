@@ -113,7 +113,10 @@ def load_engine(model: str | Path, device: str, dtype: str = "auto") -> Engine:
     with _loading:
         known = _loaded.get((folder, dtype))
         if known is None or known[0] != stamp:
-            known = stamp, Engine(*load_checkpoint(folder, dtype=_DTYPES[dtype]))
+            engine = Engine(*load_checkpoint(folder, dtype=_DTYPES[dtype]))
+            # Tables of the vocabulary: part of loading, not of the first search.
+            _ = engine.characters, engine.continues
+            known = stamp, engine
             _loaded[folder, dtype] = known
         return known[1]
 

@@ -49,10 +49,10 @@ class HeldChunks:
         """Landmarks [C, R, E]."""
         return self._landmarks[: self.num_chunks]
 
-    def gather(self, chunk_ids: Tensor) -> ChunkKV:
-        """Return K and V [1, n, S, G, D] of the given chunks."""
-        k, v = self._kv[chunk_ids].to(self._engine.dtype)[None].unbind(2)
-        return ChunkKV(k, v)
+    def gather(self, chunk_ids: Tensor, out: ChunkKV) -> None:
+        """See `ChunkSource.gather`."""
+        both = self._kv[chunk_ids]
+        out.k[0], out.v[0] = both[:, 0], both[:, 1]
 
     def add(self, memory: ChunkMemory) -> None:
         """Take over the chunks that a memory holds beside its source."""
@@ -120,4 +120,4 @@ def _locate(turns: list[Turn]) -> Locate:
                 return
             yield Passage(turn, turn.token_start, 0, len(turn.tokens))
 
-    return passages
+    return lambda ranges: [list(passages(*r)) for r in ranges]

@@ -7,6 +7,7 @@ a fresh history that holds only allowed messages.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -36,8 +37,11 @@ def fork_of_excerpts(
         with torch.inference_mode():
             state = model.ingest(torch.tensor([stream]), state)
 
-    def locate(start: int, stop: int) -> list[Passage]:
-        return [p for p in passages if p.position < stop and p.position + p.num_tokens > start]
+    def locate(ranges: Sequence[tuple[int, int]]) -> list[list[Passage]]:
+        return [
+            [p for p in passages if p.position < stop and p.position + p.num_tokens > start]
+            for start, stop in ranges
+        ]
 
     fork = Fork(source, state, len(stream), locate)
     fork.stored, fork.bad, fork.told = history.stored, history.bad, history.told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
@@ -71,7 +71,8 @@ class Fork:
             live = encoder.live()
             stored = encoder.chunks()
             memory = replace(live.state.memory, source=stored)
-            fork = cls(source, replace(live.state, memory=memory), store.num_tokens, _all(source))
+            state = replace(live.state, memory=memory)
+            fork = cls(source, state, store.num_tokens, _all(source, store.num_tokens))
             fork.stored = stored
             fork.costs = Stats(
                 tokens_ingested=caught.tokens,
@@ -168,20 +169,19 @@ def _damage(store: SessionStore) -> tuple[str, ...]:
     )
 
 
-def _all(source: Source) -> Locate:
-    """The stream of a session's messages."""
+def _all(source: Source, num_tokens: int) -> Locate:
+    """The stream of a session's messages, without those added since the snapshot."""
 
-    known: list[Passage] = []
+    known: dict[tuple[int, int], list[Passage]] = {}
 
-    def locate(start: int, stop: int) -> list[Passage]:
-        for passage in known:
-            # A long message is not read anew for each of its chunks.
-            if passage.position <= start and stop <= passage.position + passage.num_tokens:
-                return [passage]
+    def locate(ranges: Sequence[tuple[int, int]]) -> list[list[Passage]]:
+        # A question may lie in the history's last chunk too.
+        ranges = [(start, min(stop, num_tokens)) for start, stop in ranges]
+        new = [r for r in ranges if r not in known]
         with source.lock:
-            turns = source.store.turns_in_tokens(start, stop)
-        found = [Passage(turn, turn.token_start, 0, len(turn.tokens)) for turn in turns]
-        known.extend(found)
-        return found
+            turns = source.store.turns_in_tokens(new)
+        for r, here in zip(new, turns, strict=True):
+            known[r] = [Passage(turn, turn.token_start, 0, len(turn.tokens)) for turn in here]
+        return [known[r] for r in ranges]
 
     return locate

@@ -6,7 +6,7 @@ K top-k.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,8 +29,8 @@ class Passage(NamedTuple):
     num_tokens: int
 
 
-Locate = Callable[[int, int], Iterable[Passage]]
-"""Passages that have a token in a range of stream positions."""
+Locate = Callable[[Sequence[tuple[int, int]]], list[list[Passage]]]
+"""For each range (start, stop) of stream positions, the passages that have a token in it."""
 
 
 @dataclass
@@ -73,10 +73,12 @@ def attribute(
         One share per message, by falling weight.
     """
     shares: dict[int, Share] = {}
-    for chunk in sorted(masses):
+    chunks = sorted(masses)
+    found = locate([(c * chunk_size, c * chunk_size + len(masses[c])) for c in chunks])
+    for chunk, passages in zip(chunks, found, strict=True):
         mass, start = masses[chunk], chunk * chunk_size
         parts = []
-        for passage in locate(start, start + len(mass)):
+        for passage in passages:
             low = max(start, passage.position)
             high = min(start + len(mass), passage.position + passage.num_tokens)
             parts.append((passage, low, high, float(mass[low - start : high - start].sum())))

@@ -63,14 +63,19 @@ def columns_of(k: Tensor) -> Tensor:
     return k.permute(0, 3, 1, 2, 4).reshape(n, groups, chunks * size, dim)
 
 
-def gather_chunks(k: Tensor, chosen: Tensor) -> Tensor:
-    """Copy chunks: k [B, C, S, G, D], chosen [B, T, G, K] to [B*T, K, S, G, D]."""
+def gather_chunks(k: Tensor, chosen: Tensor, buffer: Tensor | None = None) -> Tensor:
+    """Copy chunks: k [B, C, S, G, D], chosen [B, T, G, K] to [B*T, K, S, G, D].
+
+    Args:
+        buffer: [at least B*T*K, S, G, D], memory to copy to where that is possible. Default: new.
+    """
     if chosen.shape[2] == 1:
-        flat = k.flatten(0, 1)
         offsets = torch.arange(k.shape[0], device=k.device)[:, None, None] * k.shape[1]
+        rows = (chosen[:, :, 0] + offsets).flatten()
         # Whole rows: several times faster than indexing with a tensor.
-        rows: Tensor = flat.index_select(0, (chosen[:, :, 0] + offsets).flatten())
-        return rows.reshape(-1, chosen.shape[3], *k.shape[2:])
+        out = None if buffer is None else buffer[: len(rows)]
+        copied = torch.index_select(k.flatten(0, 1), 0, rows, out=out)
+        return copied.reshape(-1, chosen.shape[3], *k.shape[2:])
     rows = torch.arange(k.shape[0], device=k.device)[:, None, None, None]
     kv_head = torch.arange(k.shape[3], device=k.device)[None, None, :, None]
     picked = k.transpose(2, 3)[rows, chosen, kv_head]  # [B, T, G, K, S, D]
@@ -121,9 +126,20 @@ def dense_tiles(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[tuple[At, At]
 
 def tiles(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[slice]:
     """Cut the query tokens so that a tile's copies stay within `TILE_VALUES`."""
-    batch, tokens, heads, dim = q.shape
+    step = _tile_tokens(q, k, indices)
+    for start in range(0, q.shape[1], step):
+        yield slice(start, min(start + step, q.shape[1]))
+
+
+def tile_buffer(q: Tensor, k: Tensor, indices: Tensor) -> Tensor:
+    """Memory for `gather_chunks` of any of the `tiles`: memory touched anew costs more than the
+    copy."""
+    tokens = min(_tile_tokens(q, k, indices), q.shape[1])
+    return k.new_empty(k.shape[0] * tokens * indices.shape[3], *k.shape[2:])
+
+
+def _tile_tokens(q: Tensor, k: Tensor, indices: Tensor) -> int:
+    batch, _, heads, dim = q.shape
     _, _, size, groups, _ = k.shape
     values = indices.shape[3] * size * max(2 * groups * dim, heads)
-    step = max(1, TILE_VALUES // max(batch * values * COPIED_PART, 1))
-    for start in range(0, tokens, step):
-        yield slice(start, min(start + step, tokens))
+    return max(1, TILE_VALUES // max(batch * values * COPIED_PART, 1))

@@ -40,8 +40,8 @@ class ChunkSource(Protocol):
     def landmarks(self) -> Tensor:
         """Landmarks [C, R, E]."""
 
-    def gather(self, chunk_ids: Tensor) -> ChunkKV:
-        """Return K and V [1, len(chunk_ids), S, G, D] of the given chunks (int64, sorted)."""
+    def gather(self, chunk_ids: Tensor, out: ChunkKV) -> None:
+        """Write K and V of `chunk_ids` (int64 [n], sorted) to `out` [1, n, S, G, D]."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,11 @@ class ChunkMemory:
         chosen = torch.unique(indices)
         chosen = chosen[chosen >= 0]
         boundary = self.num_source_chunks
-        stored = self.source.gather(chosen[chosen < boundary])
-        held = chosen[chosen >= boundary] - boundary
-        kv = stored
-        if len(held):
-            kv = ChunkKV(
-                torch.cat([stored.k, self.kv.k[:, held]], dim=1),
-                torch.cat([stored.v, self.kv.v[:, held]], dim=1),
-            )
+        stored, held = chosen[chosen < boundary], chosen[chosen >= boundary] - boundary
+        kv = ChunkKV(*(x.new_empty(1, len(chosen), *x.shape[2:]) for x in self.kv))
+        self.source.gather(stored, ChunkKV(*(x[:, : len(stored)] for x in kv)))
+        for x, own in zip(kv, self.kv, strict=True):
+            x[:, len(stored) :] = own[:, held]
         local = torch.searchsorted(chosen, indices)
         return kv, torch.where(indices < 0, -1, local)
 

@@ -231,11 +231,17 @@ class SessionStore:
             first, last, _ = slice(start, stop).indices(self.num_turns)
             return truth.turns(first, last) if first < last else []
 
-    def turns_in_tokens(self, start: int, stop: int) -> list[Turn]:
-        """Turns that have a token in start..stop-1; the range is clipped to the stream."""
+    def turns_in_tokens(self, ranges: Sequence[tuple[int, int]]) -> list[list[Turn]]:
+        """For each range (start, stop) of the stream, the turns that have a token in start..stop-1.
+
+        Raises:
+            IndexError: a range that is empty or leaves the stream.
+        """
         with self._reading() as truth:
-            start, stop = max(start, 0), min(stop, self.num_tokens)
-            return truth.turns_in_tokens(start, stop) if start < stop else []
+            for start, stop in ranges:
+                if not 0 <= start < stop <= self.num_tokens:
+                    raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
+            return truth.turns_in_tokens(ranges)
 
     def find(self, turn_id: str) -> Turn | None:
         """The turn with that id, or None."""

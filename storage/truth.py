@@ -244,22 +244,29 @@ class Truth:
 
     def turns(self, start: int, stop: int) -> list[Turn]:
         """Verified turns start..stop-1."""
-        found = self._read_turns(_select_turns, start, stop)
+        with self.database.read() as connection:
+            found = self._decoded(connection.execute(_select_turns, {"start": start, "stop": stop}))
         self._require_run([turn.seq for turn in found], start, stop)
         return found
 
-    def turns_in_tokens(self, start: int, stop: int) -> list[Turn]:
-        """Verified turns that hold the stream's positions start..stop-1."""
-        found = self._read_turns(_select_covering, start, stop)
+    def turns_in_tokens(self, ranges: Sequence[tuple[int, int]]) -> list[list[Turn]]:
+        """For each range (start, stop), the verified turns that hold positions start..stop-1."""
+        found: list[list[Turn]] = []
+        with self.database.read() as connection:
+            for start, stop in ranges:
+                # A long turn is not read anew for each of its chunks.
+                known = [turn for turn in found[-1] if _holds(turn, start, stop)] if found else []
+                found.append(known or self._covering(connection, start, stop))
+        return found
+
+    def _covering(self, connection: sa.Connection, start: int, stop: int) -> list[Turn]:
+        values = {"start": start, "stop": stop}
+        found = self._decoded(connection.execute(_select_covering, values))
         ends = [turn.token_start + len(turn.tokens) for turn in found]
         starts = [turn.token_start for turn in found]
         if not found or starts[0] > start or ends[-1] < stop or ends[:-1] != starts[1:]:
             raise CorruptMetadata(f"{self.where}: tokens {start}..{stop - 1} have a gap; run check")
         return found
-
-    def _read_turns(self, statement: sa.TextClause, start: int, stop: int) -> list[Turn]:
-        with self.database.read() as connection:
-            return self._decoded(connection.execute(statement, {"start": start, "stop": stop}))
 
     def find(self, turn_id: str) -> Turn | None:
         """The turn of that id, or None."""
@@ -388,6 +395,10 @@ class Truth:
         """Close files; the caller has committed what it wants kept."""
         self._head_file.close()
         self.database.close()
+
+
+def _holds(turn: Turn, start: int, stop: int) -> bool:
+    return turn.token_start <= start and stop <= turn.token_start + len(turn.tokens)
 
 
 def _require_same(known: Turn, turn: Turn, num_stored: int) -> None:

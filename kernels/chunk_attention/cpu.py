@@ -20,6 +20,7 @@ from ..gathering import (
     products,
     readable,
     scatter_add_chunks,
+    tile_buffer,
     tiles,
     transpose_mix,
 )
@@ -46,9 +47,11 @@ def forward(
             fusion = _scatter_weights(weights[at], chosen, k[reach].shape[1])
             out[at] = _core_forward(q[at], k[reach], v[reach], fusion, scale)
         return out
+    buffers = tile_buffer(q, k, indices), tile_buffer(q, v, indices)
     for tile in tiles(q, k, indices):
         chosen = readable(indices[:, tile])
-        keys, values = gather_chunks(k, chosen), gather_chunks(v, chosen)
+        keys = gather_chunks(k, chosen, buffers[0])
+        values = gather_chunks(v, chosen, buffers[1])
         queries, fusion = per_token(q[:, tile]), per_token(weights[:, tile])
         result = _core_forward(queries, keys, values, fusion, scale)
         out[:, tile] = result.reshape(out[:, tile].shape)

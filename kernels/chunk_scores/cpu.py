@@ -17,6 +17,7 @@ from ..gathering import (
     products,
     readable,
     scatter_add_chunks,
+    tile_buffer,
     tiles,
     transpose_mix,
 )
@@ -37,8 +38,9 @@ def forward(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
             every = _core_forward(q[at], k[reach], scale)  # [1, T, G, C, R]
             out[at] = every.gather(3, _by_head(readable(indices[at]), out))
     else:
+        buffer = tile_buffer(q, k, indices)
         for tile in tiles(q, k, indices):
-            keys = gather_chunks(k, readable(indices[:, tile]))
+            keys = gather_chunks(k, readable(indices[:, tile]), buffer)
             scores = _core_forward(per_token(q[:, tile]), keys, scale)
             out[:, tile] = scores.reshape(out[:, tile].shape)
     return out.masked_fill_((indices < 0)[..., None], 0.0)

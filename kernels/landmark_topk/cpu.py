@@ -35,10 +35,11 @@ def forward(
         if chunk_mask is not None:
             hidden = hidden | ~chunk_mask[:, None, None, :]
         ranked = dots if noise is None else dots + noise[:, tile].transpose(1, 2)
-        ranked = ranked.masked_fill(hidden, float("-inf"))
-        best, chosen = ranked.topk(top_k, dim=-1)
+        best, chosen = ranked.masked_fill_(hidden, float("-inf")).topk(top_k, dim=-1)
         empty = best == float("-inf")
-        kept = dots.gather(-1, chosen).masked_fill(empty, float("-inf"))
+        kept = best
+        if noise is not None:
+            kept = dots.gather(-1, chosen).masked_fill(empty, float("-inf"))
         scores[:, tile] = kept.transpose(1, 2)
         indices[:, tile] = chosen.masked_fill(empty, -1).transpose(1, 2)
     return scores, indices

@@ -105,8 +105,8 @@ def test_citations_name_messages_by_falling_weight(session: MemorySession) -> No
         assert citation.message == messages[citation.seq]
         assert citation.age_seconds == pytest.approx(time.time() - citation.timestamp, abs=60)
         for chunk in citation.chunk_ids:
-            seqs = [turn.seq for turn in session._store.turns_in_tokens(chunk * 8, chunk * 8 + 8)]
-            assert citation.seq in seqs
+            (turns,) = session._store.turns_in_tokens([(chunk * 8, chunk * 8 + 8)])
+            assert citation.seq in [turn.seq for turn in turns]
         for start, end in citation.spans:
             assert citation.text[start:end]
 

@@ -340,7 +340,7 @@ def test_a_damaged_turn_is_told_as_such_to_a_writer(tmp_path, make_pristine, kit
     flip(path.read_bytes().rfind(b"message 20"), 0)(path)
     for read in (
         lambda session: session.turns(),
-        lambda session: session.turns_in_tokens(0, session.num_tokens),
+        lambda session: session.turns_in_tokens([(0, session.num_tokens)]),
         lambda session: session.append([kit.turn(20)]),
     ):
         with pytest.raises(CorruptMetadata, match="turn 20 .*is damaged"):

@@ -107,9 +107,11 @@ def test_turns_are_found_by_number_id_and_token(open_session, kit) -> None:
     assert [turn.seq for turn in session.turns(-2)] == [4, 5]
     assert session.turns(4, 2) == []
     assert session.find("turn-3").seq == 3
-    assert [turn.seq for turn in session.turns_in_tokens(2, 4)] == [1, 2]
-    assert [turn.seq for turn in session.turns_in_tokens(-5, 99)] == list(range(6))
-    assert session.turns_in_tokens(21, 99) == []
+    found = session.turns_in_tokens([(2, 4), (0, 21), (3, 4)])
+    assert [[turn.seq for turn in turns] for turns in found] == [[1, 2], list(range(6)), [2]]
+    for start, stop in ((-1, 4), (3, 3), (20, 22)):
+        with pytest.raises(IndexError, match=f"{start}..{stop} of a stream of 21"):
+            session.turns_in_tokens([(start, stop)])
     with pytest.raises(IndexError, match="22"):
         session.tokens(0, 22)
 
