@@ -19,10 +19,9 @@ from hsa_memory.storage import CorruptChunk, SessionStore
 from .engine import Engine
 
 Rows = NDArray[np.uint8]
-# Memory that is touched first costs more than the copy: chunks pass in parts, through the same
-# pages, and the cache grows seldom.
-_PART = 64
+Fetch = Callable[[NDArray[np.int64], Rows], None]
 _LANDMARKS_PART = 512
+# To touch new memory costs more than the copy: the cache grows seldom.
 _FIRST_ROWS = 512
 
 
@@ -49,24 +48,26 @@ class ChunkCache:
             self._used = np.empty(0, np.int64)  # when each row was asked for last
             self._count = self._now = 0
 
-    def gather(self, ids: NDArray[np.int64], fetch: Callable[[NDArray[np.int64]], Rows]) -> Rows:
-        """Return the rows of `ids` [n], all different; `fetch` is called for those not here."""
+    def gather(self, ids: NDArray[np.int64], fetch: Fetch, out: Rows) -> None:
+        """Write the rows of `ids` [n], all different, to `out` [n, row_bytes]; `fetch` writes those
+        that are not here."""
         with self._lock:
             places = self._places(ids)
             here = places >= 0
-            kept = self._rows[places[here]]
             self._now += 1
             self._used[places[here]] = self._now
-        if here.all():
-            return kept
+            if here.all():
+                self._rows.take(places, axis=0, out=out, mode="clip")
+                return
+            out[here] = self._rows[places[here]]
         missing = ids[~here]
-        fetched = fetch(missing)
+        fetched = (
+            out if len(missing) == len(ids) else np.empty((len(missing), self._row_bytes), np.uint8)
+        )
+        fetch(missing, fetched)
         self._keep(missing, fetched)
-        if not len(kept):
-            return fetched
-        out = np.empty((len(ids), self._row_bytes), np.uint8)
-        out[here], out[~here] = kept, fetched
-        return out
+        if fetched is not out:
+            out[~here] = fetched
 
     def _places(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
         most = int(ids.max(initial=-1))
@@ -95,8 +96,8 @@ class ChunkCache:
             # Torch's memory: numpy asks for huge pages, and zeroing those costs milliseconds.
             rows = torch.empty((size, self._row_bytes), dtype=torch.uint8).numpy()
             rows[: self._count] = self._rows[: self._count]
-            self._rows = rows
             self._chunk, self._used = np.resize(self._chunk, size), np.resize(self._used, size)
+            self._rows = rows  # last: its length says how far all of them have grown
         free = np.arange(self._count, wanted)
         oldest = np.argsort(self._used[: self._count], kind="stable")[: count - len(free)]
         self._place[self._chunk[oldest]] = -1
@@ -155,7 +156,6 @@ class StoredChunks:
         self._landmarks = landmarks
         self._cache = cache
         self._num_chunks = num_chunks
-        self._fetched = np.empty((_PART, engine.layout.kv_bytes), np.uint8)
         self.chunks_read = 0
         """Chunks fetched from disk through this object."""
 
@@ -174,28 +174,27 @@ class StoredChunks:
         """Landmarks [C, R, E]."""
         return self._landmarks.upto(self._num_chunks)
 
-    def gather(self, chunk_ids: Tensor, out: ChunkKV) -> None:
-        """See `ChunkSource.gather`.
+    def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
+        """See `ChunkSource.gather`; in the number format on disk, to be converted where it is used.
 
         Raises:
-            CorruptChunk: naming some that cannot be trusted.
+            CorruptChunk: naming those that cannot be trusted.
         """
-        ids = chunk_ids.numpy()
-        for first in range(0, len(ids), _PART):
-            rows = self._cache.gather(ids[first : first + _PART], self._fetch)
-            part = slice(first, first + len(rows))
-            values = torch.from_numpy(rows).view(self._engine.disk_dtype)
-            both = values.view(len(rows), 2, *out.k.shape[2:])
-            out.k[0, part], out.v[0, part] = both[:, 0], both[:, 1]
+        config, count = self._engine.config, len(chunk_ids)
+        per_chunk = (2, config.chunk_size, config.hsa_num_kv_heads, config.head_dim)
+        both = torch.empty(count + room, *per_chunk, dtype=self._engine.disk_dtype)
+        rows = both.view(torch.uint8).view(count + room, self._engine.layout.kv_bytes).numpy()
+        self._cache.gather(chunk_ids.numpy(), self._fetch, rows[:count])
+        k, v = both[None].unbind(2)
+        return ChunkKV(k, v)
 
-    def _fetch(self, ids: NDArray[np.int64]) -> Rows:
+    def _fetch(self, ids: NDArray[np.int64], out: Rows) -> None:
         # A reader whose writer has rolled back may look for chunks that are being written anew.
         gone = ids[ids >= self._store.published]
         if len(gone):
             raise CorruptChunk("chunks are being encoded again", chunk_ids=gone.tolist())
-        rows = self._store.gather(ids, self._fetched[: len(ids)])
+        self._store.gather(ids, out)
         self.chunks_read += len(ids)
-        return rows
 
 
 def chunk_rows(engine: Engine, memory: ChunkMemory) -> tuple[Rows, Rows]:

@@ -49,10 +49,11 @@ class HeldChunks:
         """Landmarks [C, R, E]."""
         return self._landmarks[: self.num_chunks]
 
-    def gather(self, chunk_ids: Tensor, out: ChunkKV) -> None:
+    def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
         """See `ChunkSource.gather`."""
-        both = self._kv[chunk_ids]
-        out.k[0], out.v[0] = both[:, 0], both[:, 1]
+        padded = torch.nn.functional.pad(chunk_ids, (0, room))
+        k, v = self._kv[padded][None].unbind(2)
+        return ChunkKV(k, v)
 
     def add(self, memory: ChunkMemory) -> None:
         """Take over the chunks that a memory holds beside its source."""

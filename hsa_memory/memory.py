@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,7 +93,8 @@ class Memory:
         self._engine = engine
         self._cache_bytes = cache_bytes
         self._lock = threading.RLock()
-        self._sessions: set[MemorySession] = set()
+        # Weak: a session that nobody has any more ends, and frees its lock.
+        self._sessions: weakref.WeakSet[MemorySession] = weakref.WeakSet()
         self._closed = False
 
     @property

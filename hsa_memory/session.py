@@ -368,12 +368,10 @@ class MemorySession:
     def close(self) -> None:
         """Close all files and let others write; may be called again."""
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
-            self._on_close(self)
             with public_errors():
                 self._store.close()
+            self._on_close(self)
 
     def __enter__(self) -> MemorySession:
         return self
@@ -392,6 +390,7 @@ class MemorySession:
         with self._lock, public_errors():
             if self._closed:
                 raise SessionClosed(f"session {self.name!r} is closed; open it again")
-            if refresh and not self._store.writable:
+            # A writer only has something to catch up with after an interrupt.
+            if refresh or not self.read_only:
                 self._store.refresh()
             yield self._store

@@ -63,6 +63,25 @@ def columns_of(k: Tensor) -> Tensor:
     return k.permute(0, 3, 1, 2, 4).reshape(n, groups, chunks * size, dim)
 
 
+class Copies:
+    """Copies of the chosen chunks of `k` [B, C, S, G, D] in the dtype of `q`, for one tile of
+    tokens after the other in the same memory: to touch new memory costs more than the copy."""
+
+    def __init__(self, q: Tensor, k: Tensor, indices: Tensor) -> None:
+        tokens = min(_tile_tokens(q, k, indices), q.shape[1])
+        self._k = k
+        shape = (k.shape[0] * tokens * indices.shape[3], *k.shape[2:])
+        self._rows = k.new_empty(shape)
+        self._converted = self._rows if k.dtype == q.dtype else q.new_empty(shape)
+
+    def of(self, chosen: Tensor) -> Tensor:
+        """Copy `chosen` [B, T, G, K] to [B*T, K, S, G, D], valid until the next call."""
+        copied = gather_chunks(self._k, chosen, self._rows)
+        if copied.dtype == self._converted.dtype:
+            return copied
+        return self._converted[: copied.shape[0] * copied.shape[1]].view(copied.shape).copy_(copied)
+
+
 def gather_chunks(k: Tensor, chosen: Tensor, buffer: Tensor | None = None) -> Tensor:
     """Copy chunks: k [B, C, S, G, D], chosen [B, T, G, K] to [B*T, K, S, G, D].
 
@@ -105,6 +124,11 @@ def exact_dtype(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
+def fits(q: Tensor, k: Tensor) -> bool:
+    """Whether keys may have this dtype beside the queries."""
+    return k.dtype in (q.dtype, torch.bfloat16)
+
+
 def is_dense(k: Tensor, indices: Tensor) -> bool:
     return k.shape[1] <= DENSE_ADVANTAGE * indices.shape[3]
 
@@ -129,13 +153,6 @@ def tiles(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[slice]:
     step = _tile_tokens(q, k, indices)
     for start in range(0, q.shape[1], step):
         yield slice(start, min(start + step, q.shape[1]))
-
-
-def tile_buffer(q: Tensor, k: Tensor, indices: Tensor) -> Tensor:
-    """Memory for `gather_chunks` of any of the `tiles`: memory touched anew costs more than the
-    copy."""
-    tokens = min(_tile_tokens(q, k, indices), q.shape[1])
-    return k.new_empty(k.shape[0] * tokens * indices.shape[3], *k.shape[2:])
 
 
 def _tile_tokens(q: Tensor, k: Tensor, indices: Tensor) -> int:

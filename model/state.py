@@ -40,8 +40,9 @@ class ChunkSource(Protocol):
     def landmarks(self) -> Tensor:
         """Landmarks [C, R, E]."""
 
-    def gather(self, chunk_ids: Tensor, out: ChunkKV) -> None:
-        """Write K and V of `chunk_ids` (int64 [n], sorted) to `out` [1, n, S, G, D]."""
+    def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
+        """Return K and V [1, n + room, S, G, D]: those of `chunk_ids` (int64 [n], sorted), then
+        room for the caller to fill; in the model's number format or bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,7 @@ class ChunkMemory:
         chosen = chosen[chosen >= 0]
         boundary = self.num_source_chunks
         stored, held = chosen[chosen < boundary], chosen[chosen >= boundary] - boundary
-        kv = ChunkKV(*(x.new_empty(1, len(chosen), *x.shape[2:]) for x in self.kv))
-        self.source.gather(stored, ChunkKV(*(x[:, : len(stored)] for x in kv)))
+        kv = self.source.gather(stored, room=len(held))
         for x, own in zip(kv, self.kv, strict=True):
             x[:, len(stored) :] = own[:, held]
         local = torch.searchsorted(chosen, indices)

@@ -154,7 +154,7 @@ def _broken_chain(truth: Truth, derived: Derived) -> list[int]:
     batch = 1024
     for first in range(0, derived.published, batch):
         stop = min(first + batch, derived.published)
-        tokens = truth.tokens(first * size, stop * size).astype("<u4", copy=False)
+        tokens = truth.stream.tokens(first * size, stop * size).astype("<u4", copy=False)
         for chunk, own in zip(range(first, stop), np.split(tokens, stop - first), strict=True):
             chain = chain_next(chain, own.tobytes())
             if chain != derived.generation.records.chain_before(chunk + 1):

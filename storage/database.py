@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,17 +100,21 @@ class Database:
     def __init__(self, path: str, *, write: bool) -> None:
         self.path = path
         self._write = write
-        self._durable = True
         self._wal_limit = _WAL_BYTES
         self._open = True
-        with self.translated("open"):
-            self._connection = _connect_with(self._connect)
+        self._connect_anew()
         _live.add(self)
         try:
             self._require_ours()
         except BaseException:
             self.close()
             raise
+
+    def _connect_anew(self) -> None:
+        with self.translated("open"):
+            self._connection = _connect_with(self._connect)
+        self._durable = True
+        self._interrupted = False
 
     def _connect(self) -> sqlite3.Connection:
         mode = "rw" if self._write else "ro"
@@ -161,10 +166,10 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A read transaction: every statement sees the same state."""
-        self._require_open()
-        self._connection.info["begin"] = "BEGIN"
-        with self.translated("read"), self._connection.begin():
-            yield self._connection
+        with self._use("read"):
+            self._connection.info["begin"] = "BEGIN"
+            with self._connection.begin():
+                yield self._connection
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[sa.Connection]:
@@ -179,20 +184,19 @@ class Database:
             StoreFull: no space; nothing of the block was written.
             DurabilityLost: the commit may or may not be on disk.
         """
-        self._require_open()
-        if durable != self._durable:
-            self._driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-            self._durable = durable
-        self._connection.info["begin"] = "BEGIN IMMEDIATE"
-        with self.translated("write"), self._connection.begin():
-            yield self._connection
+        with self._use("write"):
+            if durable != self._durable:
+                self._driver.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._durable = durable
+            self._connection.info["begin"] = "BEGIN IMMEDIATE"
+            with self._connection.begin():
+                yield self._connection
 
     def checkpoint(self, *, only_if_large: bool = False) -> None:
         """Copy the log into the database and empty it; a reader may hold that up."""
-        self._require_open()
         if only_if_large and self.wal_bytes() < self._wal_limit:
             return
-        with self.translated("write"):
+        with self._use("write"):
             # Readers are not waited for: what they keep back goes with the next try.
             self._driver.execute("PRAGMA busy_timeout=0")
             self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
@@ -208,22 +212,47 @@ class Database:
 
     def integrity(self) -> list[str]:
         """What SQLite's own full check complains about; empty if nothing."""
-        self._require_open()
-        try:
-            rows = self._driver.execute("PRAGMA integrity_check(20)").fetchall()
-        except _SQLITE_ERRORS as error:
-            return [str(error)]
+        with self._use("read"):
+            try:
+                rows = self._driver.execute("PRAGMA integrity_check(20)").fetchall()
+            except _SQLITE_ERRORS as error:
+                return [str(error)]
         return [] if rows == [("ok",)] else [str(row[0]) for row in rows]
 
     def reindex(self) -> None:
         """Build every index anew from its table, all or none."""
-        self._require_open()
-        with self.translated("write"):
+        with self._use("write"):
             self._driver.execute("REINDEX")
 
-    def _require_open(self) -> None:
+    @contextmanager
+    def _use(self, action: str) -> Iterator[None]:
+        """Whatever touches the connection; a KeyboardInterrupt may leave it in any state, so the
+        next use begins with another one."""
         if not self._open:
             raise SessionClosed(f"{self.path}: the handle is closed; open the session again")
+        if self._interrupted:
+            self._disconnect()
+            self._connect_anew()
+        handled = sys.exc_info()[1]
+        try:
+            with self.translated(action):
+                yield
+        except BaseException as error:
+            interrupt = _interrupt_behind(error, handled)
+            self._interrupted = interrupt is not None
+            if interrupt is None or interrupt is error:
+                raise
+            # What SQLAlchemy found odd about the transaction it left tells nobody anything.
+            raise interrupt from None
+
+    def _disconnect(self) -> None:
+        try:
+            self._connection.close()
+        except (sa.exc.SQLAlchemyError, *_SQLITE_ERRORS, LookupError):
+            # Of a connection that was interrupted; what counts is that the file is closed.
+            pass
+        finally:
+            self._driver.close()
 
     @contextmanager
     def translated(self, action: str) -> Iterator[None]:
@@ -260,14 +289,22 @@ class Database:
             return
         self._open = False
         _live.discard(self)
-        self._connection.close()
-        self._driver.close()
+        self._disconnect()
 
     def abandon(self) -> None:
         """Forget the connection without closing it (in the child of a fork)."""
         if self._open:
             self._open = False
             _abandoned.append((self._connection, self._driver))
+
+
+def _interrupt_behind(
+    error: BaseException | None, handled: BaseException | None
+) -> BaseException | None:
+    """The KeyboardInterrupt that an error came from; `handled` was there before and is none."""
+    while error is not None and error is not handled and isinstance(error, Exception):
+        error = error.__context__
+    return None if error is handled else error
 
 
 def _abandon_in_child() -> None:

@@ -59,7 +59,7 @@ class Derived:
             self.layout,
             self._geometry,
             chain_seed=chain_seed(self._store_id, self._sid),
-            tokens_of=self._truth.tokens_of,
+            tokens_of=self._truth.stream.tokens_of,
             write=self._write,
         )
 
@@ -103,7 +103,7 @@ class Derived:
         if not len(kv):
             return
         size = self.layout.chunk_size
-        tokens, last_seqs = self._truth.tokens_with_ends(
+        tokens, last_seqs = self._truth.stream.tokens_with_ends(
             first * size, (first + len(kv)) * size, size
         )
         self.generation.roll_back(first)

@@ -297,9 +297,13 @@ class Generation:
             CorruptChunk: naming every chunk that cannot be trusted.
         """
         bad = set(self.records.unusable(ids, durable))
-        listed = ids.tolist()
-        for start, first, length in runs(listed, self._geometry.cap):
-            segment = self._segments[self._geometry.segment_of(first)]
+        wanted = [
+            (self._segments[self._geometry.segment_of(first)], start, first, length)
+            for start, first, length in runs(ids.tolist(), self._geometry.cap)
+        ]
+        for segment, _, first, length in wanted:
+            segment.prefetch_blocks(first, length)
+        for segment, start, first, length in wanted:
             if not segment.read_blocks(first, out[start : start + length]):
                 bad.update(range(first, first + length))
         found = bound_sums(self.number, ids, self.records.rows["chain"][ids], out)
@@ -334,9 +338,9 @@ class Generation:
 
     def close(self) -> None:
         """Close all files; arrays that were handed out stay valid."""
-        for segment in self._segments.values():
-            segment.close()
-        self._segments.clear()
-        if self._landmarks is not None:
-            self._landmarks.close()
-            self._landmarks = None
+        # Out of sight before it is closed: who is interrupted here may call this again.
+        while self._segments:
+            self._segments.popitem()[1].close()
+        landmarks, self._landmarks = self._landmarks, None
+        if landmarks is not None:
+            landmarks.close()

@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 
 from .errors import StoreLocked
 from .vfs import Vfs
@@ -21,18 +22,25 @@ _held: weakref.WeakSet[FileLock] = weakref.WeakSet()
 
 
 class FileLock:
-    """A lock that is held from construction to `release`, or to the end of the process."""
+    """An open lock file; its lock is held until `release`, or to the end of the process.
 
-    def __init__(self, vfs: Vfs, fd: int) -> None:
-        self._vfs = vfs
-        self._fd = fd
+    Args:
+        fd: descriptor of the file; this object's from now on.
+    """
+
+    def __init__(self, fd: int) -> None:
+        # A file object closes its descriptor once, whatever interrupts that, and at the latest when
+        # nobody can release the lock any more.
+        self._file = FileIO(fd, "r")
         _held.add(self)
+
+    def take(self, vfs: Vfs) -> bool:
+        """Lock the file if nobody else holds it."""
+        return vfs.try_lock(self._file.fileno())
 
     def release(self) -> None:
         """Free the lock; a second call does nothing."""
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            self._vfs.close(fd)
+        self._file.close()
 
 
 def try_lock(vfs: Vfs, path: str) -> FileLock | None:
@@ -45,9 +53,10 @@ def try_lock(vfs: Vfs, path: str) -> FileLock | None:
             fd = vfs.open(path, create=True)
         except FileExistsError:
             fd = vfs.open(path, write=True)
-    if vfs.try_lock(fd):
-        return FileLock(vfs, fd)
-    vfs.close(fd)
+    lock = FileLock(fd)
+    if lock.take(vfs):
+        return lock
+    lock.release()
     return None
 
 

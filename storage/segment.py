@@ -87,6 +87,11 @@ class Segment:
         """Put records of chunks first, first+1, ..."""
         self._vfs.write(self._fd, records.tobytes(), self._geometry.record_offset(first))
 
+    def prefetch_blocks(self, first: int, count: int) -> None:
+        """Have the disk read `count` blocks from chunk `first` on in the background."""
+        offset = self._geometry.block_offset(first)
+        self._vfs.prefetch(self._fd, offset, count * self._geometry.stride)
+
     def read_blocks(self, first: int, out: NDArray[np.uint8]) -> bool:
         """Fill out [n, kv_bytes] with the blocks from chunk `first` on; False if too short."""
         offset = self._geometry.block_offset(first)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -18,15 +15,12 @@ from .checking import check_session, session_stats
 from .derived import Derived
 from .errors import (
     CorruptMetadata,
-    DurabilityLost,
     Erased,
-    FencedWriter,
-    ReadOnly,
-    SessionClosed,
     StoreError,
     StoreFull,
     StoreLocked,
 )
+from .gate import Gate
 from .generation import Problem
 from .index import IndexCache
 from .layouts import read_layout, require_layout
@@ -41,7 +35,7 @@ _log = logging.getLogger(__name__)
 _NOTE_PREFIX = "user-"
 
 
-class SessionStore:
+class SessionStore(Gate):
     """An open session; made by `Store.session`.
 
     A context manager, and safe to share between threads. After an error of durability
@@ -67,16 +61,14 @@ class SessionStore:
         trust_head: bool = True,
         on_close: Callable[[SessionStore], None] | None = None,
     ) -> None:
+        super().__init__(info.name, writable=lock is not None)
         self.info = info
         self.folder = session_folder(root, info.id)
         self._vfs = vfs
         self._root = root
         self._lock_file = lock
         self._on_close = on_close
-        self._mutex = threading.RLock()
-        self._pid = os.getpid()
-        self._closed = False
-        self._poison: DurabilityLost | FencedWriter | None = None
+        self._released = False
         sid = bytes.fromhex(info.id)
         self._truth = Truth(vfs, self.folder, sid, write=lock is not None)
         self._index = IndexCache(self._truth)
@@ -89,9 +81,8 @@ class SessionStore:
             self._derived = Derived(
                 vfs, self.folder, store_id, sid, self._truth, write=lock is not None
             )
-            found = self._derived.follow()
-            self.recovered = self._findings([*self._lost(), *found])
-            self.damaged = [] if self.writable else self._findings(found)
+            self.recovered = self._findings(self._lost())
+            self._follow()
         except BaseException:
             self._truth.close()
             raise
@@ -115,16 +106,18 @@ class SessionStore:
     @property
     def writable(self) -> bool:
         """Whether this handle is the session's writer."""
-        return self._lock_file is not None
+        return self._writable
 
     def close(self) -> None:
-        """Sync what was published, close all files and free the lock; idempotent."""
+        """Sync what was published, close all files and free the lock; idempotent, also when it was
+        interrupted."""
         with self._mutex:
-            if self._closed:
+            if self._released:
                 return
-            self._closed = True
+            again, self._closed = self._closed, True
             try:
-                if os.getpid() == self._pid and self.writable and self._poison is None:
+                if self._may_write() and not again:
+                    self._recover()
                     self._derived.settle()
                     self._truth.database.checkpoint()
             except (StoreFull, StoreLocked) as error:
@@ -140,6 +133,7 @@ class SessionStore:
             self._lock_file.release()
         if self._on_close is not None:
             self._on_close(self)
+        self._released = True
 
     def __enter__(self) -> SessionStore:
         return self
@@ -152,27 +146,17 @@ class SessionStore:
     ) -> None:
         close_after(error, self.close)
 
-    @contextmanager
-    def _reading(self) -> Iterator[Truth]:
-        with self._mutex:
-            if self._closed or os.getpid() != self._pid:
-                raise SessionClosed(
-                    f"session {self.info.name!r} is closed in this process; open it again"
-                )
-            if self._poison is not None:
-                raise type(self._poison)(f"an earlier write failed: {self._poison}")
-            yield self._truth
+    def _start_over(self) -> None:
+        """Read everything anew, as if the session was opened now."""
+        self._truth.reload()
+        self._index = IndexCache(self._truth)
+        self._derived.reopen()
+        self._follow()
 
-    @contextmanager
-    def _writing(self) -> Iterator[Truth]:
-        with self._reading() as truth:
-            if not self.writable:
-                raise ReadOnly(f"session {self.info.name!r} was opened read-only")
-            try:
-                yield truth
-            except (DurabilityLost, FencedWriter) as error:
-                self._poison = error
-                raise
+    def _follow(self) -> None:
+        found = self._findings(self._derived.follow())
+        self.recovered += found
+        self.damaged = [] if self.writable else found
 
     # ---- truth
 
@@ -199,12 +183,12 @@ class SessionStore:
             DurabilityLost, FencedWriter, ReadOnly, SessionClosed.
         """
         with self._mutex:
-            with self._writing() as truth:
+            with self._writing():
                 notes = {_NOTE_PREFIX + key: value for key, value in (meta or {}).items()}
-                stored = truth.append(turns, notes)
+                stored = self._truth.append(turns, notes)
             try:
-                with self._writing() as truth:
-                    truth.database.checkpoint(only_if_large=True)
+                with self._writing():
+                    self._truth.database.checkpoint(only_if_large=True)
             except StoreError as error:
                 # The turns are durable in the log, which the next commit tries to empty again;
                 # after a failed fsync it refuses to.
@@ -227,9 +211,9 @@ class SessionStore:
         Raises:
             CorruptMetadata: a row is not what was written; the message names the turn.
         """
-        with self._reading() as truth:
+        with self._reading():
             first, last, _ = slice(start, stop).indices(self.num_turns)
-            return truth.turns(first, last) if first < last else []
+            return self._truth.turns(first, last) if first < last else []
 
     def turns_in_tokens(self, ranges: Sequence[tuple[int, int]]) -> list[list[Turn]]:
         """For each range (start, stop) of the stream, the turns that have a token in start..stop-1.
@@ -237,16 +221,16 @@ class SessionStore:
         Raises:
             IndexError: a range that is empty or leaves the stream.
         """
-        with self._reading() as truth:
+        with self._reading():
             for start, stop in ranges:
                 if not 0 <= start < stop <= self.num_tokens:
                     raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
-            return truth.turns_in_tokens(ranges)
+            return self._truth.turns_in_tokens(ranges)
 
     def find(self, turn_id: str) -> Turn | None:
         """The turn with that id, or None."""
-        with self._reading() as truth:
-            return truth.find(turn_id)
+        with self._reading():
+            return self._truth.find(turn_id)
 
     def turn_index(self) -> TurnIndex:
         """Numbers of all turns as arrays; read once, then extended."""
@@ -255,20 +239,20 @@ class SessionStore:
 
     def tokens(self, start: int, stop: int) -> NDArray[np.uint32]:
         """Token ids of stream positions start..stop-1, uint32; the range must exist."""
-        with self._reading() as truth:
+        with self._reading():
             if not 0 <= start <= stop <= self.num_tokens:
                 raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
-            return truth.tokens(start, stop)
+            return self._truth.stream.tokens(start, stop)
 
     def get_meta(self, key: str) -> dict[str, Any] | None:
         """A small map of the caller's, or None."""
-        with self._reading() as truth:
-            return truth.note(_NOTE_PREFIX + key)
+        with self._reading():
+            return self._truth.note(_NOTE_PREFIX + key)
 
     def set_meta(self, key: str, value: dict[str, Any]) -> None:
         """Keep a small map (64 KiB packed) under a key; survives a kill, synced by `append`."""
-        with self._writing() as truth, truth.writing(truth.state) as connection:
-            truth.put_note(connection, _NOTE_PREFIX + key, value)
+        with self._writing(), self._truth.writing(self._truth.state) as connection:
+            self._truth.put_note(connection, _NOTE_PREFIX + key, value)
 
     # ---- derived state
 
@@ -347,10 +331,10 @@ class SessionStore:
 
     def tail(self) -> bytes | None:
         """The tail that was published with the watermark, or None if it cannot be used."""
-        with self._reading() as truth:
+        with self._reading():
             blob, problem = self._derived.tail()
             # A reader may be looking at a slot that its writer fills anew.
-            if problem and not self.writable and truth.read_state() == truth.state:
+            if problem and not self.writable and self._truth.read_state() == self._truth.state:
                 self.damaged.append(self._finding(problem))
             return blob
 
@@ -360,28 +344,27 @@ class SessionStore:
         Raises:
             Erased: the session was deleted.
         """
-        with self._reading() as truth:
+        with self._reading():
             if self.writable:
                 return False
-            if self._vfs.lstat(truth.where) is None:
+            if self._vfs.lstat(self._truth.where) is None:
                 raise Erased(f"session {self.info.name!r} was deleted")
-            old = truth.state
-            if truth.load() == old:
+            old = self._truth.state
+            if self._truth.load() == old:
                 return False
-            if truth.state.revision != old.revision or truth.state.gen != old.gen:
+            if self._truth.state.revision != old.revision or self._truth.state.gen != old.gen:
                 self._derived.reopen()
-            self.damaged = self._findings(self._derived.follow())
-            self.recovered += self.damaged
+            self._follow()
             return True
 
     # ---- inspection
 
     def identity(self) -> SessionInfo:
         """Name and id as the session itself keeps them, whatever the catalog says."""
-        with self._reading() as truth:
-            note = truth.note("identity")
+        with self._reading():
+            note = self._truth.note("identity")
             if note is None or note.get("sid") != self.info.id:
-                raise CorruptMetadata(f"{truth.where}: does not say which session it is")
+                raise CorruptMetadata(f"{self._truth.where}: does not say which session it is")
             return SessionInfo(
                 name=str(note["name"]), id=self.info.id, created=float(note["created"])
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import ExitStack, suppress
+import weakref
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -50,7 +51,8 @@ class Store:
         self._vfs = vfs
         self._id = store_id
         self._catalog = Catalog(self._path("catalog.db"), store_id)
-        self._sessions: set[SessionStore] = set()
+        # Weak: a handle that nobody has any more ends, and frees its lock.
+        self._sessions: weakref.WeakSet[SessionStore] = weakref.WeakSet()
         self._mutex = threading.RLock()
         self._closed = False
 
@@ -332,8 +334,13 @@ def _encode_name(name: str) -> bytes:
 def _create_store(vfs: Vfs, root: str) -> None:
     if vfs.lstat(root) is None:
         # Another process may be making the same store; the lock below decides.
-        with suppress(FileExistsError):
+        try:
             vfs.make_dir(root, parents=True)
+        except FileExistsError:
+            pass
+        except FileNotFoundError as error:
+            # Such as /proc, where nobody can make a folder.
+            raise StorePermission(f"cannot create {root}; choose another place") from error
     require_folder(root)
     _require_free(vfs, root)
     for folder in _FOLDERS:

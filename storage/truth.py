@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 import zstandard
-from numpy.typing import NDArray
 
 from .checksums import xxh3_bytes
 from .database import Database
@@ -27,24 +25,20 @@ from .rows import (
     State,
     check_row,
     decode_state,
-    decode_tokens,
     decode_turn,
     encode_turn,
     note_sum,
     place_turn,
 )
 from .tables import notes, turns
+from .token_stream import TokenStream
 from .types import Turn
 from .vfs import Vfs
 
 _log = logging.getLogger(__name__)
 _BATCH = 500
-# A turn of more tokens than this is kept after a read: its readers come back for more of it.
-_LARGE_TURN = 1 << 16
 
 Rows = Sequence[Sequence[Any]]
-_TokenRows = tuple[int, NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]
-
 # Statements of the restore path are text: they cost no compiling in a fresh process.
 _light = ", ".join((*SCALARS, "sums"))
 _select_state = sa.text(f"SELECT {', '.join(STATE_COLUMNS)} FROM state WHERE id = 1")
@@ -58,15 +52,6 @@ _select_turns = sa.text(
 _select_covering = sa.text(
     f"SELECT {_light}, meta, text, tok FROM turns WHERE tok0 < :stop "
     "AND tok0 >= (SELECT max(tok0) FROM turns WHERE tok0 <= :start) ORDER BY seq"
-)
-_select_at = sa.text(
-    "SELECT seq, tok0, n_tok FROM turns WHERE tok0 <= :position ORDER BY tok0 DESC LIMIT 1"
-)
-_select_tokens = sa.text(
-    f"SELECT {_light}, tok FROM turns WHERE seq >= :first AND tok0 < :stop ORDER BY seq"
-)
-_select_tokens_of = sa.text(f"SELECT {_light}, tok FROM turns WHERE seq IN :seqs").bindparams(
-    sa.bindparam("seqs", expanding=True)
 )
 _select_ids = sa.text(
     f"SELECT {_light}, meta, text, tok FROM turns WHERE turn_id IN :ids"
@@ -90,12 +75,13 @@ class Truth:
 
     def __init__(self, vfs: Vfs, folder: str, sid: bytes, *, write: bool) -> None:
         self.sid = sid
+        self._write = write
         self._head_file = HeadFile(vfs, folder, sid)
         self._compressor = zstandard.ZstdCompressor(level=3)
-        self._large: _TokenRows | None = None
         self.head = self.read_head()
         self.database = Database(os.path.join(folder, "session.db"), write=write)
         self.where = os.path.join(folder, "session.db")
+        self.stream = TokenStream(self.database, sid, self.where)
         self.state = State()
         # Whether this handle has begun its own epoch.
         self._fenced = False
@@ -104,6 +90,18 @@ class Truth:
         """Read the state row again; returns it."""
         self.state = self.read_state()
         return self.state
+
+    def reload(self) -> None:
+        """Read the state row after an interrupt: this handle's last write may be in it or not.
+
+        Raises:
+            FencedWriter: another writer has begun its own epoch meanwhile.
+        """
+        new = self.read_state()
+        own = self.state.epoch + (not self._fenced)
+        if self._write and new.epoch > own:
+            raise FencedWriter(f"{self.where}: epoch {own} is over, a newer writer has the session")
+        self.state = new
 
     def read_state(self) -> State:
         """The state row as it is on disk now."""
@@ -273,14 +271,6 @@ class Truth:
         with self.database.read() as connection:
             return self._known(connection, [turn_id]).get(turn_id)
 
-    def seq_at(self, position: int) -> int:
-        """Number of the turn that holds a stream position."""
-        with self.database.read() as connection:
-            row = connection.execute(_select_at, {"position": position}).one_or_none()
-        if row is None or not row.tok0 <= position < row.tok0 + row.n_tok:
-            raise CorruptMetadata(f"{self.where}: no turn holds token {position}; run check")
-        return int(row.seq)
-
     def light_rows(self, start: int, stop: int) -> Rows:
         """Rows start..stop-1 without their blobs, each verified and linked to the one before."""
         rows = self._light_rows(max(start - 1, 0), stop)
@@ -306,61 +296,6 @@ class Truth:
             raise CorruptMetadata(
                 f"{self.where}: {len(seqs)} of the turns {start}..{stop - 1} are there; run check"
             )
-
-    def tokens(self, start: int, stop: int) -> NDArray[np.uint32]:
-        """Verified token ids of the stream's positions start..stop-1."""
-        if start >= stop:
-            return np.empty(0, np.uint32)
-        begin, ids, _, _ = self._token_rows(start, stop)
-        return ids[start - begin : stop - begin]
-
-    def tokens_with_ends(
-        self, start: int, stop: int, size: int
-    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """`tokens`, and the number of the turn that holds the last of every `size` of them."""
-        begin, ids, seqs, starts = self._token_rows(start, stop)
-        ends = np.arange(start + size - 1, stop, size)
-        return ids[start - begin : stop - begin], seqs[np.searchsorted(starts, ends, "right") - 1]
-
-    def _token_rows(self, start: int, stop: int) -> _TokenRows:
-        """(position, ids, turns' numbers, turns' positions) of the turns that cover a range."""
-        if self._large is not None:
-            begin, ids, seqs, starts = self._large
-            if begin <= start and stop <= begin + len(ids):
-                return self._large
-        first = self.seq_at(start)
-        with self.database.read() as connection:
-            result = connection.execute(_select_tokens, {"first": first, "stop": stop})
-            rows = result.all()
-        parts = [self._row_tokens(row) for row in rows]
-        seqs = np.array([row[0] for row in rows])
-        starts = np.array([row[5] for row in rows])
-        ends = starts + np.array([len(part) for part in parts])
-        joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if starts[0] > start or ends[-1] < stop or (ends[:-1] != starts[1:]).any():
-            raise CorruptMetadata(f"{self.where}: tokens {start}..{stop - 1} have a gap; run check")
-        return int(starts[0]), joined, seqs, starts
-
-    def tokens_of(self, seqs: Sequence[int]) -> dict[int, tuple[int, NDArray[np.uint32]]]:
-        """(first position, verified token ids) of the given turns."""
-        found = {}
-        for first in range(0, len(seqs), _BATCH):
-            wanted = list(seqs[first : first + _BATCH])
-            with self.database.read() as connection:
-                result = connection.execute(_select_tokens_of, {"seqs": wanted})
-                rows = result.all()
-            for row in rows:
-                found[row[0]] = (row[5], self._row_tokens(row))
-        if len(found) != len(set(seqs)):
-            raise CorruptMetadata(f"{self.where}: {len(found)} of {len(set(seqs))} turns are there")
-        return found
-
-    def _row_tokens(self, row: Sequence[Any]) -> NDArray[np.uint32]:
-        check_row(row, self.sid, self.where)
-        ids = decode_tokens(row, self.where)
-        if len(ids) > _LARGE_TURN:
-            self._large = (row[5], ids, np.array([row[0]]), np.array([row[5]]))
-        return ids
 
     # ---- notes
 
@@ -403,7 +338,7 @@ def _holds(turn: Turn, start: int, stop: int) -> bool:
 
 def _require_same(known: Turn, turn: Turn, num_stored: int) -> None:
     if known.role != turn.role or known.text != turn.text:
-        given = "given twice," if known.seq >= num_stored else f"stored as turn {known.seq}"
+        given = "given twice," if known.seq >= num_stored else f"stored as number {known.seq}"
         raise TurnConflict(
-            f"turn id {turn.turn_id!r} is {given} with another role or text; use a new id"
+            f"message id {turn.turn_id!r} is {given} with another role or text; use a new id"
         )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..gathering import exact_dtype
+from ..gathering import exact_dtype, fits
 from . import cpu
 
 
@@ -28,7 +28,8 @@ def chunk_attention(
 
     Args:
         q: queries [B, T, H, D]; float64, float32 or bfloat16.
-        k: keys of all chunks [B, C, S, G, D], same dtype; H is a multiple of G. C may be 0. All
+        k: keys of all chunks [B, C, S, G, D], H a multiple of G; in the dtype of `q`, or bfloat16
+            as a store keeps them, converted where they are used. C may be 0. All
             must be finite: a chunk that no token chose may still be read, with weight 0.
         v: values, as `k`.
         indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot.
@@ -49,8 +50,9 @@ def chunk_attention(
     factor = q.shape[3] ** -0.5 if scale is None else scale
     # The first call of a custom op imports torch's compiler, seconds in a fresh process; without
     # gradients the operator has nothing to add on the CPU.
-    run = cpu.forward if q.is_cpu and not torch.is_grad_enabled() else _forward
-    result: Tensor = run(q, k, v, indices, weights, factor)
+    if q.is_cpu and not torch.is_grad_enabled():
+        return cpu.forward(q, k, v, indices, weights, factor)
+    result: Tensor = _forward(q, k.to(q.dtype), v.to(q.dtype), indices, weights, factor)
     return result
 
 
@@ -72,9 +74,9 @@ def _validate(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor)
             f"indices and weights must be [{batch}, {tokens}, {groups}, K]; "
             f"found {tuple(indices.shape)} and {tuple(weights.shape)}"
         )
-    if not q.dtype == k.dtype == v.dtype or indices.dtype != torch.int64:
+    if k.dtype != v.dtype or not fits(q, k) or indices.dtype != torch.int64:
         raise ValueError(
-            "q, k, v must share a dtype and indices be int64; found "
+            "k and v must share the dtype of q or be bfloat16, and indices be int64; found "
             f"{q.dtype}, {k.dtype}, {v.dtype}, {indices.dtype}"
         )
     exact = exact_dtype(q)

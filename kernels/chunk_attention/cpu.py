@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..gathering import (
+    Copies,
     dense_tiles,
     gather_chunks,
     is_dense,
@@ -20,7 +21,6 @@ from ..gathering import (
     products,
     readable,
     scatter_add_chunks,
-    tile_buffer,
     tiles,
     transpose_mix,
 )
@@ -42,18 +42,17 @@ def forward(
     weights = _masked(weights, indices)
     out = torch.empty_like(q)
     if is_dense(k, indices):
+        k, v = k.to(q.dtype), v.to(q.dtype)
         for at, reach in dense_tiles(q, k, indices):
             chosen = readable(indices[at])
             fusion = _scatter_weights(weights[at], chosen, k[reach].shape[1])
             out[at] = _core_forward(q[at], k[reach], v[reach], fusion, scale)
         return out
-    buffers = tile_buffer(q, k, indices), tile_buffer(q, v, indices)
+    keys, values = Copies(q, k, indices), Copies(q, v, indices)
     for tile in tiles(q, k, indices):
         chosen = readable(indices[:, tile])
-        keys = gather_chunks(k, chosen, buffers[0])
-        values = gather_chunks(v, chosen, buffers[1])
         queries, fusion = per_token(q[:, tile]), per_token(weights[:, tile])
-        result = _core_forward(queries, keys, values, fusion, scale)
+        result = _core_forward(queries, keys.of(chosen), values.of(chosen), fusion, scale)
         out[:, tile] = result.reshape(out[:, tile].shape)
     return out
 

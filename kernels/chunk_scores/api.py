@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..gathering import exact_dtype
+from ..gathering import exact_dtype, fits
 from . import cpu
 
 
@@ -19,7 +19,8 @@ def chunk_scores(q: Tensor, k: Tensor, indices: Tensor, *, scale: float | None =
 
     Args:
         q: queries [B, T, H, D], R = H / G per KV head; float64, float32 or bfloat16.
-        k: keys of all chunks [B, C, S, G, D], same dtype, all finite; C may be 0.
+        k: keys of all chunks [B, C, S, G, D] in the dtype of `q` or bfloat16, all finite; C may
+            be 0.
         indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot.
         scale: factor on the products; default 1 / sqrt(D).
 
@@ -35,8 +36,9 @@ def chunk_scores(q: Tensor, k: Tensor, indices: Tensor, *, scale: float | None =
         return q.new_zeros(_shape(q, k, indices), dtype=exact_dtype(q))
     factor = q.shape[3] ** -0.5 if scale is None else scale
     # As in `chunk_attention`: no custom op, no compiler to import, where nothing is differentiated.
-    run = cpu.forward if q.is_cpu and not torch.is_grad_enabled() else _forward
-    result: Tensor = run(q, k, indices, factor)
+    if q.is_cpu and not torch.is_grad_enabled():
+        return cpu.forward(q, k, indices, factor)
+    result: Tensor = _forward(q, k.to(q.dtype), indices, factor)
     return result
 
 
@@ -60,9 +62,9 @@ def _validate(q: Tensor, k: Tensor, indices: Tensor) -> None:
         raise ValueError(
             f"indices must be [{batch}, {tokens}, {groups}, K]; found {tuple(indices.shape)}"
         )
-    if q.dtype != k.dtype or indices.dtype != torch.int64:
+    if not fits(q, k) or indices.dtype != torch.int64:
         raise ValueError(
-            "q and k must share a dtype and indices be int64; found "
+            "k must have the dtype of q or be bfloat16, and indices be int64; found "
             f"{q.dtype}, {k.dtype}, {indices.dtype}"
         )
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..gathering import (
+    Copies,
     dense_tiles,
     exact_dtype,
     gather_chunks,
@@ -17,7 +18,6 @@ from ..gathering import (
     products,
     readable,
     scatter_add_chunks,
-    tile_buffer,
     tiles,
     transpose_mix,
 )
@@ -34,14 +34,15 @@ def forward(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
     """Return the scores [B, T, G, K, R]."""
     out = q.new_empty(_shape(q, indices), dtype=exact_dtype(q))
     if is_dense(k, indices):
+        k = k.to(q.dtype)
         for at, reach in dense_tiles(q, k, indices):
             every = _core_forward(q[at], k[reach], scale)  # [1, T, G, C, R]
             out[at] = every.gather(3, _by_head(readable(indices[at]), out))
     else:
-        buffer = tile_buffer(q, k, indices)
+        keys = Copies(q, k, indices)
         for tile in tiles(q, k, indices):
-            keys = gather_chunks(k, readable(indices[:, tile]), buffer)
-            scores = _core_forward(per_token(q[:, tile]), keys, scale)
+            chosen = keys.of(readable(indices[:, tile]))
+            scores = _core_forward(per_token(q[:, tile]), chosen, scale)
             out[:, tile] = scores.reshape(out[:, tile].shape)
     return out.masked_fill_((indices < 0)[..., None], 0.0)
 

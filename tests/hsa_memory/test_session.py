@@ -229,6 +229,12 @@ def test_there_is_one_writer_and_any_number_of_readers(
     assert len(session) == 31
 
 
+def test_a_session_that_nobody_holds_frees_its_lock(memory: Memory) -> None:
+    memory.session("dropped").add("user", "The boat is called Albatross.")
+    with memory.session("dropped") as again:
+        assert [message.text for message in again.messages()] == ["The boat is called Albatross."]
+
+
 def test_what_is_closed_says_so(memory: Memory, session: MemorySession) -> None:
     session.add("user", "My dog is called Biscuit.")
     stream = session.stream("dog", max_tokens=5)

@@ -244,7 +244,7 @@ def test_it_compiles_into_one_graph() -> None:
         ({"v": torch.zeros(2, 9, 4, 2, 6)}, r"found \(2, 9, 5, 2, 6\) and \(2, 9, 4, 2, 6\)"),
         ({"weights": torch.zeros(2, 7, 2, 4)}, r"\(2, 7, 2, 3\) and \(2, 7, 2, 4\)"),
         ({"indices": torch.zeros(2, 7, 2, 3, dtype=torch.int32)}, "int64; found .*int32"),
-        ({"k": torch.zeros(2, 9, 5, 2, 6, dtype=torch.bfloat16)}, "share a dtype"),
+        ({"k": torch.zeros(2, 9, 5, 2, 6, dtype=torch.bfloat16)}, "dtype of q"),
         ({"weights": torch.zeros(2, 7, 2, 3, dtype=torch.bfloat16)}, "weights must be .*float32"),
     ],
 )

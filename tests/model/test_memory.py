@@ -29,10 +29,10 @@ class FakeSource:
     def landmarks(self) -> Tensor:
         return self.memory.landmarks[0, : self.num_chunks]
 
-    def gather(self, chunk_ids: Tensor, out: ChunkKV) -> None:
+    def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
         self.asked.append(chunk_ids.tolist())
-        for x, own in zip(out, self.memory.kv, strict=True):
-            x.copy_(own[:, chunk_ids])
+        padded = torch.nn.functional.pad(chunk_ids, (0, room))
+        return ChunkKV(*(x[:, padded] for x in self.memory.kv))
 
 
 def from_source(state: State, num_chunks: int) -> tuple[State, FakeSource]:

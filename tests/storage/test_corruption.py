@@ -272,8 +272,8 @@ def test_a_lost_record_with_its_block_does_not_pass_for_new_tokens(tmp_path, kit
             session.append([kit.turn(1, num_tokens=8)])
             session.rollback(0)
             landmarks, kv = kit.rows(session, 2, 4)
-            tokens = session._truth.tokens
-            session._truth.tokens_with_ends = lambda *_: (tokens(8, 16), _ends())
+            tokens = session._truth.stream.tokens
+            session._truth.stream.tokens_with_ends = lambda *_: (tokens(8, 16), _ends())
             session.write_chunks(0, landmarks, kv)
             session.publish(2, b"")
             if not synced:

@@ -1,10 +1,11 @@
-"""Folders of a store that somebody removed."""
+"""Folders of a store that somebody removed, and places where none can be made."""
 
 import shutil
+import sys
 
 import pytest
 
-from hsa_memory.storage import SessionMissing, Store, StoreError
+from hsa_memory.storage import SessionMissing, Store, StoreError, StorePermission
 
 
 def test_missing_folders_are_made_anew_or_told(tmp_path, kit) -> None:
@@ -30,3 +31,9 @@ def test_missing_folders_are_made_anew_or_told(tmp_path, kit) -> None:
         shutil.rmtree(root)
         with pytest.raises(StoreError):
             store.session("carol", layout=kit.layout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_place_that_takes_no_folders_is_told() -> None:
+    with pytest.raises(StorePermission, match="cannot create /proc/agent/memory"):
+        Store.open("/proc/agent/memory")
