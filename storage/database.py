@@ -247,6 +247,8 @@ class Database:
 
     def _disconnect(self) -> None:
         try:
+            # A cursor that somebody still has would keep a transaction open beyond the close.
+            self._driver.rollback()
             self._connection.close()
         except (sa.exc.SQLAlchemyError, *_SQLITE_ERRORS, LookupError):
             # Of a connection that was interrupted; what counts is that the file is closed.

@@ -13,7 +13,7 @@ from . import words as w
 from .draw import Draw
 from .sample import RANDOM_WEIGHT, Copy, Piece, PieceWriter, TokenizerLike
 from .values import GENERATORS
-from .values_base import FIRST, made_up
+from .values_base import FIRST, made_up, stuttered
 
 NUM_SPECIAL = 8
 
@@ -201,7 +201,7 @@ def _letters(d: Draw, count: int) -> str:
 
 
 def _number(d: Draw, count: int) -> str:
-    return d.until_split(lambda: str(d.rng.integers(10 ** (count - 1), 10**count)))
+    return d.until_split(lambda: stuttered(d, str(d.rng.integers(10 ** (count - 1), 10**count))))
 
 
 @dataclass

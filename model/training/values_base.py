@@ -8,6 +8,8 @@ from . import words as w
 from .draw import Draw
 
 Generator = Callable[[Draw], str]
+# Share of the digits of a training number that repeat the one before, chance aside.
+_STUTTER = 0.2
 
 
 def syllables(d: Draw, low: int = 2, high: int = 3) -> str:
@@ -37,9 +39,21 @@ def digits(d: Draw, low: int, high: int) -> str:
 
     def make() -> str:
         count = low + d.below(high - low + 1)
-        return str(1 + d.below(9)) + "".join(str(d.below(10)) for _ in range(count - 1))
+        number = str(1 + d.below(9)) + "".join(str(d.below(10)) for _ in range(count - 1))
+        return stuttered(d, number)
 
     return d.until_split(make)
+
+
+def stuttered(d: Draw, number: str) -> str:
+    """In training more digits repeat the one before than chance would have it: of two equal digits
+    side by side, copying drops one more easily than any other."""
+    if d.split != "train":
+        return number
+    found = number[:1]
+    for digit in number[1:]:
+        found += found[-1] if d.chance(_STUTTER) else digit
+    return found
 
 
 def whole(make: Generator) -> Generator:
