@@ -29,8 +29,7 @@ class FileLock:
     """
 
     def __init__(self, fd: int) -> None:
-        # A file object closes its descriptor once, whatever interrupts that, and at the latest when
-        # nobody can release the lock any more.
+        # A file object closes its descriptor once, whatever interrupts that.
         self._file = FileIO(fd, "r")
         _held.add(self)
 
@@ -41,6 +40,10 @@ class FileLock:
     def release(self) -> None:
         """Free the lock; a second call does nothing."""
         self._file.close()
+
+    def __del__(self) -> None:
+        # A session that nobody has any more needs no lock, and Python no warning.
+        self.release()
 
 
 def try_lock(vfs: Vfs, path: str) -> FileLock | None:
