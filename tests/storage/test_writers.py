@@ -39,7 +39,7 @@ def test_a_second_handle_is_refused_until_the_first_closes(open_session) -> None
 
 
 def test_a_thread_is_refused_too(open_session) -> None:
-    open_session()
+    held = open_session()
     seen = []
 
     def attempt() -> None:
@@ -52,6 +52,7 @@ def test_a_thread_is_refused_too(open_session) -> None:
     thread.start()
     thread.join()
     assert len(seen) == 1
+    held.close()
 
 
 def test_a_failed_open_frees_the_session(open_session, kit) -> None:
