@@ -49,6 +49,8 @@ class SessionStore(Gate):
         damaged: what a reader cannot use now, because no writer has repaired it yet.
     """
 
+    _released = True  # until everything is open
+
     def __init__(
         self,
         vfs: Vfs,
@@ -68,7 +70,6 @@ class SessionStore(Gate):
         self._root = root
         self._lock_file = lock
         self._on_close = on_close
-        self._released = False
         sid = bytes.fromhex(info.id)
         self._truth = Truth(vfs, self.folder, sid, write=lock is not None)
         self._index = IndexCache(self._truth)
@@ -86,6 +87,7 @@ class SessionStore(Gate):
         except BaseException:
             self._truth.close()
             raise
+        self._released = False
 
     def _lost(self) -> list[Problem]:
         lost = self._truth.lost_commits()
@@ -134,6 +136,11 @@ class SessionStore(Gate):
         if self._on_close is not None:
             self._on_close(self)
         self._released = True
+
+    def __del__(self) -> None:
+        # What was acknowledged is on disk; files and lock must not outlive their last user.
+        if not self._released:
+            self._release()
 
     def __enter__(self) -> SessionStore:
         return self

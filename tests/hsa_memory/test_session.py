@@ -1,5 +1,7 @@
 """Sessions: adding, reading back, sharing, closing."""
 
+import os
+import sys
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
@@ -229,8 +231,13 @@ def test_there_is_one_writer_and_any_number_of_readers(
     assert len(session) == 31
 
 
-def test_a_session_that_nobody_holds_frees_its_lock(memory: Memory) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_session_that_nobody_holds_frees_its_files(memory: Memory) -> None:
     memory.session("dropped").add("user", "The boat is called Albatross.")
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        memory.session("dropped").search("boat")
+    assert len(os.listdir("/proc/self/fd")) == descriptors
     with memory.session("dropped") as again:
         assert [message.text for message in again.messages()] == ["The boat is called Albatross."]
 
