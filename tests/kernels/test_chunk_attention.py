@@ -120,6 +120,27 @@ def test_low_precision_stays_near_the_exact_result(dtype: torch.dtype, chunks: i
     assert found[4].dtype == torch.float32
 
 
+@pytest.mark.parametrize("kv_heads", [1, 2])
+@pytest.mark.parametrize("chunks", [9, 50])
+def test_keys_and_values_may_be_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, chunks: int, kv_heads: int
+) -> None:
+    inputs = make(Case(dtype=torch.float32, chunks=chunks, kv_heads=kv_heads, tokens=9))
+    narrow = inputs._replace(k=inputs.k.bfloat16(), v=inputs.v.bfloat16())
+    wide = inputs._replace(k=narrow.k.float(), v=narrow.v.float())
+    grad = torch.randn_like(inputs.q)
+    for found, expected in zip(
+        gradients(chunk_attention, narrow, grad),
+        gradients(chunk_attention, wide, grad),
+        strict=True,
+    ):
+        assert torch.equal(found, expected.to(found.dtype))
+    # Several tiles, one after the other in the same memory.
+    monkeypatch.setattr(gathering, "TILE_VALUES", 1 << 13)
+    with torch.no_grad():
+        assert torch.equal(chunk_attention(*narrow), chunk_attention(*wide))
+
+
 def test_dense_and_gather_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = make(Case(chunks=20))
     grad = torch.randn_like(inputs.q)

@@ -114,6 +114,16 @@ def test_low_precision_stays_near_the_exact_result(dtype: torch.dtype, chunks: i
 
 
 @pytest.mark.parametrize("chunks", [9, 50])
+def test_keys_may_be_bfloat16(monkeypatch: pytest.MonkeyPatch, chunks: int) -> None:
+    inputs = make(Case(dtype=torch.float32, chunks=chunks, kv_heads=1, tokens=9))
+    narrow = inputs.k.bfloat16()
+    monkeypatch.setattr(gathering, "TILE_VALUES", 1 << 13)
+    with torch.no_grad():
+        found = chunk_scores(inputs.q, narrow, inputs.indices)
+        assert torch.equal(found, chunk_scores(inputs.q, narrow.float(), inputs.indices))
+
+
+@pytest.mark.parametrize("chunks", [9, 50])
 def test_tiles_of_one_token_change_nothing(monkeypatch: pytest.MonkeyPatch, chunks: int) -> None:
     inputs = make(Case(chunks=chunks))
     grad = gradient_of_output(inputs)
