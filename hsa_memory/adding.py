@@ -75,14 +75,16 @@ def add_drafts(
     engine, store, encoder, _ = source
     meter = Meter(encoder, len(drafts), progress)
     stored: list[tuple[str, int]] = []
-    known = store.num_turns
+    num_added = 0
     told: tuple[str, ...] = ()
     for batch in _batches(drafts, batch_size):
         if store.writable and not told:
             # What a kill left behind comes first: encoding then takes the same pieces, and gives
             # the same bits, as if there had been no kill.
             told = encoder.try_to_catch_up(meter.encoded).diagnostics
+        before = store.num_turns
         turns = _append(engine, store, batch)
+        num_added += len({turn.seq for turn in turns if turn.seq >= before})
         stored += [(turn.turn_id, turn.seq) for turn in turns]
         meter.added(len(turns))
         if not told:
@@ -90,7 +92,7 @@ def add_drafts(
     return AddResult(
         ids=tuple(turn_id for turn_id, _ in stored),
         seqs=tuple(seq for _, seq in stored),
-        num_added=store.num_turns - known,
+        num_added=num_added,
         stats=meter.stats(),
         diagnostics=told,
     )

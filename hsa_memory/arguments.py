@@ -78,5 +78,5 @@ def require_question(engine: Engine, text: object) -> None:
         count = len(engine.tokenizer.encode(draft.text))
         if count > _MAX_QUESTION_TOKENS:
             raise InvalidArgument(
-                f"the question has {count} tokens; at most {_MAX_QUESTION_TOKENS} are answered"
+                f"the question has {count} tokens; at most {_MAX_QUESTION_TOKENS} are taken"
             )

@@ -185,11 +185,10 @@ class StoredChunks:
         both = torch.empty(count + room, *per_chunk, dtype=self._engine.disk_dtype)
         rows = both.view(torch.uint8).view(count + room, self._engine.layout.kv_bytes).numpy()
         self._cache.gather(chunk_ids.numpy(), self._fetch, rows[:count])
-        k, v = both[None].unbind(2)
-        return ChunkKV(k, v)
+        return ChunkKV(both[None, :, 0], both[None, :, 1])
 
     def _fetch(self, ids: NDArray[np.int64], out: Rows) -> None:
-        # A reader whose writer has rolled back may look for chunks that are being written anew.
+        # A reader may still ask for chunks that its writer has taken back to encode them again.
         gone = ids[ids >= self._store.published]
         if len(gone):
             raise CorruptChunk("chunks are being encoded again", chunk_ids=gone.tolist())

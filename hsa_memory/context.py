@@ -31,12 +31,15 @@ def lay_out(found: SearchResult, tokenizer: Tokenizer, max_tokens: int) -> Conte
         cut = _cut(hit, max_tokens - size(chosen), tokenizer)
         if cut and size([*chosen, (hit, cut)]) <= max_tokens:
             chosen.append((hit, cut))
+    told = found.diagnostics
+    if found and not chosen:
+        told += (f"no message fits into {max_tokens} tokens; a heading alone takes some 20",)
     return ContextResult(
         text=_joined(chosen),
         num_tokens=size(chosen),
         hits=tuple(sorted((hit for hit, _ in chosen), key=lambda hit: hit.seq)),
         stats=found.stats,
-        diagnostics=found.diagnostics,
+        diagnostics=told,
     )
 
 

@@ -51,9 +51,9 @@ class HeldChunks:
 
     def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
         """See `ChunkSource.gather`."""
-        padded = torch.nn.functional.pad(chunk_ids, (0, room))
-        k, v = self._kv[padded][None].unbind(2)
-        return ChunkKV(k, v)
+        both = self._kv.new_empty(len(chunk_ids) + room, *self._kv.shape[1:])
+        both[: len(chunk_ids)] = self._kv[chunk_ids]
+        return ChunkKV(both[None, :, 0], both[None, :, 1])
 
     def add(self, memory: ChunkMemory) -> None:
         """Take over the chunks that a memory holds beside its source."""

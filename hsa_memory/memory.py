@@ -127,17 +127,24 @@ class Memory:
             self._store.delete_session(name)
             return open_store(True)
 
-        with self._use():
-            session = MemorySession(
-                name,
-                self._engine,
-                open_store(create),
-                cache_bytes=self._cache_bytes,
-                start_over=start_over,
-                on_close=self._sessions.discard,
-            )
-            self._sessions.add(session)
-            return session
+        store = None
+        try:
+            with self._use():
+                store = open_store(create)
+                session = MemorySession(
+                    name,
+                    self._engine,
+                    store,
+                    cache_bytes=self._cache_bytes,
+                    start_over=start_over,
+                )
+                self._sessions.add(session)
+                return session
+        except BaseException:
+            # Interrupted: nobody has the session, so nobody else would close it.
+            if store is not None:
+                store.close()
+            raise
 
     def sessions(self) -> list[SessionInfo]:
         """Return all sessions, oldest first."""

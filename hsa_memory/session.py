@@ -58,13 +58,11 @@ class MemorySession:
         *,
         cache_bytes: int,
         start_over: Callable[[], SessionStore],
-        on_close: Callable[[MemorySession], None],
     ) -> None:
         self.name = name
         self._engine = engine
         self._cache_bytes = cache_bytes
         self._start_over = start_over
-        self._on_close = on_close
         self._lock = threading.RLock()
         self._closed = False
         self._attach(store)
@@ -97,7 +95,7 @@ class MemorySession:
             text: at least one character that is not white space; at most 256 MiB of UTF-8.
             id: unique in the session; adding the same message under the same id again changes
                 nothing. Default: a new random one.
-            timestamp: default now.
+            timestamp: default now; UTC if it has no zone.
             metadata: str keys, values that msgpack knows, 64 KiB packed.
 
         Raises:
@@ -368,10 +366,13 @@ class MemorySession:
     def close(self) -> None:
         """Close all files and let others write; may be called again."""
         with self._lock:
-            self._closed = True
-            with public_errors():
+            try:
+                self._closed = True
+                with public_errors():
+                    self._store.close()
+            finally:
+                # Again, in case it was interrupted: who sees `closed` may open the session anew.
                 self._store.close()
-            self._on_close(self)
 
     def __enter__(self) -> MemorySession:
         return self

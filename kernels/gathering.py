@@ -71,13 +71,13 @@ class Copies:
         tokens = min(_tile_tokens(q, k, indices), q.shape[1])
         self._k = k
         shape = (k.shape[0] * tokens * indices.shape[3], *k.shape[2:])
-        self._rows = k.new_empty(shape)
-        self._converted = self._rows if k.dtype == q.dtype else q.new_empty(shape)
+        self._rows = k.new_empty(shape) if k.shape[3] == 1 else None
+        self._converted = None if k.dtype == q.dtype else q.new_empty(shape)
 
     def of(self, chosen: Tensor) -> Tensor:
         """Copy `chosen` [B, T, G, K] to [B*T, K, S, G, D], valid until the next call."""
         copied = gather_chunks(self._k, chosen, self._rows)
-        if copied.dtype == self._converted.dtype:
+        if self._converted is None:
             return copied
         return self._converted[: copied.shape[0] * copied.shape[1]].view(copied.shape).copy_(copied)
 

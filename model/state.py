@@ -42,7 +42,8 @@ class ChunkSource(Protocol):
 
     def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
         """Return K and V [1, n + room, S, G, D]: those of `chunk_ids` (int64 [n], sorted), then
-        room for the caller to fill; in the model's number format or bfloat16."""
+        room for the caller to fill. In the model's number format or bfloat16, to which the chunks
+        that a memory holds beside its source are rounded then."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Catalog:
         self._store_id = store_id
         self._reader: Database | None = None
         self._pid = os.getpid()
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()
 
     def find(self, name: str) -> SessionInfo | None:
         """The live session of that name, or None."""

@@ -226,14 +226,16 @@ class Database:
 
     @contextmanager
     def _use(self, action: str) -> Iterator[None]:
-        """Whatever touches the connection; a KeyboardInterrupt may leave it in any state, so the
-        next use begins with another one."""
+        """Whatever touches the connection; such blocks never nest. A KeyboardInterrupt may leave it
+        in any state, so the next use begins with another one."""
         if not self._open:
             raise SessionClosed(f"{self.path}: the handle is closed; open the session again")
         if self._interrupted:
             self._disconnect()
             self._connect_anew()
         handled = sys.exc_info()[1]
+        # Until the end of the block: an interrupt may leave it without any word of it here.
+        self._interrupted = True
         try:
             with self.translated(action):
                 yield
@@ -243,7 +245,12 @@ class Database:
             if interrupt is None or interrupt is error:
                 raise
             # What SQLAlchemy found odd about the transaction it left tells nobody anything.
-            raise interrupt from None
+            try:
+                raise interrupt from None
+            finally:
+                # Or else this frame and the error would keep each other, and all they hold, alive.
+                del interrupt, handled
+        self._interrupted = False
 
     def _disconnect(self) -> None:
         try:
@@ -251,8 +258,9 @@ class Database:
             self._driver.rollback()
             self._connection.close()
         except (sa.exc.SQLAlchemyError, *_SQLITE_ERRORS, LookupError):
-            # Of a connection that was interrupted; what counts is that the file is closed.
-            pass
+            # SQLAlchemy may have given up an interrupted connection, and fail to open another.
+            if not self._interrupted:
+                raise
         finally:
             self._driver.close()
 

@@ -87,6 +87,8 @@ class Derived:
             path = self.generation.segment_path(good // self._geometry.cap)
             problems.append(Problem(path, "corrupt-chunk", f"chunk {good}"))
         self.generation.roll_back(good)
+        if self._write:
+            self.generation.keep_unsynced(state.durable_chunk, good)
         self.published = good
         if self._write and good < state.pub_chunk:
             self.roll_back(good)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .errors import DurabilityLost, FencedWriter, ReadOnly, SessionClosed
 
 
-class Gate:
+class Gate(ABC):
     """Base of an open session: lets one thread at a time to its parts.
 
     Args:
@@ -31,14 +32,14 @@ class Gate:
         """Whether what is in memory may still be written."""
         return self._writable and self._poison is None and os.getpid() == self._pid
 
+    @abstractmethod
     def _start_over(self) -> None:
         """Read everything anew from disk; called before the next use after a KeyboardInterrupt,
         which may strike between the disk and what is known of it in memory."""
-        raise NotImplementedError
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Hold the session for reading.
+        """Hold the session for reading; such blocks never nest.
 
         Raises:
             SessionClosed: it is closed, or was opened before a fork.
@@ -52,11 +53,14 @@ class Gate:
             if self._poison is not None:
                 raise type(self._poison)(f"an earlier write failed: {self._poison}")
             self._recover()
+            # Until the end of the block: an interrupt may leave it without any word of it here.
+            self._interrupted = True
             try:
                 yield
             except BaseException as error:
                 self._interrupted = not isinstance(error, Exception)
                 raise
+            self._interrupted = False
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

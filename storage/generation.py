@@ -268,6 +268,14 @@ class Generation:
             self._open_landmarks().sync()
         self._dirty.clear()
 
+    def keep_unsynced(self, first: int, stop: int) -> None:
+        """Have the next `sync` force chunks first..stop-1, which another handle wrote."""
+        if first < stop:
+            cap = self._geometry.cap
+            self._dirty.update(range(first // cap, (stop - 1) // cap + 1))
+            # Nobody knows whether the names of their files are on the disk.
+            self._vfs.sync_dir(self.folder)
+
     def seals(self, old: int, new: int) -> dict[int, Seal]:
         """Seals of the segments that a watermark from `old` to `new` completes."""
         cap = self._geometry.cap

@@ -7,6 +7,7 @@ closed. A child of a fork inherits the descriptor and with it the lock, so it cl
 from __future__ import annotations
 
 import os
+import sys
 import time
 import weakref
 from collections.abc import Iterator
@@ -43,7 +44,8 @@ class FileLock:
 
     def __del__(self) -> None:
         # A session that nobody has any more needs no lock, and Python no warning.
-        self.release()
+        if not sys.is_finalizing():
+            self.release()
 
 
 def try_lock(vfs: Vfs, path: str) -> FileLock | None:

@@ -37,7 +37,10 @@ def read_marker(vfs: Vfs, root: str) -> bytes:
             raise CorruptMetadata(
                 f"{path} is missing, but there are sessions; {_REMEDY}"
             ) from error
-        raise SessionMissing(f"there is no store in {root}; open it with create=True") from error
+        raise SessionMissing(
+            f"there is no store in {root}; check the path, or make one by opening it for writing "
+            "with create=True"
+        ) from error
     try:
         fields = decode_header("store", vfs.read(fd, HEADER_BYTES + 1, 0), path)
         store_id = bytes.fromhex(fields["store"])

@@ -120,7 +120,7 @@ def encode_turn(turn: Turn, compressor: zstandard.ZstdCompressor) -> dict[str, A
 
 def check_fields(turn_id: str, role: str, timestamp: float) -> None:
     """Require fields that a row can hold; raises as `encode_turn` does."""
-    for name, value, limit in (("turn_id", turn_id, MAX_ID_BYTES), ("role", role, MAX_ROLE_BYTES)):
+    for name, value, limit in (("id", turn_id, MAX_ID_BYTES), ("role", role, MAX_ROLE_BYTES)):
         if not _utf8(value, name, limit):
             raise ValueError(f"{name} must not be empty")
     if isinstance(timestamp, bool) or not isinstance(timestamp, int | float):

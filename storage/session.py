@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -61,7 +62,6 @@ class SessionStore(Gate):
         layout: Layout | None,
         lock: FileLock | None,
         trust_head: bool = True,
-        on_close: Callable[[SessionStore], None] | None = None,
     ) -> None:
         super().__init__(info.name, writable=lock is not None)
         self.info = info
@@ -69,22 +69,24 @@ class SessionStore(Gate):
         self._vfs = vfs
         self._root = root
         self._lock_file = lock
-        self._on_close = on_close
         sid = bytes.fromhex(info.id)
         self._truth = Truth(vfs, self.folder, sid, write=lock is not None)
         self._index = IndexCache(self._truth)
+        derived = None
         try:
             state = self._truth.load()
             if trust_head:
                 self._truth.require_acknowledged()
             stored, _ = read_layout(self._truth, state.gen)
             require_layout(stored, layout, state.n_tok, info.name)
-            self._derived = Derived(
+            self._derived = derived = Derived(
                 vfs, self.folder, store_id, sid, self._truth, write=lock is not None
             )
             self.recovered = self._findings(self._lost())
             self._follow()
         except BaseException:
+            if derived is not None:
+                derived.close()
             self._truth.close()
             raise
         self._released = False
@@ -126,20 +128,24 @@ class SessionStore(Gate):
                 # Nothing acknowledged hangs on this; the next open does it again.
                 _log.warning("session %r closed without its checkpoint: %s", self.info.name, error)
             finally:
-                self._release()
+                try:
+                    self._release()
+                finally:
+                    # Whatever an interrupt left open.
+                    self._release()
 
     def _release(self) -> None:
+        if self._released:
+            return
         self._derived.close()
         self._truth.close()
         if self._lock_file is not None:
             self._lock_file.release()
-        if self._on_close is not None:
-            self._on_close(self)
         self._released = True
 
     def __del__(self) -> None:
         # What was acknowledged is on disk; files and lock must not outlive their last user.
-        if not self._released:
+        if not sys.is_finalizing():
             self._release()
 
     def __enter__(self) -> SessionStore:
@@ -162,7 +168,7 @@ class SessionStore(Gate):
 
     def _follow(self) -> None:
         found = self._findings(self._derived.follow())
-        self.recovered += found
+        self.recovered += [finding for finding in found if finding not in self.recovered]
         self.damaged = [] if self.writable else found
 
     # ---- truth

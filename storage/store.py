@@ -164,6 +164,7 @@ class Store:
         trust_head: bool = True,
     ) -> SessionStore:
         lock = None if read_only else self._lock_session(info)
+        session = None
         try:
             session = SessionStore(
                 self._vfs,
@@ -173,14 +174,15 @@ class Store:
                 layout=layout,
                 lock=lock,
                 trust_head=trust_head,
-                on_close=self._sessions.discard,
             )
+            self._sessions.add(session)
+            return session
         except BaseException:
-            if lock is not None:
+            if session is not None:
+                session.close()
+            elif lock is not None:
                 lock.release()
             raise
-        self._sessions.add(session)
-        return session
 
     def _lock_session(self, info: SessionInfo) -> FileLock:
         lock = try_lock(self._vfs, self._path("locks", f"s-{info.id}.lock"))
@@ -333,13 +335,11 @@ def _encode_name(name: str) -> bytes:
 
 def _create_store(vfs: Vfs, root: str) -> None:
     if vfs.lstat(root) is None:
-        # Another process may be making the same store; the lock below decides.
         try:
             vfs.make_dir(root, parents=True)
         except FileExistsError:
-            pass
-        except FileNotFoundError as error:
-            # Such as /proc, where nobody can make a folder.
+            pass  # another process may be making the same store; the lock below decides
+        except FileNotFoundError as error:  # as in /proc
             raise StorePermission(f"cannot create {root}; choose another place") from error
     require_folder(root)
     _require_free(vfs, root)

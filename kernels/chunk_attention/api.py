@@ -29,8 +29,8 @@ def chunk_attention(
     Args:
         q: queries [B, T, H, D]; float64, float32 or bfloat16.
         k: keys of all chunks [B, C, S, G, D], H a multiple of G; in the dtype of `q`, or bfloat16
-            as a store keeps them, converted where they are used. C may be 0. All
-            must be finite: a chunk that no token chose may still be read, with weight 0.
+            as a store keeps them, converted where they are used. C may be 0. All must be finite: a
+            chunk that no token chose may still be read, with weight 0.
         v: values, as `k`.
         indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot.
         weights: fusion weights [B, T, G, K], float32 (float64 with float64 inputs); those of empty

@@ -19,6 +19,7 @@ from hsa_memory.evaluation_scoring import Asker, Outcome, Proportion, same
 from hsa_memory.model.generate import Step
 from hsa_memory.model.training.evalsets import KINDS, EvalItem, build, build_together
 from hsa_memory.model.training.phrasing import UNKNOWN
+from hsa_memory.storage import Turn
 
 BOOK = Path(__file__).parent.parent.parent / evaluation.BOOK
 TOLD = tuple(kind for kind in KINDS if kind != "unknown")
@@ -145,6 +146,21 @@ def test_held_chunks_give_the_logits_of_one_full_pass(engine):
         whole = engine.model(torch.cat([tokens[None], prompt], dim=1)).logits[:, len(tokens) :]
     # Held chunks are rounded to bfloat16, as on disk.
     assert torch.allclose(held, whole, atol=2e-2)
+
+
+def test_a_history_shorter_than_a_chunk_is_searched(engine):
+    tokens = np.array(engine.tokenizer.encode_message("user", "Hello."), np.uint32)
+    state = ingest(engine, torch.from_numpy(tokens.astype(np.int64)))
+    turn = Turn(
+        turn_id="one",
+        role="user",
+        text="Hello.",
+        tokens=tokens,
+        timestamp=0.0,
+        seq=0,
+        token_start=0,
+    )
+    assert search(engine, state, [turn], engine.question("Who?"), 1) == [0]
 
 
 def test_a_question_leaves_the_memory_unchanged(engine):

@@ -21,7 +21,10 @@ from hsa_memory import Memory, MemorySession
 # What an interrupted call had open is closed by its objects' end, of which Python warns.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. .function FileLock.__del__"
+        ":pytest.PytestUnraisableExceptionWarning"
+    ),
 ]
 PLACES = 60
 QUESTION = "What is the boat called?"
@@ -51,14 +54,17 @@ def _watched(places: _Places) -> Iterator[None]:
         sys.setprofile(None)
 
 
-def interrupt(call: Callable[[], object], at: int) -> bool:
-    """Run a call and interrupt it at a place; returns whether it came that far."""
+def interrupt(call: Callable[[], object], at: int) -> KeyboardInterrupt | None:
+    """Run a call and interrupt it at a place, if it comes that far.
+
+    The error keeps the call's frames, and all they hold, as it does at an interactive prompt.
+    """
     try:
         with _watched(_Places(at)):
             call()
-    except KeyboardInterrupt:
-        return True
-    return False
+    except KeyboardInterrupt as error:
+        return error
+    return None
 
 
 def spread(call: Callable[[], object]) -> list[int]:
@@ -97,8 +103,12 @@ def test_an_interrupted_add_stores_its_message_or_not(memory: Memory) -> None:
     acknowledged, begun = ["first"], ["first"]
     for at in places:
         begun.append(f"at {at}")
-        if not interrupt(lambda at=at: add(f"at {at}"), at):
+        error = interrupt(lambda at=at: add(f"at {at}"), at)
+        if error is None:
             acknowledged.append(f"at {at}")
+        if at % 2:
+            # Once more, on the way back to a known state.
+            interrupt(lambda: session.search(QUESTION), at % 150)
         add(f"after {at}")
         begun.append(f"after {at}")
         acknowledged.append(f"after {at}")
@@ -109,20 +119,29 @@ def test_an_interrupted_add_stores_its_message_or_not(memory: Memory) -> None:
     as_restored(memory, session)
 
 
-def test_an_interrupted_search_changes_nothing(memory: Memory) -> None:
-    session = memory.session("s")
-    for number in range(40):
-        session.add("user", f"The boat number {number} is called Albatross.")
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+def test_an_interrupted_question_changes_nothing(
+    memory: Memory, read_only: bool, asked: bool
+) -> None:
+    with memory.session("s") as session:
+        for number in range(40):
+            session.add("user", f"The boat number {number} is called Albatross.")
+    session = memory.session("s", read_only=read_only)
     expected = session.search(QUESTION, k=5).hits
 
-    def search() -> None:
+    def question() -> None:
         # As after a restart, so that everything is read from disk.
         session._attach(session._store)
-        session.search(QUESTION, k=5)
+        if asked:
+            session.ask(QUESTION, max_tokens=2)
+        else:
+            session.search(QUESTION, k=5)
 
-    for at in spread(search):
-        interrupt(search, at)
+    for at in spread(question):
+        error = interrupt(question, at)
         assert session.search(QUESTION, k=5).hits == expected
+        del error
     as_restored(memory, session)
 
 

@@ -31,8 +31,9 @@ class FakeSource:
 
     def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
         self.asked.append(chunk_ids.tolist())
-        padded = torch.nn.functional.pad(chunk_ids, (0, room))
-        return ChunkKV(*(x[:, padded] for x in self.memory.kv))
+        room_shape = (1, room, *self.memory.kv.k.shape[2:])
+        parts = ((x[:, chunk_ids], x.new_empty(room_shape)) for x in self.memory.kv)
+        return ChunkKV(*(torch.cat(part, dim=1) for part in parts))
 
 
 def from_source(state: State, num_chunks: int) -> tuple[State, FakeSource]:
