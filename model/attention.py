@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hsa_memory.kernels.chunk_attention import chunk_attention
@@ -53,10 +54,9 @@ class SlidingWindowAttention(nn.Module):
         self, x: Tensor, tokens: Window, cache: WindowCache | None
     ) -> tuple[Tensor, WindowCache]:
         """Map normalised `x` [B, T, h]; returns the output and the cache of the last tokens."""
-        q, k, v = self.qkv(x).split([self.sizes[0], self.sizes[1], self.sizes[1]], dim=-1)
+        q, kv = self.qkv(x).split([self.sizes[0], 2 * self.sizes[1]], dim=-1)
         q = rotate(self.q_norm(q.unflatten(-1, (-1, self.head_dim))), tokens.rotation)
-        k = rotate(self.k_norm(k.unflatten(-1, (-1, self.head_dim))), tokens.rotation)
-        v = v.unflatten(-1, (-1, self.head_dim))
+        k, v = self._keys_and_values(kv, tokens)
         cached = 0 if cache is None else cache.k.shape[1]
         if cache is not None:
             k, v = torch.cat([cache.k, k], dim=1), torch.cat([cache.v, v], dim=1)
@@ -66,6 +66,15 @@ class SlidingWindowAttention(nn.Module):
         keep = self.window - 1
         new = WindowCache(last_rows(k, keep, tokens.cut), last_rows(v, keep, tokens.cut))
         return self.out(y.flatten(2)), new
+
+    def remember(self, x: Tensor, tokens: Window) -> WindowCache:
+        """Return the cache of all of normalised `x` [B, T, h], nothing being asked."""
+        kv = F.linear(x, self.qkv.weight[self.sizes[0] :])
+        return WindowCache(*self._keys_and_values(kv, tokens))
+
+    def _keys_and_values(self, kv: Tensor, tokens: Window) -> tuple[Tensor, Tensor]:
+        k, v = kv.unflatten(-1, (2, -1, self.head_dim)).unbind(2)
+        return rotate(self.k_norm(k), tokens.rotation), v
 
 
 class SlidingWindowLayer(nn.Module):
@@ -85,6 +94,14 @@ class SlidingWindowLayer(nn.Module):
         attended, cache = self.attention(self.attention_norm(x), tokens, cache)
         x = x + attended
         return x + self.mlp(self.mlp_norm(x)), cache
+
+    def last(self, x: Tensor, tokens: Window) -> tuple[Tensor, Window]:
+        """Map the last token of `x` only, to [B, 1, h]; returns it and its window."""
+        before = x.shape[1] - 1
+        earlier = Window(Rotation(*(r[:, :before] for r in tokens.rotation)), tokens.before, ())
+        cache = self.attention.remember(self.attention_norm(x[:, :before]), earlier)
+        tokens = tokens.without_first(before)
+        return self(x[:, before:], tokens, cache)[0], tokens
 
 
 class HSAQuery(NamedTuple):

@@ -302,10 +302,17 @@ class UpperDecoder(nn.Module):
         found = []
         for hsa, windows in zip(self.hsa, self.windows, strict=True):
             found.append(cast(HSALayer, hsa).queries(x, window))
-            if len(found) < len(self.hsa):
-                x, _, _ = hsa(x, window, None, memory, visible)
-                for layer in cast(nn.ModuleList, windows):
-                    x, _ = layer(x, window, None)
+            if len(found) == len(self.hsa):
+                break
+            x, _, _ = hsa(x, window, None, memory, visible)
+            layers = list(cast(nn.ModuleList, windows))
+            # The last layer before the last query has to map one token.
+            is_last = len(found) == len(self.hsa) - 1 and not self.config.hsa_window
+            last = cast(SlidingWindowLayer, layers.pop()) if is_last and layers else None
+            for layer in layers:
+                x, _ = layer(x, window, None)
+            if last is not None:
+                x, window = last.last(x, window)
         return found
 
 
