@@ -257,6 +257,9 @@ class Database:
             # A cursor that somebody still has would keep a transaction open beyond the close.
             self._driver.rollback()
             self._connection.close()
+        except sqlite3.ProgrammingError:
+            # SQLAlchemy has closed it: after an interrupt, or at the end of its own objects.
+            pass
         except (sa.exc.SQLAlchemyError, *_SQLITE_ERRORS, LookupError):
             # SQLAlchemy may have given up an interrupted connection, and fail to open another.
             if not self._interrupted:

@@ -1,5 +1,6 @@
 """Sessions: adding, reading back, sharing, closing."""
 
+import gc
 import os
 import sys
 import threading
@@ -237,6 +238,11 @@ def test_a_session_that_nobody_holds_frees_its_files(memory: Memory) -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     for _ in range(5):
         memory.session("dropped").search("boat")
+    # One that only the garbage collector can find.
+    caught: list[object] = [memory.session("dropped")]
+    caught.append(caught)
+    del caught
+    gc.collect()
     assert len(os.listdir("/proc/self/fd")) == descriptors
     with memory.session("dropped") as again:
         assert [message.text for message in again.messages()] == ["The boat is called Albatross."]
