@@ -6,7 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -197,10 +197,11 @@ class Memory:
         """Close every session and the store; may be called again."""
         with self._lock:
             self._closed = True
-            for session in list(self._sessions):
-                session.close()
-            with public_errors():
-                self._store.close()
+            # All of them, also when one fails.
+            with public_errors(), ExitStack() as closing:
+                closing.callback(self._store.close)
+                for session in list(self._sessions):
+                    closing.callback(session.close)
 
     def __enter__(self) -> Memory:
         return self

@@ -300,9 +300,10 @@ class Database:
         """Close the connection; a second call does nothing."""
         if not self._open:
             return
+        self._disconnect()
+        # Last: who is interrupted before this may call it again.
         self._open = False
         _live.discard(self)
-        self._disconnect()
 
     def abandon(self) -> None:
         """Forget the connection without closing it (in the child of a fork)."""

@@ -12,7 +12,7 @@ import pytest
 
 import hsa_memory
 from hsa_memory import Memory, MemorySession
-from hsa_memory.storage import StoreLocked
+from hsa_memory.storage import DurabilityLost, StoreLocked
 
 
 @pytest.fixture
@@ -270,6 +270,23 @@ def test_what_is_closed_says_so(memory: Memory, session: MemorySession) -> None:
     memory.close()
     with pytest.raises(hsa_memory.SessionClosed):
         memory.session("alice")
+
+
+def test_one_session_that_fails_to_close_does_not_keep_the_others_open(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = [memory.session(name) for name in ("a", "b", "c")]
+
+    def fail() -> None:
+        raise DurabilityLost("the disk is gone")
+
+    monkeypatch.setattr(sessions[1]._store._derived, "settle", fail)
+    with pytest.raises(hsa_memory.DurabilityLost, match="the disk is gone"):
+        memory.close()
+    assert all(session.closed for session in sessions)
+    with hsa_memory.open(memory.path, model=memory.model) as again:
+        for session in sessions:
+            again.session(session.name).close()
 
 
 def test_threads_share_a_session(session: MemorySession) -> None:
