@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .checksums import chain_next
 from .derived import Derived
 from .errors import CorruptMetadata, StoreError
-from .generation import Problem
+from .findings import Problem
 from .seals import damaged_seals
 from .truth import Truth
 from .vfs import Vfs
@@ -149,15 +148,14 @@ def _check_derived(truth: Truth, derived: Derived, repair: bool) -> list[Problem
 
 def _broken_chain(truth: Truth, derived: Derived) -> list[int]:
     """First chunk whose chain hash does not follow from all tokens before it."""
-    size = derived.layout.chunk_size
-    chain = derived.generation.records.chain_before(0)
+    size, records = derived.layout.chunk_size, derived.generation.records
     batch = 1024
     for first in range(0, derived.published, batch):
         stop = min(first + batch, derived.published)
-        tokens = truth.stream.tokens(first * size, stop * size).astype("<u4", copy=False)
-        for chunk, own in zip(range(first, stop), np.split(tokens, stop - first), strict=True):
-            chain = chain_next(chain, own.tobytes())
-            if chain != derived.generation.records.chain_before(chunk + 1):
+        tokens = truth.stream.tokens(first * size, stop * size).reshape(-1, size)
+        for chunk, hidden in enumerate(derived.generation.in_holes(np.arange(first, stop)), first):
+            expected = records.chain_of(chunk, tokens[chunk - first])
+            if not hidden and expected != records.rows["chain"][chunk]:
                 return [chunk]
     return []
 

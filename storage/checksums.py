@@ -32,11 +32,6 @@ def chain_seed(store_id: bytes, session_id: bytes) -> int:
     return xxh3(store_id + session_id)
 
 
-def chain_next(previous: int, tokens: Buffer) -> int:
-    """Chain hash of a chunk from its predecessor's and its own u32le token ids."""
-    return xxh3(previous.to_bytes(8, "little") + bytes(tokens))
-
-
 def bound_sum(generation: int, chunk: int, chain: int, data: Buffer) -> int:
     """Checksum of derived bytes of one chunk, bound to the chunk's tokens."""
     digest = xxhash.xxh3_64(_PREFIX.pack(generation, chunk, chain))

@@ -153,6 +153,11 @@ class Database:
         folder = os.path.dirname(os.path.abspath(self.path))
         return not os.access(folder, os.W_OK) and not os.path.exists(self.path + "-wal")
 
+    def look_again(self) -> None:
+        """Read the file's version again: its writer may have brought it up to ours."""
+        with self._use("read"):
+            self._require_ours()
+
     def _require_ours(self) -> None:
         with self.translated("read"):
             found = self._driver.execute("PRAGMA application_id").fetchone()[0]
@@ -162,6 +167,8 @@ class Database:
                 f"{self.path}: application id {found:#x}, expected {APPLICATION_ID:#x}; run check"
             )
         require_version(version >> 8, self.path)
+        self.version: int = version
+        """As `USER_VERSION`, of the file as it was opened."""
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -6,13 +6,16 @@ import operator
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from .checksums import chain_seed
 from .errors import StoreError
-from .generation import Generation, Problem
+from .findings import Problem
+from .generation import Generation
+from .holes import put_holes, put_seams, read_holes, read_seams
 from .layouts import common_fields, read_layout
 from .paths import generation_folder
 from .rows import State
@@ -23,6 +26,28 @@ from .vfs import Vfs
 
 _CHECKPOINT_CHUNKS = 64
 _CHECKPOINT_SECONDS = 5.0
+
+
+class Holes(NamedTuple):
+    """Holes and seams of a generation as they are once a transaction is committed."""
+
+    holes: list[range]
+    seams: dict[int, int]
+
+
+def _merged(spans: Sequence[range]) -> list[range]:
+    """The same chunks as ranges that neither overlap nor touch, ascending."""
+    found: list[range] = []
+    for span in sorted(spans, key=lambda x: x.start):
+        if found and span.start <= found[-1].stop:
+            found[-1] = range(found[-1].start, max(found[-1].stop, span.stop))
+        else:
+            found.append(span)
+    return found
+
+
+def _below(span: range, stop: int) -> range:
+    return range(span.start, min(span.stop, stop))
 
 
 class Derived:
@@ -51,15 +76,16 @@ class Derived:
 
     def _open(self) -> None:
         gen = self._truth.state.gen
-        self.layout, self._geometry = read_layout(self._truth, gen)
+        described = read_layout(self._truth, gen)
+        self.layout, self._geometry = described.layout, described.geometry
         self.generation = Generation(
             self._vfs,
             generation_folder(self._folder, gen),
-            common_fields(self._store_id, self._sid, gen, self.layout, self._geometry),
-            self.layout,
-            self._geometry,
-            chain_seed=chain_seed(self._store_id, self._sid),
+            common_fields(self._store_id, self._sid, gen, described),
+            described,
+            chain_seed=described.seed_in(self._store_id, self._sid),
             tokens_of=self._truth.stream.tokens_of,
+            cipher=self._truth.cipher,
             write=self._write,
         )
 
@@ -76,12 +102,14 @@ class Derived:
         """
         state = self._truth.state
         known = self.generation.count
+        self.generation.holes = read_holes(self._truth, state.gen)
+        self.generation.records.seams = read_seams(self._truth, state.gen)
         seals = read_seals(self._truth, state.gen)
         problems = self.generation.advance(state.pub_chunk, seals)
         good = self.generation.count
         # Published but never forced to disk: may be torn after a power cut.
         unsynced = np.arange(max(known, min(state.durable_chunk, good)), good)
-        bad = self.generation.bad_chunks(unsynced)
+        bad = self.generation.bad_chunks(unsynced[~self.generation.in_holes(unsynced)])
         if bad:
             good = bad[0]
             path = self.generation.segment_path(good // self._geometry.cap)
@@ -94,7 +122,16 @@ class Derived:
             self.roll_back(good)
         if self._write and good == 0:
             self.generation.remake_landmarks()
+        if self._write and self.generation.holes:
+            self._wipe()
         return problems
+
+    def _wipe(self) -> None:
+        """Have nothing left of what the holes held; at each opening, for a crash may come first."""
+        for hole in self.generation.holes:
+            self.generation.wipe(hole.start, hole.stop)
+        if self._truth.state.tail_serial <= 0:
+            self.generation.tails.wipe()
 
     # ---- writing
 
@@ -114,13 +151,7 @@ class Derived:
     def _checked(
         self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        widths = {"landmarks": self.layout.landmark_bytes, "kv": self.layout.kv_bytes}
-        for name, array in (("landmarks", landmarks), ("kv", kv)):
-            shape = (len(kv), widths[name])
-            if array.dtype != np.uint8 or array.shape != shape:
-                raise ValueError(
-                    f"{name} must be uint8 {list(shape)}, got {array.dtype} {list(array.shape)}"
-                )
+        landmarks, kv = self._shaped(landmarks, kv)
         if not self.published <= first <= self.generation.count:
             raise ValueError(
                 f"first chunk is {first}; expected {self.published} (published) to "
@@ -129,6 +160,18 @@ class Derived:
         available = self._truth.state.n_tok // self.layout.chunk_size
         if first + len(kv) > available:
             raise ValueError(f"chunks up to {first + len(kv)}, but tokens for {available} only")
+        return landmarks, kv
+
+    def _shaped(
+        self, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        widths = {"landmarks": self.layout.landmark_bytes, "kv": self.layout.kv_bytes}
+        for name, array in (("landmarks", landmarks), ("kv", kv)):
+            shape = (len(kv), widths[name])
+            if array.dtype != np.uint8 or array.shape != shape:
+                raise ValueError(
+                    f"{name} must be uint8 {list(shape)}, got {array.dtype} {list(array.shape)}"
+                )
         return np.ascontiguousarray(landmarks), np.ascontiguousarray(kv)
 
     def publish(self, num_chunks: int, tail: bytes) -> None:
@@ -148,7 +191,8 @@ class Derived:
     def _commit(self, new: State, *, force_sync: bool = False) -> None:
         """Commit a watermark; bytes are synced before it when a segment fills or it is time."""
         old = self._truth.state
-        seals = self.generation.seals(old.pub_chunk, new.pub_chunk)
+        seals = self.generation.seals(old.pub_chunk, new.pub_chunk, new.pub_chunk)
+        seals = {n: seal for n, seal in seals.items() if n >= old.pub_chunk // self._geometry.cap}
         pending = new.pub_chunk - new.durable_chunk
         late = time.monotonic() - self._checkpointed > _CHECKPOINT_SECONDS
         if force_sync or seals or pending >= _CHECKPOINT_CHUNKS or (late and pending):
@@ -181,9 +225,64 @@ class Derived:
         if num_chunks < state.pub_chunk:
             # Negative: the serial is used up and no tail belongs to the watermark.
             new = replace(new, tail_serial=-abs(state.tail_serial))
+        holes = [span for hole in self.generation.holes if (span := _below(hole, num_chunks))]
+        seams = {m: x for m, x in self.generation.records.seams.items() if m < num_chunks}
         with self._truth.writing(new) as connection:
             drop_seals(connection, new.gen, num_chunks // self._geometry.cap)
+            put_holes(connection, self._sid, new.gen, holes)
+            put_seams(connection, self._sid, new.gen, seams)
+        self.generation.holes, self.generation.records.seams = holes, seams
         self.published = num_chunks
+
+    # ---- forgetting
+
+    def open_holes(self, connection: sa.Connection, spans: Sequence[range]) -> Holes:
+        """Make holes of chunks, inside the transaction that blanks their tokens.
+
+        What they hold is gone from the disk once `take_holes` returns for the result.
+        """
+        generation, gen = self.generation, self._truth.state.gen
+        holes = _merged([*generation.holes, *spans])
+        seams = {}
+        for chunk, chain in generation.records.seams.items():
+            if not any(hole.start < chunk < hole.stop for hole in holes):
+                seams[chunk] = chain
+        for hole in holes:
+            if hole.stop < self.published:
+                seams[hole.stop] = generation.records.chain_before(hole.stop)
+        put_holes(connection, self._sid, gen, holes)
+        put_seams(connection, self._sid, gen, seams)
+        for span in spans:
+            cap = self._geometry.cap
+            drop_seals(connection, gen, span.start // cap, -(-span.stop // cap))
+        return Holes(holes, seams)
+
+    def take_holes(self, made: Holes) -> None:
+        """Wipe the holes of a transaction that was committed."""
+        self.generation.holes, self.generation.records.seams = made.holes, made.seams
+        self._wipe()
+
+    def fill(self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]) -> None:
+        """See SessionStore.fill."""
+        holes = self.generation.holes
+        hole = next((hole for hole in holes if hole.start == first), None)
+        if hole is None or first + len(kv) > hole.stop or not len(kv):
+            raise ValueError(
+                f"chunks {first}..{first + len(kv) - 1} do not begin a hole; expected the first of "
+                f"{[(hole.start, hole.stop - 1) for hole in holes]}"
+            )
+        landmarks, kv = self._shaped(landmarks, kv)
+        size, stop = self.layout.chunk_size, first + len(kv)
+        tokens, last_seqs = self._truth.stream.tokens_with_ends(first * size, stop * size, size)
+        self.generation.write(first, landmarks, kv, tokens, last_seqs)
+        self.generation.sync()
+        left = [span for x in holes if (span := range(stop, x.stop) if x is hole else x)]
+        self.generation.holes = left
+        state = self._truth.state
+        seals = self.generation.seals(first, stop, state.pub_chunk)
+        with self._truth.writing(replace(state, revision=state.revision + 1)) as connection:
+            put_holes(connection, self._sid, state.gen, left)
+            put_seals(connection, self._sid, state.gen, seals)
 
     # ---- reading
 

@@ -1,9 +1,11 @@
-"""What a finding says once the damage is repaired: what was done, not what to do."""
+"""What is found damaged, and what is said of it once it is repaired: what was done, not what to
+do."""
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from .types import Finding
 
@@ -18,6 +20,23 @@ _DONE = {
     "corrupt-tail": "dropped, to be computed again",
     "corrupt-chunk": "dropped with the chunks after it, to be encoded again",
 }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a file, and whether that was mended."""
+
+    path: str
+    kind: str
+    detail: str
+    repaired: bool = False
+
+    def as_finding(self, session: str, root: str) -> Finding:
+        """The same with the path relative to the store's root."""
+        path = os.path.relpath(self.path, root)
+        return Finding(
+            session=session, path=path, kind=self.kind, detail=self.detail, repaired=self.repaired
+        )
 
 
 def told(finding: Finding) -> Finding:

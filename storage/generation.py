@@ -15,33 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checksums import bound_sums, xxh3_bytes
+from .cipher import Cipher
 from .errors import CorruptChunk, CorruptMetadata
-from .geometry import Geometry
-from .landmarks import Landmarks, create_landmarks
-from .records import RecordTable, TokensOf
+from .findings import Problem
+from .geometry import RECORD
+from .landmarks import Landmarks, OpenedLandmarks, create_landmarks
+from .layouts import Description
+from .records import Records, RecordTable, TokensOf
 from .segment import Segment, runs
 from .tail import Tails
-from .types import Finding, Layout
 from .vfs import Vfs
 
 _SCAN = 64
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why derived bytes from some chunk on cannot be used."""
-
-    path: str
-    kind: str
-    detail: str
-    repaired: bool = False
-
-    def as_finding(self, session: str, root: str) -> Finding:
-        """The same with the path relative to the store's root."""
-        path = os.path.relpath(self.path, root)
-        return Finding(
-            session=session, path=path, kind=self.kind, detail=self.detail, repaired=self.repaired
-        )
 
 
 @dataclass(frozen=True)
@@ -60,6 +45,7 @@ class Generation:
         common: what every header of the generation says.
         chain_seed: chain hash before chunk 0.
         tokens_of: verified tokens of turns, from the truth.
+        cipher: how blocks, landmarks and tail are stored.
     """
 
     def __init__(
@@ -67,27 +53,34 @@ class Generation:
         vfs: Vfs,
         folder: str,
         common: dict[str, Any],
-        layout: Layout,
-        geometry: Geometry,
+        described: Description,
         *,
         chain_seed: int,
         tokens_of: TokensOf,
+        cipher: Cipher,
         write: bool,
     ) -> None:
         self._vfs = vfs
         self.folder = folder
         self._common = common
         self.number = int(common["gen"])
-        self._layout = layout
-        self._geometry = geometry
+        self._layout = described.layout
+        self._geometry = described.geometry
+        self._cipher = cipher
+        self._stored_kv = self._layout.kv_bytes + cipher.overhead
+        self._landmark_width = self._layout.landmark_bytes + cipher.overhead
         self._write = write
         self._segments: dict[int, Segment] = {}
         self._dirty: set[int] = set()
         self._landmarks: Landmarks | None = None
-        self.tails = Tails(vfs, folder, common)
-        self.records = RecordTable(self.number, layout.chunk_size, chain_seed, tokens_of)
+        self.tails = Tails(vfs, folder, common, cipher)
+        size = self._layout.chunk_size
+        self.records = RecordTable(self.number, size, chain_seed, tokens_of, cipher)
         # Chunks whose records are in memory; those above the watermark are not visible yet.
         self.count = 0
+        # Chunks that are being encoded anew, ascending: their bytes are nobody's.
+        self.holes: list[range] = []
+        self._opened = OpenedLandmarks()
 
     # ---- opening
 
@@ -149,7 +142,15 @@ class Generation:
         good = self.landmark_sums(first, stop) == records["landmark_sum"]
         if with_records:
             good &= self.records.sums(first, stop) == records["record_sum"]
+        good |= self.in_holes(np.arange(first, stop))
         return stop if good.all() else first + int(np.argmin(good))
+
+    def in_holes(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the chunks are being encoded anew."""
+        inside = np.zeros(len(ids), bool)
+        for hole in self.holes:
+            inside |= (ids >= hole.start) & (ids < hole.stop)
+        return inside
 
     def _open_landmarks(self) -> Landmarks:
         if self._landmarks is None:
@@ -157,7 +158,7 @@ class Generation:
                 self._vfs,
                 self.landmarks_path,
                 self._common,
-                self._layout.landmark_bytes,
+                self._landmark_width,
                 write=self._write,
             )
         return self._landmarks
@@ -169,7 +170,7 @@ class Generation:
                 self.segment_path(n),
                 self.segment_fields(n),
                 self._geometry,
-                self._layout.kv_bytes,
+                self._stored_kv,
                 write=self._write,
             )
         return self._segments[n]
@@ -222,7 +223,17 @@ class Generation:
             tokens: [n * chunk_size], the chunks' own tokens from the truth.
             last_seqs: [n], the turn that holds each chunk's last token.
         """
+        ids = np.arange(first, first + len(kv))
+        landmarks = self._cipher.seal_rows(landmarks, b"landmark", ids)
+        kv = self._cipher.seal_rows(kv, b"kv", ids)
         records = self.records.make(first, landmarks, kv, tokens, last_seqs)
+        self._put(first, landmarks, kv, records)
+        self._opened.forget(first)
+        self.count = max(self.count, first + len(kv))
+
+    def _put(
+        self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8], records: Records
+    ) -> None:
         for start, chunk, length in runs(range(first, first + len(kv)), self._geometry.cap):
             n = self._geometry.segment_of(chunk)
             segment = self._segments.get(n) or self._new_segment(n)
@@ -232,7 +243,17 @@ class Generation:
             self._dirty.add(n)
         self._open_landmarks().write(first, landmarks)
         self.records.keep(first, records, good=True)
-        self.count = first + len(kv)
+
+    def wipe(self, first: int, stop: int) -> None:
+        """Overwrite chunks first..stop-1 with zeros and force that to the disk."""
+        blank = np.zeros((_SCAN, max(self._stored_kv, self._landmark_width)), np.uint8)
+        for chunk in range(first, stop, _SCAN):
+            n = min(_SCAN, stop - chunk)
+            landmarks, kv = blank[:n, : self._landmark_width], blank[:n, : self._stored_kv]
+            nothing = np.zeros(n, RECORD)
+            self._put(chunk, np.ascontiguousarray(landmarks), np.ascontiguousarray(kv), nothing)
+        self._opened.forget(first)
+        self.sync()
 
     def _new_segment(self, n: int) -> Segment:
         path = self.segment_path(n)
@@ -243,7 +264,7 @@ class Generation:
                 # Left by a crash before its header was whole, or refused at open.
                 self._vfs.unlink(path)
         fields = self.segment_fields(n)
-        segment = Segment.create(self._vfs, path, fields, self._geometry, self._layout.kv_bytes)
+        segment = Segment.create(self._vfs, path, fields, self._geometry, self._stored_kv)
         self._segments[n] = segment
         self._vfs.sync_dir(self.folder)
         return segment
@@ -276,10 +297,15 @@ class Generation:
             # Nobody knows whether the names of their files are on the disk.
             self._vfs.sync_dir(self.folder)
 
-    def seals(self, old: int, new: int) -> dict[int, Seal]:
-        """Seals of the segments that a watermark from `old` to `new` completes."""
+    def seals(self, first: int, stop: int, published: int) -> dict[int, Seal]:
+        """Seals of the full segments that chunks first..stop-1 lie in and that have no hole."""
         cap = self._geometry.cap
-        return {n: self._seal(n) for n in range(old // cap, new // cap)}
+        full = range(first // cap, min(-(-stop // cap), published // cap))
+        return {
+            n: self._seal(n)
+            for n in full
+            if not self.in_holes(np.arange(n * cap, (n + 1) * cap)).any()
+        }
 
     def roll_back(self, count: int) -> None:
         """Forget chunks from `count` on; their bytes are overwritten later."""
@@ -296,7 +322,10 @@ class Generation:
         """Landmark rows of the first `count` chunks, read-only."""
         if count == 0:
             return np.empty((0, self._layout.landmark_bytes), np.uint8)
-        return self._open_landmarks().rows(count)
+        stored = self._open_landmarks().rows(count)
+        if not self._cipher.overhead:
+            return stored
+        return self._opened.upto(count, stored, self._layout.landmark_bytes, self._cipher)
 
     def gather(self, ids: NDArray[np.int64], out: NDArray[np.uint8], durable: int) -> None:
         """Fill out [n, kv_bytes] with the verified blocks of ids [n], as for `unusable`.
@@ -305,6 +334,9 @@ class Generation:
             CorruptChunk: naming every chunk that cannot be trusted.
         """
         bad = set(self.records.unusable(ids, durable))
+        if self.holes:
+            bad.update(ids[self.in_holes(ids)].tolist())
+        stored = np.empty((len(ids), self._stored_kv), np.uint8) if self._cipher.overhead else out
         wanted = [
             (self._segments[self._geometry.segment_of(first)], start, first, length)
             for start, first, length in runs(ids.tolist(), self._geometry.cap)
@@ -312,12 +344,14 @@ class Generation:
         for segment, _, first, length in wanted:
             segment.prefetch_blocks(first, length)
         for segment, start, first, length in wanted:
-            if not segment.read_blocks(first, out[start : start + length]):
+            if not segment.read_blocks(first, stored[start : start + length]):
                 bad.update(range(first, first + length))
-        found = bound_sums(self.number, ids, self.records.rows["chain"][ids], out)
+        found = bound_sums(self.number, ids, self.records.rows["chain"][ids], stored)
         wrong = found != self.records.rows["kv_sum"][ids]
-        if bad or wrong.any():
-            bad.update(ids[wrong].tolist())
+        bad.update(ids[wrong].tolist())
+        if self._cipher.overhead and not bad:
+            bad.update(ids[self._cipher.open_rows(stored, b"kv", ids, out)].tolist())
+        if bad:
             raise CorruptChunk(
                 f"{self.folder}: the K/V of {len(bad)} chunks fails its checksum, first chunk "
                 f"{min(bad)}; roll back to it and encode again from the tokens",
@@ -342,7 +376,9 @@ class Generation:
             return []
         wrong = self.landmark_sums(0, count) != self.records.rows["landmark_sum"][:count]
         wrong |= self.records.sums(0, count) != self.records.rows["record_sum"][:count]
-        return sorted({*np.flatnonzero(wrong).tolist(), *self.bad_chunks(np.arange(count))})
+        whole = ~self.in_holes(np.arange(count))
+        bad = {*np.flatnonzero(wrong & whole).tolist(), *self.bad_chunks(np.flatnonzero(whole))}
+        return sorted(bad)
 
     def close(self) -> None:
         """Close all files; arrays that were handed out stay valid."""

@@ -69,17 +69,18 @@ class Geometry:
         return HEADER_BYTES + chunk % self.cap * RECORD_BYTES
 
 
-def geometry_of(layout: Layout) -> Geometry:
+def geometry_of(layout: Layout, overhead: int = 0) -> Geometry:
     """The geometry this version gives to a new generation.
 
     The stride takes the largest alignment that wastes at most 5%; a segment holds at most
     128 MiB of blocks and at most 4096 chunks.
+
+    Args:
+        overhead: bytes that the cipher adds to a block.
     """
-    waste = layout.kv_bytes // 20
-    alignment = next(
-        a for a in _ALIGNMENTS if _round_up(layout.kv_bytes, a) - layout.kv_bytes <= waste
-    )
-    stride = _round_up(layout.kv_bytes, alignment)
+    stored = layout.kv_bytes + overhead
+    alignment = next(a for a in _ALIGNMENTS if _round_up(stored, a) - stored <= stored // 20)
+    stride = _round_up(stored, alignment)
     cap = _MAX_CAP
     while cap > 1 and cap * stride > _MAX_SEGMENT_BYTES:
         cap //= 2

@@ -14,8 +14,10 @@ from .errors import CorruptMetadata, FormatTooNew, FormatTooOld
 from .maps import pack_map, unpack_map
 
 HEADER_BYTES = 4096
-VERSION_MAJOR = 1
+VERSION_MAJOR = 2
 VERSION_MINOR = 0
+# Older versions that are read, and brought up to ours when they are opened for writing.
+OLDEST_MAJOR = 1
 _FIXED = struct.Struct("<10sHI")
 _SUM = struct.Struct("<Q")
 _MAX_BODY = HEADER_BYTES - _FIXED.size - _SUM.size
@@ -63,15 +65,13 @@ def decode_header(kind: str, page: bytes, where: str) -> dict[str, Any]:
 
 
 def require_version(major: int, where: str) -> None:
-    """Refuse every major version of the format but ours."""
+    """Refuse major versions of the format that this version does not read."""
+    reads = f"this version reads {OLDEST_MAJOR} to {VERSION_MAJOR}"
     if major > VERSION_MAJOR:
-        raise FormatTooNew(
-            f"{where}: format {major}, this version reads {VERSION_MAJOR}; upgrade hsa-memory"
-        )
-    if major < VERSION_MAJOR:
+        raise FormatTooNew(f"{where}: format {major}, {reads}; upgrade hsa-memory")
+    if major < OLDEST_MAJOR:
         raise FormatTooOld(
-            f"{where}: format {major}, this version reads {VERSION_MAJOR}; "
-            "open it with the version that wrote it and export it"
+            f"{where}: format {major}, {reads}; open it with the version that wrote it"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .rows import FORGOTTEN
 from .truth import Truth
 from .types import TurnIndex
 
@@ -21,6 +22,7 @@ class IndexCache:
             timestamp=np.empty(0, np.float64),
             role_code=np.empty(0, np.int32),
             roles=(),
+            forgotten=np.empty(0, bool),
         )
 
     def upto(self, num_turns: int) -> TurnIndex:
@@ -33,7 +35,7 @@ class IndexCache:
     def _extend(self, known: int, num_turns: int) -> None:
         rows = self._truth.light_rows(known, num_turns)
         old = self._index
-        seq, _, timestamp, role, n_tokens, token_start, *_ = zip(*rows, strict=True)
+        seq, _, timestamp, role, n_tokens, token_start, flags, _ = zip(*rows, strict=True)
         codes = [self._codes.setdefault(name, len(self._codes)) for name in role]
         self._index = TurnIndex(
             seq=np.concatenate([old.seq, np.array(seq, np.int64)]),
@@ -42,4 +44,5 @@ class IndexCache:
             timestamp=np.concatenate([old.timestamp, np.array(timestamp, np.float64)]),
             role_code=np.concatenate([old.role_code, np.array(codes, np.int32)]),
             roles=tuple(self._codes),
+            forgotten=np.concatenate([old.forgotten, np.array(flags) & FORGOTTEN > 0]),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from .errors import CorruptMetadata
-from .generation import Problem
+from .findings import Problem
 from .rows import DECODE_ERRORS, note_sum
 from .truth import Truth
 from .vfs import Vfs

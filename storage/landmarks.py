@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .cipher import Cipher
 from .errors import CorruptMetadata
 from .geometry import grown
 from .header import HEADER_BYTES, decode_header, encode_header, require_fields
@@ -84,6 +85,39 @@ class Landmarks:
     def close(self) -> None:
         """Close the file; maps that were handed out stay valid."""
         self._vfs.close(self._fd)
+
+
+class OpenedLandmarks:
+    """Rows of an encrypted file, opened once and kept in memory."""
+
+    def __init__(self) -> None:
+        self._rows = np.empty((0, 0), np.uint8)
+        self._count = 0
+
+    def upto(
+        self, count: int, stored: NDArray[np.uint8], width: int, cipher: Cipher
+    ) -> NDArray[np.uint8]:
+        """The first `count` rows, read-only: [count, width]."""
+        if count > len(self._rows):
+            grown = np.zeros((max(count, 2 * self._count), width), np.uint8)
+            grown[: self._count] = self._rows[: self._count]
+            self._rows = grown
+        if count > self._count:
+            ids = np.arange(self._count, count)
+            # Rows that cannot be opened stay zero: those of chunks that are being encoded anew.
+            cipher.open_rows(
+                stored[self._count :], b"landmark", ids, self._rows[self._count : count]
+            )
+            self._count = count
+        rows = self._rows[:count]
+        rows.flags.writeable = False
+        return rows
+
+    def forget(self, count: int) -> None:
+        """Rows from `count` on are to be opened anew."""
+        if count < self._count:
+            # What was handed out stays as it is.
+            self._rows, self._count = self._rows[:count].copy(), count
 
 
 def create_landmarks(vfs: Vfs, path: str, fields: dict[str, Any]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from .checksums import chain_seed
+from .cipher import Cipher
 from .errors import CorruptMetadata, ModelMismatch
-from .geometry import Geometry
+from .geometry import Geometry, geometry_of
 from .truth import Truth
 from .types import Layout
 
@@ -17,24 +19,46 @@ def layout_key(gen: int) -> str:
     return f"generation-{gen}"
 
 
-def layout_note(layout: Layout, geometry: Geometry) -> dict[str, Any]:
-    """The note's value; also part of every header of the generation."""
-    return {**layout.to_map(), "stride": geometry.stride, "cap": geometry.cap}
+class Description(NamedTuple):
+    """What a generation holds, and how."""
+
+    layout: Layout
+    geometry: Geometry
+    seed: int | None
+    """Chain hash before chunk 0; None: that of the session's own id."""
+    cipher: str
+    """Name of the cipher its files are stored with."""
+
+    def fields(self) -> dict[str, Any]:
+        """What of it every header of the generation says."""
+        fields = {
+            **self.layout.to_map(),
+            "stride": self.geometry.stride,
+            "cap": self.geometry.cap,
+        }
+        return {**fields, "cipher": self.cipher} if self.cipher else fields
+
+    def to_note(self) -> dict[str, Any]:
+        """The value of the generation's note."""
+        fields = self.fields()
+        return fields if self.seed is None else {**fields, "seed": f"{self.seed:016x}"}
+
+    def seed_in(self, store_id: bytes, sid: bytes) -> int:
+        """Chain hash before chunk 0 of a session."""
+        return chain_seed(store_id, sid) if self.seed is None else self.seed
 
 
-def common_fields(
-    store_id: bytes, sid: bytes, gen: int, layout: Layout, geometry: Geometry
-) -> dict[str, Any]:
+def describe(layout: Layout, cipher: Cipher, seed: int | None = None) -> Description:
+    """The description that this version gives to a new generation."""
+    return Description(layout, geometry_of(layout, cipher.overhead), seed, cipher.name)
+
+
+def common_fields(store_id: bytes, sid: bytes, gen: int, described: Description) -> dict[str, Any]:
     """What every header of a generation says."""
-    return {
-        "store": store_id.hex(),
-        "sid": sid.hex(),
-        "gen": gen,
-        **layout_note(layout, geometry),
-    }
+    return {"store": store_id.hex(), "sid": sid.hex(), "gen": gen, **described.fields()}
 
 
-def read_layout(truth: Truth, gen: int) -> tuple[Layout, Geometry]:
+def read_layout(truth: Truth, gen: int) -> Description:
     """What a generation of this session holds."""
     note = truth.note(layout_key(gen))
     if note is None:
@@ -42,11 +66,13 @@ def read_layout(truth: Truth, gen: int) -> tuple[Layout, Geometry]:
     try:
         layout = Layout(**{name: note[name] for name in _LAYOUT_FIELDS})
         geometry = Geometry(stride=int(note["stride"]), cap=int(note["cap"]))
+        seed = int(note["seed"], 16) if "seed" in note else None
+        cipher = str(note.get("cipher", ""))
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptMetadata(f"{truth.where}: generation {gen}: {error}; run check") from error
     if geometry.stride < layout.kv_bytes or geometry.cap < 1:
         raise CorruptMetadata(f"{truth.where}: generation {gen}: impossible {geometry}")
-    return layout, geometry
+    return Description(layout, geometry, seed, cipher)
 
 
 def require_layout(stored: Layout, wanted: Layout | None, num_tokens: int, name: str) -> None:

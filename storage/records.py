@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .checksums import bound_sums, chain_next, rows_of
+from .checksums import bound_sums
+from .cipher import Cipher
 from .geometry import RECORD, RECORD_BYTES, RECORD_SUMMED_BYTES
+
+_NONCE_BYTES = RECORD["nonce"].itemsize
 
 Records = NDArray[np.void]
 TokensOf = Callable[[Sequence[int]], dict[int, tuple[int, NDArray[np.uint32]]]]
@@ -22,22 +26,45 @@ class RecordTable:
         chunk_size: tokens per chunk.
         chain_seed: chain hash before chunk 0.
         tokens_of: verified tokens of turns, from the truth.
+        cipher: makes the chain hashes.
     """
 
     def __init__(
-        self, generation: int, chunk_size: int, chain_seed: int, tokens_of: TokensOf
+        self,
+        generation: int,
+        chunk_size: int,
+        chain_seed: int,
+        tokens_of: TokensOf,
+        cipher: Cipher,
     ) -> None:
+        self._cipher = cipher
         self._generation = generation
         self._chunk_size = chunk_size
         self._chain_seed = chain_seed
         self._tokens_of = tokens_of
+        # Chain hash before chunks whose predecessors were encoded anew after them.
+        self.seams: dict[int, int] = {}
         self.rows: Records = np.zeros(0, RECORD)
         # Which records need no further look.
         self._good = np.zeros(0, bool)
 
     def chain_before(self, chunk: int) -> int:
         """Chain hash of all tokens before a chunk."""
+        if chunk in self.seams:
+            return self.seams[chunk]
         return int(self.rows["chain"][chunk - 1]) if chunk else self._chain_seed
+
+    def chain_of(self, chunk: int, tokens: NDArray[np.uint32], before: int | None = None) -> int:
+        """Chain hash that a chunk of these tokens [chunk_size] has after the hash `before`, by
+        default after the chunk before it, with the nonce of its record."""
+        before = self.chain_before(chunk) if before is None else before
+        own = tokens.astype("<u4", copy=False).tobytes()
+        nonce = self.rows["nonce"][chunk].tobytes()
+        # Chunks of format 1.0 have none.
+        return self._chain(before, own + nonce if any(nonce) else own)
+
+    def _chain(self, before: int, own: bytes) -> int:
+        return self._cipher.chain(before.to_bytes(8, "little") + own)
 
     def keep(self, first: int, records: Records, *, good: bool = False) -> None:
         """Take in records of chunks first, first+1, ...; good if they need no further look."""
@@ -97,8 +124,8 @@ class RecordTable:
         for i, span in spans.items():
             start = tokens[span[0]][0]
             joined = np.concatenate([tokens[seq][1] for seq in span])
-            own = joined[i * size - start : (i + 1) * size - start].astype("<u4", copy=False)
-            if chain_next(self.chain_before(i), own.tobytes()) != self.rows["chain"][i]:
+            own = joined[i * size - start : (i + 1) * size - start]
+            if self.chain_of(i, own) != self.rows["chain"][i]:
                 bad.append(i)
         return bad
 
@@ -110,15 +137,19 @@ class RecordTable:
         tokens: NDArray[np.uint32],
         last_seqs: NDArray[np.int64],
     ) -> Records:
-        """Records of new chunks; arguments as in `Generation.write`."""
+        """Records of new chunks, to be followed by none that exist; landmarks and kv as stored,
+        other arguments as in `Generation.write`."""
         ids = np.arange(first, first + len(kv))
         records = np.zeros(len(kv), RECORD)
         chains = np.empty(len(kv), np.uint64)
         chain = self.chain_before(first)
+        # Wiped with the record: a chain hash alone then tells nothing about a guess at the tokens.
+        nonces = np.frombuffer(os.urandom(_NONCE_BYTES * len(kv)), np.uint8).reshape(len(kv), -1)
         raw = tokens.astype("<u4", copy=False).view(np.uint8).reshape(len(kv), -1)
-        for i, own in enumerate(rows_of(np.ascontiguousarray(raw))):
-            chain = chain_next(chain, own)
+        for i, own in enumerate(np.concatenate([raw, nonces], 1)):
+            chain = self._chain(chain, own.tobytes())
             chains[i] = chain
+        records["nonce"] = nonces.view(records["nonce"].dtype)[:, 0]
         records["chain"] = chains
         records["kv_sum"] = bound_sums(self._generation, ids, chains, kv)
         records["landmark_sum"] = bound_sums(self._generation, ids, chains, landmarks)

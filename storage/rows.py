@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import zstandard
 from numpy.typing import NDArray
 
 from .checksums import xxh3_bytes
+from .cipher import Cipher, place_of
 from .errors import CorruptMetadata, LimitExceeded
 from .maps import pack_map, unpack_map
 from .types import Turn
@@ -23,13 +25,20 @@ MAX_ID_BYTES = 512
 MAX_ROLE_BYTES = 64
 
 TEXT_IS_ZSTD = 1
+FORGOTTEN = 2
 _LEVEL = 3
 # What a damaged row can make struct, int or str complain about.
 DECODE_ERRORS = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
 SCALARS = ("seq", "turn_id", "ts", "role", "n_tok", "tok0", "flags")
-SUMS_BYTES = 40
+SALT_BYTES = 16
+# Text, tokens, metadata, row, link, the row before it was forgotten, salt, newest time so far.
+SUMS_BYTES = 72
+# Rows of format 1.0 end with the link, and stay as they are.
+_SUMS_BYTES_1 = 40
 _SCALARS = struct.Struct("<qdqqqII")
-_STATE = struct.Struct("<10q8s")
+_STATE = struct.Struct("<13qd8s")
+_STATE_1 = struct.Struct("<10q8s")
+_TIME = struct.Struct("<d")
 
 
 @dataclass(frozen=True)
@@ -47,10 +56,13 @@ class State:
     revision: int = 0
     commits: int = 0
     clean: int = 1
+    base_turn: int = 0
+    base_chunk: int = 0
+    forgotten: int = 0
+    newest: float = -math.inf
 
-    def checksum(self, sid: bytes) -> bytes:
-        """xxh3 over the session id and all fields."""
-        numbers = (
+    def _numbers(self) -> tuple[int, ...]:
+        return (
             self.epoch,
             self.n_turn,
             self.n_tok,
@@ -62,24 +74,35 @@ class State:
             self.commits,
             self.clean,
         )
-        return xxh3_bytes(sid + _STATE.pack(*numbers, self.link))
+
+    def checksum(self, sid: bytes) -> bytes:
+        """xxh3 over the session id and all fields."""
+        more = (self.base_turn, self.base_chunk, self.forgotten, self.newest)
+        return xxh3_bytes(sid + _STATE.pack(*self._numbers(), *more, self.link))
+
+    def checksum_1(self, sid: bytes) -> bytes:
+        """The same in format 1.0, which had ten numbers."""
+        return xxh3_bytes(sid + _STATE_1.pack(*self._numbers(), self.link))
 
     def to_row(self, sid: bytes) -> dict[str, Any]:
         """The row's columns but its key."""
         return {**self.__dict__, "sum": self.checksum(sid)}
 
 
+_ADDED = ("base_turn", "base_chunk", "forgotten", "newest")
 STATE_COLUMNS = (*State.__dataclass_fields__, "sum")
+STATE_COLUMNS_1 = tuple(name for name in STATE_COLUMNS if name not in _ADDED)
 
 
 def decode_state(row: Sequence[Any] | None, sid: bytes, where: str) -> State:
-    """Check and decode the state row (columns in table order, without id)."""
+    """Check and decode the state row: `STATE_COLUMNS`, or those of format 1.0."""
     if row is None:
         raise CorruptMetadata(f"{where}: the state row is missing; run check")
     *fields, found = row
     try:
         state = State(*fields)
-        good = state.checksum(sid) == found
+        old = len(row) == len(STATE_COLUMNS_1)
+        good = (state.checksum_1(sid) if old else state.checksum(sid)) == found
     except DECODE_ERRORS as error:
         raise CorruptMetadata(f"{where}: the state row is damaged ({error}); run check") from error
     if not good:
@@ -96,6 +119,7 @@ def encode_turn(turn: Turn, compressor: zstandard.ZstdCompressor) -> dict[str, A
     """
     text = _utf8(turn.text, "text", MAX_TEXT_BYTES)
     check_fields(turn.turn_id, turn.role, turn.timestamp)
+    check_expiry(turn.expires)
     tokens = np.ascontiguousarray(turn.tokens)
     if tokens.dtype != np.uint32 or tokens.ndim != 1 or not len(tokens):
         raise ValueError(
@@ -129,6 +153,16 @@ def check_fields(turn_id: str, role: str, timestamp: float) -> None:
         raise ValueError(f"timestamp must be finite, got {timestamp!r}")
 
 
+def check_expiry(expires: float | None) -> None:
+    """Require a time that a row of `expiries` can hold, or none."""
+    if expires is None:
+        return
+    if isinstance(expires, bool) or not isinstance(expires, int | float):
+        raise ValueError(f"expires must be a number, got {expires!r}")
+    if not math.isfinite(expires):
+        raise ValueError(f"expires must be finite, got {expires!r}")
+
+
 def _utf8(value: str, name: str, limit: int) -> bytes:
     if not isinstance(value, str):
         raise ValueError(f"{name} must be a str, got {type(value).__name__}")
@@ -141,65 +175,104 @@ def _utf8(value: str, name: str, limit: int) -> bytes:
     return data
 
 
-def place_turn(row: dict[str, Any], sid: bytes, state: State) -> State:
+def place_turn(row: dict[str, Any], sid: bytes, state: State, cipher: Cipher) -> State:
     """Give a row its place after `state`, seal it with checksums; returns the state after it."""
     row["seq"], row["tok0"] = state.n_turn, state.n_tok
-    parts = xxh3_bytes(row["text"]) + xxh3_bytes(row["tok"]) + xxh3_bytes(row["meta"])
-    own = _row_sum(sid, [row[name] for name in SCALARS], parts)
+    _seal(row, sid, cipher)
+    newest = max(state.newest, row["ts"])
+    extra = os.urandom(SALT_BYTES) + _TIME.pack(newest)
+    parts, own = _own_sums(row, sid, extra)
     link = xxh3_bytes(state.link + own)
-    row["sums"] = parts + own + link
-    return State(
-        **{
-            **state.__dict__,
-            "n_turn": state.n_turn + 1,
-            "n_tok": state.n_tok + row["n_tok"],
-            "link": link,
-        }
+    row["sums"] = parts + own + link + own + extra
+    return replace(
+        state,
+        n_turn=state.n_turn + 1,
+        n_tok=state.n_tok + row["n_tok"],
+        link=link,
+        newest=newest,
     )
 
 
-def _row_sum(sid: bytes, scalars: Sequence[Any], parts: bytes) -> bytes:
+def _seal(row: dict[str, Any], sid: bytes, cipher: Cipher) -> None:
+    for column in ("text", "tok", "meta"):
+        row[column] = cipher.seal(row[column], place_of(sid, row["seq"], column))
+
+
+def forget_turn(row: dict[str, Any], sid: bytes, old: Sums, cipher: Cipher) -> None:
+    """Seal the blank row that takes a turn's place; the links after it stay as they are.
+
+    The hash of the old row goes on being part of them. It tells nothing: the salt in it is gone.
+    """
+    _seal(row, sid, cipher)
+    extra = os.urandom(SALT_BYTES) + _TIME.pack(old.newest)
+    parts, own = _own_sums(row, sid, extra)
+    row["sums"] = parts + own + old.link + old.linked + extra
+
+
+def _own_sums(row: dict[str, Any], sid: bytes, extra: bytes) -> tuple[bytes, bytes]:
+    parts = xxh3_bytes(row["text"]) + xxh3_bytes(row["tok"]) + xxh3_bytes(row["meta"])
+    return parts, _row_sum(sid, [row[name] for name in SCALARS], parts, extra)
+
+
+def _row_sum(sid: bytes, scalars: Sequence[Any], parts: bytes, extra: bytes) -> bytes:
     seq, turn_id, ts, role, n_tok, tok0, flags = scalars
     known, spoken = turn_id.encode(), role.encode()
     numbers = _SCALARS.pack(seq, ts, n_tok, tok0, flags, len(known), len(spoken))
-    return xxh3_bytes(b"".join((sid, numbers, known, spoken, parts)))
+    return xxh3_bytes(b"".join((sid, numbers, known, spoken, parts, extra)))
 
 
-def check_row(row: Sequence[Any], sid: bytes, where: str) -> bytes:
-    """Verify a row's scalars (not its blobs); returns its link.
+class Sums(NamedTuple):
+    """What of a row's `sums` outlives a change of the row."""
+
+    link: bytes
+    """Of all rows up to this one."""
+    linked: bytes
+    """Hash of the row that the link was made from."""
+    newest: float
+    """Latest time of all rows up to this one."""
+
+
+def check_row(row: Sequence[Any], sid: bytes, where: str) -> Sums:
+    """Verify a row's scalars (not its blobs).
 
     Args:
         row: columns in table order, at least up to `sums`.
     """
     try:
-        sums = row[7]
-        good = len(sums) == SUMS_BYTES and _row_sum(sid, row[:7], sums[:24]) == sums[24:32]
+        sums, old = row[7], len(row[7]) == _SUMS_BYTES_1
+        good = len(sums) == SUMS_BYTES or old
+        good = good and _row_sum(sid, row[:7], sums[:24], sums[48:]) == sums[24:32]
+        if good and old:
+            return Sums(sums[32:40], sums[24:32], row[2])
+        if good and (row[6] & FORGOTTEN or sums[40:48] == sums[24:32]):
+            return Sums(sums[32:40], sums[40:48], _TIME.unpack(sums[64:])[0])
     except DECODE_ERRORS as error:
         raise _damaged(where, row, str(error)) from error
-    if not good:
-        raise _damaged(where, row, "its columns fail their checksum")
-    return bytes(sums[32:])
+    raise _damaged(where, row, "its columns fail their checksum")
 
 
-def decode_tokens(row: Sequence[Any], where: str) -> NDArray[np.uint32]:
+def decode_tokens(row: Sequence[Any], sid: bytes, where: str, cipher: Cipher) -> NDArray[np.uint32]:
     """The verified token ids of a checked row, whose last column they are."""
     blob = row[-1]
     if not isinstance(blob, bytes) or xxh3_bytes(blob) != row[7][8:16]:
         raise _damaged(where, row, "its tokens fail their checksum")
+    blob = cipher.open(blob, place_of(sid, row[0], "tok"))
     if len(blob) != 4 * row[4]:
         raise _damaged(where, row, f"{len(blob)} bytes of tokens for {row[4]} tokens")
     return np.frombuffer(blob, dtype="<u4").astype(np.uint32, copy=False)
 
 
-def decode_turn(row: Sequence[Any], sid: bytes, where: str) -> Turn:
+def decode_turn(row: Sequence[Any], sid: bytes, where: str, cipher: Cipher) -> Turn:
     """Verify every column of a row and build its turn."""
     check_row(row, sid, where)
-    tokens = decode_tokens(row, where)
+    tokens = decode_tokens(row, sid, where, cipher)
     seq, turn_id, ts, role, _, tok0, flags, sums, meta, text, _ = row
     if not isinstance(text, bytes) or xxh3_bytes(text) != sums[:8]:
         raise _damaged(where, row, "its text fails its checksum")
     if not isinstance(meta, bytes) or xxh3_bytes(meta) != sums[16:24]:
         raise _damaged(where, row, "its metadata fails its checksum")
+    text = cipher.open(text, place_of(sid, seq, "text"))
+    meta = cipher.open(meta, place_of(sid, seq, "meta"))
     try:
         if flags & TEXT_IS_ZSTD:
             text = zstandard.ZstdDecompressor().decompress(text, max_output_size=MAX_TEXT_BYTES)
@@ -215,6 +288,7 @@ def decode_turn(row: Sequence[Any], sid: bytes, where: str) -> Turn:
         metadata=unpack_map(meta, where),
         seq=seq,
         token_start=tok0,
+        forgotten=bool(flags & FORGOTTEN),
     )
 
 
@@ -228,6 +302,27 @@ def _damaged(where: str, row: Sequence[Any], why: str) -> CorruptMetadata:
 def note_sum(sid: bytes, key: str, value: bytes) -> bytes:
     """Checksum of a row of `notes`."""
     return xxh3_bytes(sid + key.encode() + b"\0" + value)
+
+
+_EXPIRY = struct.Struct("<qd")
+
+
+def expiry_row(sid: bytes, seq: int, at: float) -> dict[str, Any]:
+    """Row of `expiries` that has a turn forgotten from a time on."""
+    return {"seq": seq, "at": at, "sum": expiry_sum(sid, seq, at)}
+
+
+def expiry_sum(sid: bytes, seq: int, at: float) -> bytes:
+    """Checksum of a row of `expiries`."""
+    return xxh3_bytes(sid + _EXPIRY.pack(seq, at))
+
+
+_SPAN = struct.Struct("<qqq")
+
+
+def span_sum(sid: bytes, gen: int, first: int, stop: int, chain: bytes) -> bytes:
+    """Checksum of a row of `holes`, or with a chain hash of a row of `seams`."""
+    return xxh3_bytes(sid + _SPAN.pack(gen, first, stop) + chain)
 
 
 _SEGMENT = struct.Struct("<qqq8s8s")

@@ -55,6 +55,7 @@ def put_seals(connection: sa.Connection, sid: bytes, gen: int, seals: dict[int, 
         connection.execute(sa.insert(segments), row)
 
 
-def drop_seals(connection: sa.Connection, gen: int, first: int) -> None:
-    """Remove the rows of segments from number `first` on."""
-    connection.execute(sa.delete(segments).where(segments.c.gen == gen, segments.c.n >= first))
+def drop_seals(connection: sa.Connection, gen: int, first: int, stop: int = 1 << 62) -> None:
+    """Remove the rows of segments first..stop-1, by default of all from `first` on."""
+    of_these = (segments.c.gen == gen, segments.c.n >= first, segments.c.n < stop)
+    connection.execute(sa.delete(segments).where(*of_these))

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checking import check_session, session_stats
+from .cipher import PLAIN, Cipher
 from .derived import Derived
 from .errors import (
     CorruptMetadata,
@@ -21,22 +22,22 @@ from .errors import (
     StoreFull,
     StoreLocked,
 )
-from .gate import Gate
-from .generation import Problem
+from .findings import Problem
+from .forgetting import Forgotten, forget_turns
 from .index import IndexCache
 from .layouts import read_layout, require_layout
 from .leaving import close_after
 from .locks import FileLock
 from .paths import session_folder
-from .truth import Truth
-from .types import Finding, Layout, SessionInfo, Turn, TurnIndex
+from .reading import Reading
+from .truth import CALLERS, Truth
+from .types import Finding, Layout, SessionInfo, Turn
 from .vfs import Vfs
 
 _log = logging.getLogger(__name__)
-_NOTE_PREFIX = "user-"
 
 
-class SessionStore(Gate):
+class SessionStore(Reading):
     """An open session; made by `Store.session`.
 
     A context manager, and safe to share between threads. After an error of durability
@@ -62,6 +63,7 @@ class SessionStore(Gate):
         layout: Layout | None,
         lock: FileLock | None,
         trust_head: bool = True,
+        cipher: Cipher = PLAIN,
     ) -> None:
         super().__init__(info.name, writable=lock is not None)
         self.info = info
@@ -70,15 +72,15 @@ class SessionStore(Gate):
         self._root = root
         self._lock_file = lock
         sid = bytes.fromhex(info.id)
-        self._truth = Truth(vfs, self.folder, sid, write=lock is not None)
+        self._truth = Truth(vfs, self.folder, sid, write=lock is not None, cipher=cipher)
         self._index = IndexCache(self._truth)
         derived = None
         try:
             state = self._truth.load()
             if trust_head:
                 self._truth.require_acknowledged()
-            stored, _ = read_layout(self._truth, state.gen)
-            require_layout(stored, layout, state.n_tok, info.name)
+            described = read_layout(self._truth, state.gen)
+            require_layout(described.layout, layout, state.n_tok, info.name)
             self._derived = derived = Derived(
                 vfs, self.folder, store_id, sid, self._truth, write=lock is not None
             )
@@ -197,7 +199,7 @@ class SessionStore(Gate):
         """
         with self._mutex:
             with self._writing():
-                notes = {_NOTE_PREFIX + key: value for key, value in (meta or {}).items()}
+                notes = {CALLERS + key: value for key, value in (meta or {}).items()}
                 stored = self._truth.append(turns, notes)
             try:
                 with self._writing():
@@ -208,71 +210,41 @@ class SessionStore(Gate):
                 _log.warning("session %r keeps its long log: %s", self.info.name, error)
         return stored
 
-    @property
-    def num_turns(self) -> int:
-        """Turns stored, as of the last append or refresh."""
-        return self._truth.state.n_turn
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens in the stream, as of the last append or refresh."""
-        return self._truth.state.n_tok
-
-    def turns(self, start: int = 0, stop: int | None = None) -> list[Turn]:
-        """Turns by number, as a slice would take them.
-
-        Raises:
-            CorruptMetadata: a row is not what was written; the message names the turn.
-        """
-        with self._reading():
-            first, last, _ = slice(start, stop).indices(self.num_turns)
-            return self._truth.turns(first, last) if first < last else []
-
-    def turns_in_tokens(self, ranges: Sequence[tuple[int, int]]) -> list[list[Turn]]:
-        """For each range (start, stop) of the stream, the turns that have a token in start..stop-1.
-
-        Raises:
-            IndexError: a range that is empty or leaves the stream.
-        """
-        with self._reading():
-            for start, stop in ranges:
-                if not 0 <= start < stop <= self.num_tokens:
-                    raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
-            return self._truth.turns_in_tokens(ranges)
-
-    def find(self, turn_id: str) -> Turn | None:
-        """The turn with that id, or None."""
-        with self._reading():
-            return self._truth.find(turn_id)
-
-    def turn_index(self) -> TurnIndex:
-        """Numbers of all turns as arrays; read once, then extended."""
-        with self._reading():
-            return self._index.upto(self.num_turns)
-
-    def tokens(self, start: int, stop: int) -> NDArray[np.uint32]:
-        """Token ids of stream positions start..stop-1, uint32; the range must exist."""
-        with self._reading():
-            if not 0 <= start <= stop <= self.num_tokens:
-                raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
-            return self._truth.stream.tokens(start, stop)
-
-    def get_meta(self, key: str) -> dict[str, Any] | None:
-        """A small map of the caller's, or None."""
-        with self._reading():
-            return self._truth.note(_NOTE_PREFIX + key)
-
     def set_meta(self, key: str, value: dict[str, Any]) -> None:
         """Keep a small map (64 KiB packed) under a key; survives a kill, synced by `append`."""
         with self._writing(), self._truth.writing(self._truth.state) as connection:
-            self._truth.put_note(connection, _NOTE_PREFIX + key, value)
+            self._truth.put_note(connection, CALLERS + key, value)
+
+    def forget(
+        self, seqs: Sequence[int], *, blank: int, reach: int, keys: Sequence[str] = ()
+    ) -> Forgotten:
+        """Remove what turns said: text, tokens, metadata, id, and every chunk they had a part in.
+
+        Each keeps its number, time, role and place in the stream, with blank tokens there. When
+        this returns none of the session's files holds the rest; the chunks are `holes` until
+        `fill` writes them anew. What is known already to be forgotten is passed over.
+
+        Args:
+            seqs: numbers of turns.
+            blank: token id that takes the place of each of their tokens.
+            reach: tokens after a turn whose chunks depend on it.
+            keys: names of maps (`set_meta`) to be removed with them.
+
+        Raises:
+            IndexError: there is no such turn.
+            StoreFull, DurabilityLost, FencedWriter, ReadOnly, SessionClosed.
+        """
+        with self._writing():
+            for seq in seqs:
+                if not 0 <= seq < self.num_turns:
+                    raise IndexError(f"turn {seq} of {self.num_turns}")
+            done = forget_turns(
+                self._truth, self._derived, seqs, blank=blank, reach=reach, keys=keys
+            )
+            self._index = IndexCache(self._truth)
+            return done
 
     # ---- derived state
-
-    @property
-    def published(self) -> int:
-        """The watermark: chunks whose landmark and K/V are visible here."""
-        return self._derived.published
 
     def write_chunks(self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]) -> None:
         """Write chunks that nobody sees until `publish`.
@@ -288,6 +260,20 @@ class SessionStore(Gate):
         """
         with self._writing():
             self._derived.write_chunks(first, landmarks, kv)
+
+    def fill(self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]) -> None:
+        """Write chunks anew that forgetting made a hole of; they are readable when this returns.
+
+        Args:
+            first: index of the first chunk of a hole.
+            landmarks, kv: as of `write_chunks`, for the whole hole or the beginning of it.
+
+        Raises:
+            ValueError: no hole begins there, or it is shorter.
+            StoreFull: the hole is as it was; try again when there is space.
+        """
+        with self._writing():
+            self._derived.fill(first, landmarks, kv)
 
     def publish(self, num_chunks: int, tail: bytes) -> None:
         """Move the watermark up and replace the tail; both become visible together.
@@ -315,33 +301,6 @@ class SessionStore(Gate):
                 raise ValueError(f"cannot roll back to {num_chunks} of {self.published} chunks")
             self._derived.roll_back(num_chunks)
 
-    def landmarks(self) -> NDArray[np.uint8]:
-        """Landmarks of all published chunks: uint8 [published, landmark_bytes], read-only.
-
-        The rows lie in the page cache; they were verified when the watermark was taken in.
-        """
-        with self._reading():
-            return self._derived.landmarks()
-
-    def gather(
-        self, ids: NDArray[np.int64] | Sequence[int], out: NDArray[np.uint8] | None = None
-    ) -> NDArray[np.uint8]:
-        """K/V of chosen chunks, every block verified.
-
-        Args:
-            ids: int64 [n], each below `published`, in any order.
-            out: uint8 [n, kv_bytes], C-contiguous, to be filled; None makes a new one.
-
-        Returns:
-            uint8 [n, kv_bytes] in the order of ids.
-
-        Raises:
-            IndexError: an id that is not published.
-            CorruptChunk: names the chunks whose bytes are not what was written.
-        """
-        with self._reading():
-            return self._derived.gather(ids, out)
-
     def tail(self) -> bytes | None:
         """The tail that was published with the watermark, or None if it cannot be used."""
         with self._reading():
@@ -366,6 +325,8 @@ class SessionStore(Gate):
             if self._truth.load() == old:
                 return False
             if self._truth.state.revision != old.revision or self._truth.state.gen != old.gen:
+                self._index = IndexCache(self._truth)
+                self._truth.stream.forget()
                 self._derived.reopen()
             self._follow()
             return True
@@ -379,7 +340,11 @@ class SessionStore(Gate):
             if note is None or note.get("sid") != self.info.id:
                 raise CorruptMetadata(f"{self._truth.where}: does not say which session it is")
             return SessionInfo(
-                name=str(note["name"]), id=self.info.id, created=float(note["created"])
+                name=str(note["name"]),
+                id=self.info.id,
+                created=float(note["created"]),
+                user=str(note.get("user", "")),
+                parent=str(note.get("parent", "")),
             )
 
     def stats(self) -> dict[str, Any]:

@@ -6,40 +6,28 @@ import os
 import threading
 import time
 import weakref
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import Any
 
-import sqlalchemy as sa
-
-from .catalog import Catalog, create_catalog
+from .catalog import Catalog
 from .checking_store import check_store
-from .database import Database, create_database
+from .creating import create_store, encode_name, write_session
 from .errors import (
+    CorruptMetadata,
     ReadOnly,
     SessionBusy,
     SessionClosed,
     SessionMissing,
-    StoreError,
     StorePermission,
 )
-from .geometry import geometry_of
 from .indexes import mend_indexes
-from .landmarks import create_landmarks
-from .layouts import common_fields, layout_key, layout_note
 from .leaving import close_after
 from .locks import FileLock, catalog_lock, try_lock
-from .maps import pack_map
-from .marker import has_sessions, read_marker, write_marker
+from .marker import read_marker
 from .paths import require_folder, session_folder
-from .rows import State, encode_head, note_sum
 from .session import SessionStore
-from .tables import notes, session_tables, state
 from .types import Finding, Layout, SessionInfo
 from .vfs import Vfs
-
-MAX_NAME_BYTES = 1024
-_FOLDERS = ("locks", "s", "tmp", "trash")
 
 
 class Store:
@@ -84,18 +72,27 @@ class Store:
         require_folder(root)
         marker = os.path.join(root, "STORE")
         if vfs.lstat(marker) is None and create and not read_only:
-            _create_store(vfs, root)
+            create_store(vfs, root)
         store_id = read_marker(vfs, root)
         status = os.stat(root)
         if status.st_mode & 0o002:
             raise StorePermission(f"{root} is writable by everybody; run chmod o-w on it")
         store = cls(vfs, root, store_id, read_only=read_only)
         if not read_only:
+            store._migrate()
             store._sweep()
         return store
 
     def _path(self, *parts: str) -> str:
         return os.path.join(self.root, *parts)
+
+    def _migrate(self) -> None:
+        """Bring an older catalog up to our format; sessions follow when they are opened."""
+        # What is damaged is told by whatever needs it, or by `check`.
+        with suppress(CorruptMetadata):
+            if self._catalog.is_old:
+                with catalog_lock(self._vfs, self.root):
+                    self._catalog.migrate()
 
     def _sweep(self) -> None:
         """Finish deletions and empty tmp and trash, if something is there and nobody is busy."""
@@ -144,7 +141,7 @@ class Store:
             ModelMismatch: it was written with another layout.
             ValueError: an impossible name.
         """
-        encoded = _encode_name(name)
+        encode_name(name)
         with self._mutex:
             self._require_open()
             read_only = read_only or self.read_only
@@ -152,7 +149,7 @@ class Store:
             if info is None:
                 if not create or read_only or layout is None:
                     raise SessionMissing(f"there is no session {name!r} in {self.root}")
-                info = self._create_session(name, encoded, layout)
+                info = self._create_session(name, layout)
             return self._open_session(info, layout, read_only=read_only)
 
     def _open_session(
@@ -201,7 +198,7 @@ class Store:
 
     def has_session(self, name: str) -> bool:
         """Whether a session of that name exists."""
-        _encode_name(name)
+        encode_name(name)
         with self._mutex:
             self._require_open()
             return self._catalog.find(name) is not None
@@ -238,7 +235,7 @@ class Store:
         self._vfs.remove_tree(grave)
         self._catalog.remove(session_id)
 
-    def _create_session(self, name: str, encoded: bytes, layout: Layout) -> SessionInfo:
+    def _create_session(self, name: str, layout: Layout) -> SessionInfo:
         with catalog_lock(self._vfs, self.root):
             found = self._catalog.find(name)
             if found is not None:
@@ -319,81 +316,3 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         close_after(error, self.close)
-
-
-def _encode_name(name: str) -> bytes:
-    if not isinstance(name, str):
-        raise ValueError(f"session name must be a str, got {type(name).__name__}")
-    try:
-        encoded = name.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"session name has a lone surrogate: {error}") from error
-    if not 0 < len(encoded) <= MAX_NAME_BYTES:
-        raise ValueError(f"session name is {len(encoded)} bytes; 1 to {MAX_NAME_BYTES} are allowed")
-    return encoded
-
-
-def _create_store(vfs: Vfs, root: str) -> None:
-    if vfs.lstat(root) is None:
-        try:
-            vfs.make_dir(root, parents=True)
-        except FileExistsError:
-            pass  # another process may be making the same store; the lock below decides
-        except FileNotFoundError as error:  # as in /proc
-            raise StorePermission(f"cannot create {root}; choose another place") from error
-    require_folder(root)
-    _require_free(vfs, root)
-    for folder in _FOLDERS:
-        vfs.ensure_dir(os.path.join(root, folder))
-    with catalog_lock(vfs, root):
-        marker = os.path.join(root, "STORE")
-        if vfs.lstat(marker) is not None:
-            return
-        catalog = os.path.join(root, "catalog.db")
-        for name in (catalog, catalog + "-wal", catalog + "-shm"):
-            vfs.unlink(name)
-        create_catalog(vfs, catalog)
-        write_marker(vfs, root, os.urandom(16))
-        vfs.sync_dir(os.path.dirname(root))
-
-
-def _require_free(vfs: Vfs, root: str) -> None:
-    """Refuse to make a store over somebody's files, or over a store that lost its marker."""
-    foreign = [n for n in vfs.list_dir(root) if n not in _FOLDERS and not n.startswith("catalog.")]
-    if foreign and "STORE" not in foreign:
-        raise StoreError(f"{root} is not a store and not empty (it holds {foreign[0]!r})")
-    if has_sessions(vfs, root):
-        read_marker(vfs, root)
-
-
-def _initialise(database: Database, sid: bytes, maps: dict[str, dict[str, Any]]) -> None:
-    """Fill the tables of a new session: its first state row and its notes."""
-    with database.write() as connection:
-        connection.execute(sa.insert(state), {"id": 1, **State().to_row(sid)})
-        for key, value in maps.items():
-            packed = pack_map(value, key)
-            row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
-            connection.execute(sa.insert(notes), row)
-
-
-def write_session(
-    vfs: Vfs, folder: str, store_id: bytes, info: SessionInfo, layout: Layout
-) -> None:
-    """Write all files of a new session into a staging directory and sync them."""
-    sid = bytes.fromhex(info.id)
-    geometry = geometry_of(layout)
-    vfs.make_dir(folder)
-    database = create_database(vfs, os.path.join(folder, "session.db"), session_tables)
-    identity = {"store": store_id.hex(), "sid": info.id, "name": info.name, "created": info.created}
-    _initialise(database, sid, {"identity": identity, layout_key(1): layout_note(layout, geometry)})
-    database.checkpoint()
-    database.close()
-    fd = vfs.open(os.path.join(folder, "head.bin"), create=True)
-    vfs.write(fd, encode_head(State(), sid), 0)
-    vfs.close(fd)
-    generation = os.path.join(folder, "g1")
-    vfs.make_dir(generation)
-    fields = common_fields(store_id, sid, 1, layout, geometry)
-    create_landmarks(vfs, os.path.join(generation, "landmarks.bin"), fields)
-    vfs.sync_dir(generation)
-    vfs.sync_dir(folder)

@@ -41,6 +41,11 @@ state = sa.Table(
     sa.Column("commits", sa.Integer, nullable=False),
     sa.Column("clean", sa.Integer, nullable=False),
     sa.Column("sum", Blob, nullable=False),
+    # Since format 2.0.
+    sa.Column("base_turn", sa.Integer, nullable=False),
+    sa.Column("base_chunk", sa.Integer, nullable=False),
+    sa.Column("forgotten", sa.Integer, nullable=False),
+    sa.Column("newest", sa.Float, nullable=False),
 )
 
 segments = sa.Table(
@@ -63,14 +68,65 @@ notes = sa.Table(
     sa.Column("sum", Blob, nullable=False),
 )
 
+# Chunks that are being encoded anew after a message was forgotten; nobody reads them.
+holes = sa.Table(
+    "holes",
+    session_tables,
+    sa.Column("gen", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("first", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("stop", sa.Integer, nullable=False),
+    sa.Column("sum", Blob, nullable=False),
+)
+
+# Chain hash before a chunk that was encoded before the chunks in front of it were encoded anew.
+seams = sa.Table(
+    "seams",
+    session_tables,
+    sa.Column("gen", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("chunk", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("chain", Blob, nullable=False),
+    sa.Column("sum", Blob, nullable=False),
+)
+
+# When turns are to be forgotten; those that stay have no row.
+expiries = sa.Table(
+    "expiries",
+    session_tables,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("sum", Blob, nullable=False),
+)
+
 catalog_tables = sa.MetaData()
+
+users = sa.Table(
+    "users",
+    catalog_tables,
+    sa.Column("uid", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("created", sa.Float, nullable=False),
+    # Quotas; negative: none.
+    sa.Column("max_tokens", sa.Integer, nullable=False),
+    sa.Column("max_bytes", sa.Integer, nullable=False),
+    # Wrapped by the store's key; empty: not encrypted.
+    sa.Column("key", Blob, nullable=False),
+    sa.Column("deleted", sa.Integer, nullable=False),
+    sa.Column("sum", Blob, nullable=False),
+)
 
 sessions = sa.Table(
     "sessions",
     catalog_tables,
     sa.Column("sid", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("name", sa.Text, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("deleted", sa.Integer, nullable=False),
+    # Ids; empty: the store's own, and no fork.
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("parent", sa.Text, nullable=False),
+    # What its writer may use of its user's quota without asking again.
+    sa.Column("held_tokens", sa.Integer, nullable=False),
+    sa.Column("held_bytes", sa.Integer, nullable=False),
     sa.Column("sum", Blob, nullable=False),
+    sa.UniqueConstraint("owner", "name"),
 )

@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from .checksums import bound_sum
+from .cipher import Cipher, place_of
 from .errors import CorruptMetadata, LimitExceeded
 from .header import HEADER_BYTES, decode_header, encode_header, require_fields
 from .vfs import Vfs
@@ -22,9 +23,11 @@ class Tails:
 
     Args:
         fields: what every header of the generation says.
+        cipher: how the blob is stored.
     """
 
-    def __init__(self, vfs: Vfs, folder: str, fields: dict[str, Any]) -> None:
+    def __init__(self, vfs: Vfs, folder: str, fields: dict[str, Any], cipher: Cipher) -> None:
+        self._cipher = cipher
         self._vfs = vfs
         self._folder = folder
         self._fields = fields
@@ -37,6 +40,7 @@ class Tails:
         """Fill the slot of a serial; not synced, a torn one fails its checksum."""
         if len(blob) > MAX_TAIL_BYTES:
             raise LimitExceeded(f"tail of {len(blob)} bytes; the limit is {MAX_TAIL_BYTES}")
+        blob = self._cipher.seal(blob, self._place(serial))
         fields = {
             **self._fields,
             "serial": serial,
@@ -77,4 +81,21 @@ class Tails:
             self._fields["gen"], num_chunks, chain, blob
         ):
             raise CorruptMetadata(f"{path}: the tail fails its checksum")
-        return blob
+        return self._cipher.open(blob, self._place(serial))
+
+    def _place(self, serial: int) -> bytes:
+        return place_of(bytes.fromhex(self._fields["sid"]), self._fields["gen"], "tail", serial)
+
+    def wipe(self) -> None:
+        """Overwrite both slots with zeros, force that to the disk, and remove them."""
+        for serial in (0, 1):
+            try:
+                fd = self._vfs.open(self.path(serial), write=True)
+            except FileNotFoundError:
+                continue
+            try:
+                self._vfs.write(fd, bytes(self._vfs.size(fd)), 0)
+                self._vfs.sync(fd)
+            finally:
+                self._vfs.close(fd)
+            self._vfs.unlink(self.path(serial))

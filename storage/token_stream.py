@@ -9,6 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from .cipher import Cipher
 from .database import Database
 from .errors import CorruptMetadata
 from .rows import SCALARS, check_row, decode_tokens
@@ -39,13 +40,19 @@ class TokenStream:
         database: of the session.
         sid: the session's id, 16 bytes.
         where: the database's path, for messages.
+        cipher: opens the tokens.
     """
 
-    def __init__(self, database: Database, sid: bytes, where: str) -> None:
+    def __init__(self, database: Database, sid: bytes, where: str, cipher: Cipher) -> None:
         self._database = database
+        self._cipher = cipher
         self._sid = sid
         self._where = where
         self._large: _TokenRows | None = None
+
+    def forget(self) -> None:
+        """Keep no tokens: those of a turn were blanked."""
+        self._large = None
 
     def tokens(self, start: int, stop: int) -> NDArray[np.uint32]:
         """Verified token ids of the stream's positions start..stop-1."""
@@ -101,7 +108,7 @@ class TokenStream:
 
     def _row_tokens(self, row: Sequence[Any]) -> NDArray[np.uint32]:
         check_row(row, self._sid, self._where)
-        ids = decode_tokens(row, self._where)
+        ids = decode_tokens(row, self._sid, self._where, self._cipher)
         if len(ids) > _LARGE_TURN:
             self._large = (row[5], ids, np.array([row[0]]), np.array([row[5]]))
         return ids

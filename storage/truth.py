@@ -13,10 +13,12 @@ import sqlalchemy as sa
 import zstandard
 
 from .checksums import xxh3_bytes
-from .database import Database
+from .cipher import PLAIN, Cipher, place_of
+from .database import USER_VERSION, Database
 from .errors import CorruptMetadata, FencedWriter, StoreError, TurnConflict
 from .head import HeadFile
 from .maps import pack_map, unpack_map
+from .migration import migrate_session, read_state
 from .rows import (
     DECODE_ERRORS,
     SCALARS,
@@ -24,24 +26,25 @@ from .rows import (
     Head,
     State,
     check_row,
-    decode_state,
     decode_turn,
     encode_turn,
+    expiry_row,
     note_sum,
     place_turn,
 )
-from .tables import notes, turns
+from .tables import expiries, notes, turns
 from .token_stream import TokenStream
 from .types import Turn
 from .vfs import Vfs
 
 _log = logging.getLogger(__name__)
+# How the names of notes begin that belong to the caller.
+CALLERS = "user-"
 _BATCH = 500
 
 Rows = Sequence[Sequence[Any]]
 # Statements of the restore path are text: they cost no compiling in a fresh process.
 _light = ", ".join((*SCALARS, "sums"))
-_select_state = sa.text(f"SELECT {', '.join(STATE_COLUMNS)} FROM state WHERE id = 1")
 _select_note = sa.text("SELECT value, sum FROM notes WHERE key = :key")
 _select_light = sa.text(
     f"SELECT {_light} FROM turns WHERE seq >= :start AND seq < :stop ORDER BY seq"
@@ -57,6 +60,7 @@ _select_ids = sa.text(
     f"SELECT {_light}, meta, text, tok FROM turns WHERE turn_id IN :ids"
 ).bindparams(sa.bindparam("ids", expanding=True))
 _insert_turn = sa.insert(turns)
+_insert_expiry = sa.insert(expiries)
 _update_state = sa.text(
     f"UPDATE state SET {', '.join(f'{name} = :{name}' for name in STATE_COLUMNS)} "
     "WHERE id = 1 AND epoch = :old_epoch AND sum = :old_sum"
@@ -70,18 +74,25 @@ class Truth:
         vfs: file access for head.bin.
         folder: the session's directory.
         sid: the session's id, 16 bytes.
-        write: whether to open as the session's writer.
+        write: whether to open as the session's writer; a session of an older format is then brought
+            up to ours.
+        cipher: how values are stored.
     """
 
-    def __init__(self, vfs: Vfs, folder: str, sid: bytes, *, write: bool) -> None:
+    def __init__(
+        self, vfs: Vfs, folder: str, sid: bytes, *, write: bool, cipher: Cipher = PLAIN
+    ) -> None:
         self.sid = sid
+        self.cipher = cipher
         self._write = write
         self._head_file = HeadFile(vfs, folder, sid)
         self._compressor = zstandard.ZstdCompressor(level=3)
         self.head = self.read_head()
         self.database = Database(os.path.join(folder, "session.db"), write=write)
         self.where = os.path.join(folder, "session.db")
-        self.stream = TokenStream(self.database, sid, self.where)
+        if write:
+            migrate_session(self.database, sid, self.where)
+        self.stream = TokenStream(self.database, sid, self.where, cipher)
         self.state = State()
         # Whether this handle has begun its own epoch.
         self._fenced = False
@@ -105,9 +116,12 @@ class Truth:
 
     def read_state(self) -> State:
         """The state row as it is on disk now."""
-        with self.database.read() as connection:
-            row = connection.execute(_select_state).one_or_none()
-        return decode_state(row, self.sid, self.where)
+        return read_state(self.database, self.sid, self.where)
+
+    @property
+    def is_old(self) -> bool:
+        """Whether this reader found a session of an older format."""
+        return self.database.version < USER_VERSION
 
     def read_head(self) -> Head | None:
         """What head.bin says now; None if it is missing or damaged."""
@@ -133,7 +147,7 @@ class Truth:
             )
         found = self.state.link
         if n_turn < there:
-            found = self._light_rows(n_turn - 1, n_turn)[0][7][32:]
+            found = self._light_rows(n_turn - 1, n_turn)[0][7][32:40]
         if found != link:
             return (
                 f"turn {n_turn - 1} is not the one acknowledged: it is lost, and perhaps others "
@@ -202,12 +216,14 @@ class Truth:
         rows = [encode_turn(turn, self._compressor) for turn in new_turns]
         with self.database.write() as connection:
             stored = self._known(connection, [turn.turn_id for turn in new_turns])
-            new, fresh, result = self.state, [], []
+            new, fresh, lapses, result = self.state, [], [], []
             for turn, row in zip(new_turns, rows, strict=True):
                 known = stored.get(turn.turn_id)
                 if known is None:
-                    new = place_turn(row, self.sid, new)
+                    new = place_turn(row, self.sid, new, self.cipher)
                     fresh.append(row)
+                    if turn.expires is not None:
+                        lapses.append(expiry_row(self.sid, row["seq"], turn.expires))
                     known = replace(
                         turn, timestamp=row["ts"], seq=row["seq"], token_start=row["tok0"]
                     )
@@ -222,6 +238,8 @@ class Truth:
                         self.put_note(connection, key, value)
             for first in range(0, len(fresh), _BATCH):
                 connection.execute(_insert_turn, fresh[first : first + _BATCH])
+            if lapses:
+                connection.execute(_insert_expiry, lapses)
         if fresh:
             self._moved(new)
         return result
@@ -236,7 +254,7 @@ class Truth:
     def _decoded(self, result: sa.CursorResult[Any]) -> list[Turn]:
         # An open cursor would outlive a damaged row in its traceback, and lock the database.
         with result:
-            return [decode_turn(row, self.sid, self.where) for row in result]
+            return [decode_turn(row, self.sid, self.where, self.cipher) for row in result]
 
     # ---- reading
 
@@ -267,7 +285,7 @@ class Truth:
         return found
 
     def find(self, turn_id: str) -> Turn | None:
-        """The turn of that id, or None."""
+        """The turn of that id, forgotten or not, or None."""
         with self.database.read() as connection:
             return self._known(connection, [turn_id]).get(turn_id)
 
@@ -277,9 +295,9 @@ class Truth:
         link = bytes(8)
         for i, row in enumerate(rows):
             found = check_row(row, self.sid, self.where)
-            if (i or start == 0) and xxh3_bytes(link + row[7][24:32]) != found:
+            if (i or start == 0) and xxh3_bytes(link + found.linked) != found.link:
                 raise CorruptMetadata(f"{self.where}: turn {row[0]} does not follow its link")
-            link = found
+            link = found.link
         if stop == self.state.n_turn and link != self.state.link:
             raise CorruptMetadata(f"{self.where}: the last turn is not the one in the state row")
         return rows[1 if start else 0 :]
@@ -312,6 +330,8 @@ class Truth:
             raise CorruptMetadata(f"{self.where}: note {key!r} is damaged ({error})") from error
         if not good:
             raise CorruptMetadata(f"{self.where}: note {key!r} fails its checksum; run check")
+        if key.startswith(CALLERS):
+            value = self.cipher.open(value, place_of(self.sid, "note", key))
         return unpack_map(value, f"{self.where}: note {key!r}")
 
     def note_keys(self) -> list[str]:
@@ -322,6 +342,8 @@ class Truth:
     def put_note(self, connection: sa.Connection, key: str, value: dict[str, Any]) -> None:
         """Set a note inside a transaction of `writing`."""
         packed = pack_map(value, f"note {key!r}")
+        if key.startswith(CALLERS):
+            packed = self.cipher.seal(packed, place_of(self.sid, "note", key))
         row = {"key": key, "value": packed, "sum": note_sum(self.sid, key, packed)}
         connection.execute(sa.delete(notes).where(notes.c.key == key))
         connection.execute(sa.insert(notes), row)

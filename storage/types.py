@@ -61,6 +61,10 @@ class Turn:
     """Place in the session, from 0; -1 before it is stored."""
     token_start: int = -1
     """Stream position of the first token; -1 before it is stored."""
+    expires: float | None = None
+    """Unix seconds from which on it is to be forgotten; None keeps it."""
+    forgotten: bool = False
+    """Whether only its place is left: blank tokens, no text, no metadata, a meaningless id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +78,7 @@ class TurnIndex:
     role_code: NDArray[np.int32]
     """Index into `roles`."""
     roles: tuple[str, ...]
+    forgotten: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -88,6 +93,29 @@ class SessionInfo:
     """Random hex; the only thing of the session that appears in a path."""
     created: float
     """Unix seconds."""
+    user: str = ""
+    """Id of the user it belongs to; empty for the store's own sessions."""
+    parent: str = ""
+    """Id of the session that it was forked from; empty for one that was not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """Somebody whose sessions are hidden from everybody else; a row of the catalog."""
+
+    name: str
+    id: str
+    """Random hex; the only thing of the user that appears in a session's files."""
+    created: float
+    """Unix seconds."""
+    max_tokens: int | None = None
+    """Most tokens in all of the user's sessions; None: no limit."""
+    max_bytes: int | None = None
+    """Most bytes on disk of all of the user's sessions; None: no limit."""
+    key: bytes = b""
+    """Key of the user's sessions, wrapped by the store's key; empty: they are not encrypted."""
+    deleted: bool = False
+    """Whether the deletion was decided and is not finished."""
 
 
 @dataclass(frozen=True, kw_only=True)

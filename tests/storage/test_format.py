@@ -11,6 +11,7 @@ import xxhash
 import zstandard
 
 from hsa_memory.storage import FormatTooNew, FormatTooOld, Layout, Store
+from hsa_memory.storage.cipher import PLAIN
 from hsa_memory.storage.geometry import RECORD, Geometry, geometry_of
 from hsa_memory.storage.header import decode_header, encode_header
 from hsa_memory.storage.records import RecordTable
@@ -22,13 +23,14 @@ def xxh3(*parts: bytes) -> int:
 
 def test_golden_header_page() -> None:
     page = encode_header("kv", {"gen": 1, "sid": "0f"})
-    assert page[:29].hex() == "894853414b560d0a1a0a00010d00000082a367656e01a3736964a23066"
+    assert page[:29].hex() == "894853414b560d0a1a0a00020d00000082a367656e01a3736964a23066"
     assert page[29:4088] == bytes(4059)
-    assert page[4088:].hex() == "6669c0503ddb289e"
+    assert page[4088:].hex() == "7ba5c17ad969b4fb"
 
 
-def test_golden_record() -> None:
-    table = RecordTable(1, 2, 77, lambda seqs: {})
+def test_golden_record(monkeypatch) -> None:
+    monkeypatch.setattr("os.urandom", lambda n: bytes(range(1, n + 1)))
+    table = RecordTable(1, 2, 77, lambda seqs: {}, PLAIN)
     record = table.make(
         0,
         np.full((1, 4), 5, np.uint8),
@@ -37,12 +39,12 @@ def test_golden_record() -> None:
         np.array([3]),
     )
     assert record.tobytes().hex() == (
-        "42c8f750f7b2412bdbe175195bd329c59ba21280cddc347d0000000000000000"
-        "0300000000000000020000000000000000000000000000003006fea4acdff8bb"
+        "93ff4af79d4b95a8ddcd5bf9805c60d463efaf14900ac6f80000000000000000"
+        "0300000000000000020000000102030405060708090a0b0c075686ffbf9dbc9b"
     )
 
 
-@pytest.mark.parametrize(("major", "error"), [(0, FormatTooOld), (2, FormatTooNew)])
+@pytest.mark.parametrize(("major", "error"), [(0, FormatTooOld), (3, FormatTooNew)])
 def test_other_major_versions_are_refused(tmp_path, major, error) -> None:
     page = encode_header("store", {"store": "00" * 16})
     body = page[:10] + struct.pack("<H", major << 8) + page[12:4088]
@@ -53,8 +55,8 @@ def test_other_major_versions_are_refused(tmp_path, major, error) -> None:
     connection = sqlite3.connect(tmp_path / "store" / "catalog.db")
     connection.execute(f"PRAGMA user_version={major << 8}")
     connection.close()
-    with Store.open(tmp_path / "store") as store, pytest.raises(error):
-        store.list_sessions()
+    with pytest.raises(error, match=f"format {major}"):
+        Store.open(tmp_path / "store")
 
 
 def test_required_features_are_refused_and_unknown_fields_are_not() -> None:
@@ -101,7 +103,7 @@ def test_a_reader_written_from_the_document_agrees(tmp_path, kit) -> None:
 def header(page: bytes, kind: bytes) -> dict:
     assert page[:10] == b"\x89HSA" + kind + b"\r\n\x1a\n"
     version, length = struct.unpack_from("<HI", page, 10)
-    assert version == 0x0100
+    assert version == 0x0200
     assert struct.unpack_from("<Q", page, 4088)[0] == xxh3(page[:4088])
     return msgpack.unpackb(page[16 : 16 + length])
 
@@ -110,15 +112,18 @@ def read_like_a_stranger(root: Path, folder: Path, landmarks, kv, kit) -> None:
     store_id = bytes.fromhex(header((root / "STORE").read_bytes(), b"ST")["store"])
     sid = bytes.fromhex(folder.name)
     connection = sqlite3.connect(folder / "session.db")
-    link, stream = bytes(8), b""
+    link, stream, newest = bytes(8), b"", float("-inf")
     for row in connection.execute("SELECT * FROM turns ORDER BY seq"):
         seq, turn_id, ts, role, n_tok, tok0, flags, sums, meta, text, tok = row
         parts = b"".join(struct.pack("<Q", xxh3(part)) for part in (text, tok, meta))
         lengths = (len(turn_id), len(role))
         scalars = struct.pack("<qdqqqII", seq, ts, n_tok, tok0, flags, *lengths)
-        own = struct.pack("<Q", xxh3(sid, scalars, turn_id.encode(), role.encode(), parts))
+        names = turn_id.encode() + role.encode()
+        own = struct.pack("<Q", xxh3(sid, scalars, names, parts, sums[48:]))
         link = struct.pack("<Q", xxh3(link, own))
-        assert sums == parts + own + link
+        assert sums[:48] == parts + own + link + own
+        newest = max(newest, ts)
+        assert struct.unpack("<d", sums[64:]) == (newest,)
         plain = zstandard.ZstdDecompressor().decompress(text) if flags & 1 else text
         assert plain.decode() == kit.turn(seq).text
         stream += tok
@@ -133,11 +138,11 @@ def read_like_a_stranger(root: Path, folder: Path, landmarks, kv, kit) -> None:
     base = -(-(4096 + 64 * fields["cap"]) // 4096) * 4096
     chain = xxh3(store_id, sid)
     for i in range(pub_chunk):
-        chain = xxh3(struct.pack("<Q", chain), stream[i * 16 : i * 16 + 16])
-        bound = struct.pack("<QQQ", gen, i, chain)
         block = segment[base + i * fields["stride"] :][: fields["kv_bytes"]]
         row = rows[4096 + i * 16 :][:16]
         record = segment[4096 + 64 * i :][:64]
+        chain = xxh3(struct.pack("<Q", chain), stream[i * 16 : i * 16 + 16], record[44:56])
+        bound = struct.pack("<QQQ", gen, i, chain)
         kv_sum, landmark_sum, found, tok0 = struct.unpack_from("<QQQQ", record)
         assert (kv_sum, landmark_sum, found) == (xxh3(bound, block), xxh3(bound, row), chain)
         assert tok0 == i * 4

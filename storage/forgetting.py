@@ -1,0 +1,109 @@
+"""Forgetting turns: what they said goes, their place in the stream stays.
+
+One durable transaction blanks the rows and makes holes of all chunks that the tokens reached; from
+then on nothing can retrieve them. Then the holes are wiped, and the log of the database is emptied:
+it holds old pages. A crash in between is finished by the next writer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import sqlalchemy as sa
+
+from .derived import Derived
+from .maps import pack_map
+from .rows import FORGOTTEN, SCALARS, check_row, forget_turn
+from .tables import expiries, notes, turns
+from .truth import CALLERS, Truth
+from .types import Turn
+
+_select_row = sa.text(f"SELECT {', '.join(SCALARS)}, sums FROM turns WHERE seq = :seq")
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was removed from a session."""
+
+    turns: int
+    tokens: int
+    chunks: list[range]
+    """Chunks whose landmark and K/V were wiped and wait to be encoded anew."""
+    log_is_empty: bool
+    """False: a reader keeps the database's log, which still holds the text, from being emptied; it
+    is emptied once that reader has gone on."""
+
+
+def forget_turns(
+    truth: Truth,
+    derived: Derived,
+    seqs: Sequence[int],
+    *,
+    blank: int,
+    reach: int,
+    keys: Sequence[str],
+) -> Forgotten:
+    """See SessionStore.forget."""
+    wanted = [turn for seq in sorted(set(seqs)) for turn in truth.turns(seq, seq + 1)]
+    gone = [turn for turn in wanted if not turn.forgotten]
+    if not gone:
+        return Forgotten(0, 0, [], finish(truth))
+    spans = [span for turn in gone if (span := _reached(turn, derived, reach))]
+    # Chunks that were not synced could not tell their tokens from others beside a hole.
+    derived.generation.sync()
+    state = truth.state
+    new = replace(
+        state,
+        revision=state.revision + 1,
+        forgotten=state.forgotten + len(gone),
+        durable_chunk=state.pub_chunk,
+        # Negative: the serial is used up, and its tail is wiped with the holes.
+        tail_serial=-abs(state.tail_serial),
+    )
+    with truth.writing(new, durable=True) as connection:
+        for turn in gone:
+            _blank(truth, connection, turn, blank)
+        wanted_keys = [CALLERS + key for key in keys]
+        connection.execute(sa.delete(notes).where(notes.c.key.in_(wanted_keys)))
+        numbers = [turn.seq for turn in gone]
+        connection.execute(sa.delete(expiries).where(expiries.c.seq.in_(numbers)))
+        made = derived.open_holes(connection, spans)
+    truth.stream.forget()
+    derived.take_holes(made)
+    tokens = sum(len(turn.tokens) for turn in gone)
+    return Forgotten(len(gone), tokens, made.holes, finish(truth))
+
+
+def finish(truth: Truth) -> bool:
+    """Empty the log, whose pages hold what was there before; whether that was possible."""
+    truth.database.checkpoint()
+    return truth.database.wal_bytes() == 0
+
+
+def _reached(turn: Turn, derived: Derived, reach: int) -> range:
+    """Published chunks that a turn's tokens have a part in."""
+    size = derived.layout.chunk_size
+    stop = -(-(turn.token_start + len(turn.tokens) + reach) // size)
+    return range(turn.token_start // size, min(stop, derived.published))
+
+
+def _blank(truth: Truth, connection: sa.Connection, turn: Turn, blank: int) -> None:
+    old = connection.execute(_select_row, {"seq": turn.seq}).one()
+    row = {
+        "seq": turn.seq,
+        # Whoever adds it again gets a new message; a name of ours cannot be one of theirs.
+        "turn_id": f"forgotten-{os.urandom(16).hex()}",
+        "ts": turn.timestamp,
+        "role": turn.role,
+        "n_tok": len(turn.tokens),
+        "tok0": turn.token_start,
+        "flags": FORGOTTEN,
+        "meta": pack_map({}),
+        "text": b"",
+        "tok": np.full(len(turn.tokens), blank, "<u4").tobytes(),
+    }
+    forget_turn(row, truth.sid, check_row(old, truth.sid, truth.where), truth.cipher)
+    connection.execute(sa.update(turns).where(turns.c.seq == turn.seq), row)

@@ -1,0 +1,122 @@
+"""What can be read of an open session: its turns, and the chunks below its watermark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .derived import Derived
+from .gate import Gate
+from .index import IndexCache
+from .truth import CALLERS, Truth
+from .types import Turn, TurnIndex
+
+
+class Reading(Gate):
+    """The reading half of a `SessionStore`."""
+
+    _truth: Truth
+    _index: IndexCache
+    _derived: Derived
+
+    @property
+    def num_turns(self) -> int:
+        """Turns stored, as of the last append or refresh."""
+        return self._truth.state.n_turn
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens in the stream, as of the last append or refresh."""
+        return self._truth.state.n_tok
+
+    def turns(self, start: int = 0, stop: int | None = None) -> list[Turn]:
+        """Turns by number, as a slice would take them.
+
+        Raises:
+            CorruptMetadata: a row is not what was written; the message names the turn.
+        """
+        with self._reading():
+            first, last, _ = slice(start, stop).indices(self.num_turns)
+            return self._truth.turns(first, last) if first < last else []
+
+    def turns_in_tokens(self, ranges: Sequence[tuple[int, int]]) -> list[list[Turn]]:
+        """For each range (start, stop) of the stream, the turns that have a token in start..stop-1.
+
+        Raises:
+            IndexError: a range that is empty or leaves the stream.
+        """
+        with self._reading():
+            for start, stop in ranges:
+                if not 0 <= start < stop <= self.num_tokens:
+                    raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
+            return self._truth.turns_in_tokens(ranges)
+
+    def find(self, turn_id: str) -> Turn | None:
+        """The turn with that id, or None."""
+        with self._reading():
+            found = self._truth.find(turn_id)
+            return None if found is None or found.forgotten else found
+
+    def turn_index(self) -> TurnIndex:
+        """Numbers of all turns as arrays; read once, then extended."""
+        with self._reading():
+            return self._index.upto(self.num_turns)
+
+    def tokens(self, start: int, stop: int) -> NDArray[np.uint32]:
+        """Token ids of stream positions start..stop-1, uint32; the range must exist."""
+        with self._reading():
+            if not 0 <= start <= stop <= self.num_tokens:
+                raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
+            return self._truth.stream.tokens(start, stop)
+
+    def get_meta(self, key: str) -> dict[str, Any] | None:
+        """A small map of the caller's, or None."""
+        with self._reading():
+            return self._truth.note(CALLERS + key)
+
+    # ---- derived state
+
+    @property
+    def published(self) -> int:
+        """The watermark: chunks whose landmark and K/V are visible here."""
+        return self._derived.published
+
+    @property
+    def revision(self) -> int:
+        """A number that grows whenever chunks below the watermark may have changed."""
+        return self._truth.state.revision
+
+    @property
+    def holes(self) -> list[range]:
+        """Chunks below the watermark that wait to be encoded anew: nobody may read them."""
+        return list(self._derived.generation.holes)
+
+    def landmarks(self) -> NDArray[np.uint8]:
+        """Landmarks of all published chunks: uint8 [published, landmark_bytes], read-only.
+
+        The rows lie in the page cache; they were verified when the watermark was taken in.
+        """
+        with self._reading():
+            return self._derived.landmarks()
+
+    def gather(
+        self, ids: NDArray[np.int64] | Sequence[int], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """K/V of chosen chunks, every block verified.
+
+        Args:
+            ids: int64 [n], each below `published`, in any order.
+            out: uint8 [n, kv_bytes], C-contiguous, to be filled; None makes a new one.
+
+        Returns:
+            uint8 [n, kv_bytes] in the order of ids.
+
+        Raises:
+            IndexError: an id that is not published.
+            CorruptChunk: names the chunks whose bytes are not what was written.
+        """
+        with self._reading():
+            return self._derived.gather(ids, out)
