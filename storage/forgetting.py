@@ -8,7 +8,7 @@ it holds old pages. A crash in between is finished by the next writer.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,10 +17,15 @@ import sqlalchemy as sa
 from .derived import Derived
 from .maps import pack_map
 from .rows import FORGOTTEN, SCALARS, check_row, forget_turn
+from .scanning import Scan, spread
 from .tables import expiries, notes, turns
 from .truth import CALLERS, Truth
 from .types import Turn
 
+Needles = dict[str, list[bytes]]
+_TEXT_PIECE = 64
+_TOKENS_PIECE = 32
+_select_stored = sa.text("SELECT text, tok, meta FROM turns WHERE seq = :seq")
 _select_row = sa.text(f"SELECT {', '.join(SCALARS)}, sums FROM turns WHERE seq = :seq")
 
 
@@ -32,6 +37,8 @@ class Forgotten:
     tokens: int
     chunks: list[range]
     """Chunks whose landmark and K/V were wiped and wait to be encoded anew."""
+    scan: Scan | None
+    """What a search for the removed bytes found, if it was asked for."""
     log_is_empty: bool
     """False: a reader keeps the database's log, which still holds the text, from being emptied; it
     is emptied once that reader has gone on."""
@@ -45,15 +52,17 @@ def forget_turns(
     blank: int,
     reach: int,
     keys: Sequence[str],
+    look: Callable[[Needles], Scan] | None = None,
 ) -> Forgotten:
     """See SessionStore.forget."""
     wanted = [turn for seq in sorted(set(seqs)) for turn in truth.turns(seq, seq + 1)]
     gone = [turn for turn in wanted if not turn.forgotten]
     if not gone:
-        return Forgotten(0, 0, [], finish(truth))
+        return Forgotten(0, 0, [], None, finish(truth))
     spans = [span for turn in gone if (span := _reached(turn, derived, reach))]
     # Chunks that were not synced could not tell their tokens from others beside a hole.
     derived.generation.sync()
+    needles = _needles(truth, derived, gone, spans) if look else {}
     state = truth.state
     new = replace(
         state,
@@ -74,7 +83,26 @@ def forget_turns(
     truth.stream.forget()
     derived.take_holes(made)
     tokens = sum(len(turn.tokens) for turn in gone)
-    return Forgotten(len(gone), tokens, made.holes, finish(truth))
+    log_is_empty = finish(truth)
+    scan = look(needles) if look else None
+    return Forgotten(len(gone), tokens, made.holes, scan, log_is_empty)
+
+
+def _needles(truth: Truth, derived: Derived, gone: list[Turn], spans: list[range]) -> Needles:
+    """What must be in no file any more, as it lies there now."""
+    chunks = [chunk for span in spans for chunk in span]
+    landmarks, blocks = derived.generation.stored(chunks)
+    texts, tokens = [], []
+    with truth.database.read() as connection:
+        for turn in gone:
+            texts += list(connection.execute(_select_stored, {"seq": turn.seq}).one())
+            plain = turn.text.encode()
+            texts += [plain[i : i + _TEXT_PIECE] for i in range(0, len(plain), _TEXT_PIECE)]
+            ids = turn.tokens.astype("<u4", copy=False)
+            pieces = range(0, len(ids), _TOKENS_PIECE)
+            tokens += [ids[i : i + _TOKENS_PIECE].tobytes() for i in pieces]
+    found = {"text": texts, "tokens": tokens, "landmark": landmarks, "kv": blocks}
+    return {kind: spread(values) for kind, values in found.items()}
 
 
 def finish(truth: Truth) -> bool:

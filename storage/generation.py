@@ -7,8 +7,8 @@ published; what lies above is garbage that nobody reads.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,20 +21,12 @@ from .findings import Problem
 from .geometry import RECORD
 from .landmarks import Landmarks, OpenedLandmarks, create_landmarks
 from .layouts import Description
-from .records import Records, RecordTable, TokensOf
+from .records import Records, RecordTable, Seal, TokensOf
 from .segment import Segment, runs
 from .tail import Tails
 from .vfs import Vfs
 
 _SCAN = 64
-
-
-@dataclass(frozen=True)
-class Seal:
-    """Digests of a full, published segment."""
-
-    table_sum: bytes
-    landmarks_sum: bytes
 
 
 class Generation:
@@ -357,6 +349,16 @@ class Generation:
                 f"{min(bad)}; roll back to it and encode again from the tokens",
                 chunk_ids=sorted(bad),
             )
+
+    def stored(self, chunks: Sequence[int]) -> tuple[list[bytes], list[bytes]]:
+        """Landmark rows and K/V blocks of published chunks as they lie in their files."""
+        rows = self._open_landmarks().rows(max(chunks, default=-1) + 1)
+        block = np.empty((1, self._stored_kv), np.uint8)
+        blocks = []
+        for chunk in chunks:
+            if self._open_segment(self._geometry.segment_of(chunk)).read_blocks(chunk, block):
+                blocks.append(block.tobytes())
+        return [rows[chunk].tobytes() for chunk in chunks], blocks
 
     def bad_chunks(self, ids: NDArray[np.int64]) -> list[int]:
         """Those of the chunks whose K/V, record or tokens do not agree, ascending."""

@@ -28,6 +28,11 @@ class Reading(Gate):
         return self._truth.state.n_turn
 
     @property
+    def num_forgotten(self) -> int:
+        """Those of the turns that are forgotten."""
+        return self._truth.state.forgotten
+
+    @property
     def num_tokens(self) -> int:
         """Tokens in the stream, as of the last append or refresh."""
         return self._truth.state.n_tok

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,14 @@ _NONCE_BYTES = RECORD["nonce"].itemsize
 
 Records = NDArray[np.void]
 TokensOf = Callable[[Sequence[int]], dict[int, tuple[int, NDArray[np.uint32]]]]
+
+
+@dataclass(frozen=True)
+class Seal:
+    """Digests of a full, published segment."""
+
+    table_sum: bytes
+    landmarks_sum: bytes
 
 
 class RecordTable:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .generation import Seal
+from .records import Seal
 from .rows import DECODE_ERRORS, segment_sum
 from .tables import segments
 from .truth import Truth

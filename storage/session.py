@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,13 +24,15 @@ from .errors import (
     StoreLocked,
 )
 from .findings import Problem
-from .forgetting import Forgotten, forget_turns
+from .forgetting import Forgotten, Needles, forget_turns
 from .index import IndexCache
 from .layouts import read_layout, require_layout
 from .leaving import close_after
 from .locks import FileLock
 from .paths import session_folder
 from .reading import Reading
+from .scanning import Scan
+from .scanning import scan as scan_files
 from .truth import CALLERS, Truth
 from .types import Finding, Layout, SessionInfo, Turn
 from .vfs import Vfs
@@ -84,6 +87,9 @@ class SessionStore(Reading):
             self._derived = derived = Derived(
                 vfs, self.folder, store_id, sid, self._truth, write=lock is not None
             )
+            if lock is not None and not state.clean:
+                # What a crash kept from being emptied may hold what was forgotten.
+                self._truth.database.checkpoint()
             self.recovered = self._findings(self._lost())
             self._follow()
         except BaseException:
@@ -216,7 +222,13 @@ class SessionStore(Reading):
             self._truth.put_note(connection, CALLERS + key, value)
 
     def forget(
-        self, seqs: Sequence[int], *, blank: int, reach: int, keys: Sequence[str] = ()
+        self,
+        seqs: Sequence[int],
+        *,
+        blank: int,
+        reach: int,
+        keys: Sequence[str] = (),
+        scan: bool = False,
     ) -> Forgotten:
         """Remove what turns said: text, tokens, metadata, id, and every chunk they had a part in.
 
@@ -229,6 +241,8 @@ class SessionStore(Reading):
             blank: token id that takes the place of each of their tokens.
             reach: tokens after a turn whose chunks depend on it.
             keys: names of maps (`set_meta`) to be removed with them.
+            scan: search every file of the session, and what the store is about to throw away, for
+                the removed bytes; takes as long as reading all of it.
 
         Raises:
             IndexError: there is no such turn.
@@ -239,10 +253,21 @@ class SessionStore(Reading):
                 if not 0 <= seq < self.num_turns:
                     raise IndexError(f"turn {seq} of {self.num_turns}")
             done = forget_turns(
-                self._truth, self._derived, seqs, blank=blank, reach=reach, keys=keys
+                self._truth,
+                self._derived,
+                seqs,
+                blank=blank,
+                reach=reach,
+                keys=keys,
+                look=self._scan if scan else None,
             )
             self._index = IndexCache(self._truth)
             return done
+
+    def _scan(self, needles: Needles) -> Scan:
+        thrown_away = [os.path.join(self._root, name) for name in ("tmp", "trash")]
+        there = [path for path in thrown_away if self._vfs.lstat(path) is not None]
+        return scan_files(self._vfs, [self.folder, *there], needles)
 
     # ---- derived state
 
