@@ -158,7 +158,8 @@ def cite(fork: Fork, steps: list[Step]) -> tuple[Citation, ...]:
                         mass = attention[r, place] * (weight / heads / units)
                         masses[chunk] = masses[chunk] + mass if chunk in masses else mass
     known = {c: m for c, m in masses.items() if c * fork.engine.config.chunk_size < fork.num_tokens}
-    shares = attribute(known, fork.engine.config.chunk_size, fork.locate)
+    size = fork.engine.config.chunk_size
+    shares = attribute(known, size, fork.locate, lambda turn: not turn.forgotten)
     now = time()
     return tuple(_citation(fork, share, now) for share in shares if share.weight >= _MIN_WEIGHT)
 

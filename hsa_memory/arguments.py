@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Collection
 from typing import cast
 
 from .engine import Engine
@@ -80,3 +81,17 @@ def require_question(engine: Engine, text: object) -> None:
             raise InvalidArgument(
                 f"the question has {count} tokens; at most {_MAX_QUESTION_TOKENS} are taken"
             )
+
+
+def require_ids(ids: object) -> tuple[str, ...] | None:
+    """Return ids of messages, given as one or several, or None."""
+    if ids is None:
+        return None
+    if isinstance(ids, str):
+        ids = (ids,)
+    if not isinstance(ids, Collection):
+        raise InvalidArgument(f"ids must be a str or several; found {ids!r:.100}")
+    listed: list[object] = list(ids)
+    for id in listed:
+        require_id(id)
+    return tuple(id for id in listed if isinstance(id, str))

@@ -32,5 +32,11 @@ def read_attachment(store: SessionStore, id: str) -> str | None:
     return b"".join(piece["data"] for piece in pieces if piece).decode()
 
 
+def attachment_keys(store: SessionStore, id: str) -> list[str]:
+    """Return the names of the notes that hold the attachment of a message."""
+    first = store.get_meta(_key(id, 0))
+    return [] if first is None else [_key(id, n) for n in range(first["pieces"])]
+
+
 def _key(id: str, number: int) -> str:
     return f"attachment-{number}-{id}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from hsa_memory.model import ChunkKV, State
+from hsa_memory.model import ChunkKV, State, WindowCache
 from hsa_memory.storage import DurabilityLost, SessionStore, StoreError
 
 from .chunks import ChunkCache, Landmarks, StoredChunks, chunk_rows
@@ -78,6 +78,7 @@ class Encoder:
         self._landmarks = Landmarks(engine, store)
         self._boundary: State | None = None
         self._live: tuple[int, int, State] | None = None
+        self._revision = store.revision
 
     @property
     def num_waiting(self) -> int:
@@ -103,6 +104,10 @@ class Encoder:
         The messages are on disk whatever happens here, so a call that has stored some succeeds.
         """
         done = 0
+        try:
+            done += self._fill_holes()
+        except _OBSTACLES as failure:
+            return CaughtUp(0, failure, self.num_waiting)
         while waiting := self.num_waiting:
             count = min(waiting, self._piece())
             try:
@@ -131,6 +136,48 @@ class Encoder:
         self._boundary = None
         # Read back even here: an hour later another process will go on from these bytes.
         self._boundary = self.boundary()
+
+    def _fill_holes(self) -> int:
+        """Encode what forgetting made holes of; returns the tokens encoded."""
+        self._look_again()
+        holes = self._store.holes
+        done = 0
+        for hole in holes:
+            done += self._fill(hole)
+        if holes:
+            self._look_again()
+            self._store.publish(self._store.published, pack_tail(self.boundary()))
+        return done
+
+    def _fill(self, hole: range) -> int:
+        config, model = self._engine.config, self._engine.model
+        size, piece = config.chunk_size, self._piece() // config.chunk_size
+        # The windows are empty there: the tokens up to the hole fill them.
+        start = max(0, hole.start - -(-config.lower_reach // size))
+        lower: tuple[WindowCache, ...] = ()
+        recent = model.start(1).recent
+        for first in range(start, hole.stop, piece):
+            stop = min(first + piece, hole.stop)
+            state = boundary_state(model, self._chunks(first), lower, recent)
+            with threads_for((stop - first) * size):
+                state = model.ingest(self._tokens(first * size, stop * size), state)
+            lower, recent = state.lower, state.recent
+            if stop > hole.start:
+                new = max(first, hole.start)
+                landmarks, kv = chunk_rows(self._engine, state.memory)
+                self._store.fill(new, landmarks[new - first :], kv[new - first :])
+        return (hole.stop - start) * size
+
+    def _look_again(self) -> None:
+        """Forget what is in memory of chunks that were written anew."""
+        if self._revision != self._store.revision:
+            self._revision = self._store.revision
+            self._clear()
+
+    def _clear(self) -> None:
+        self._cache.clear()
+        self._landmarks.clear()
+        self._boundary = self._live = None
 
     def boundary(self) -> State:
         """The state at the last published chunk, from the tail or else from the tokens."""
@@ -171,6 +218,7 @@ class Encoder:
     @torch.inference_mode()
     def live(self) -> Live:
         """The state after all tokens of the history, upper windows to be rebuilt."""
+        self._look_again()
         end, published = self._store.num_tokens, self._store.published
         if self._live is not None and self._live[:2] == (end, published):
             return Live(self._live[2], 0, 0)
@@ -206,9 +254,7 @@ class Encoder:
             self._store.rollback(min(self._store.published, *bad))
         except _OBSTACLES as failure:
             return CaughtUp(0, failure, self.num_waiting)
-        self._cache.clear()
-        self._landmarks.clear()
-        self._boundary = self._live = None
+        self._clear()
         return self.try_to_catch_up()
 
     def _tokens(self, start: int, stop: int) -> torch.Tensor:

@@ -27,11 +27,14 @@ class Filter:
     since: float | None = None
     until: float | None = None
     where: Mapping[str, Any] | None = None
+    hidden: frozenset[int] = frozenset()
+    """Numbers of messages that never pass: they have expired."""
 
     @property
     def is_open(self) -> bool:
         """Whether every message passes."""
-        return self.roles is None and self.since is None and self.until is None and not self.where
+        unbounded = self.since is None and self.until is None
+        return self.roles is None and unbounded and not self.where and not self.hidden
 
 
 def make_filter(
@@ -65,10 +68,15 @@ class Metadata:
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
+        self._revision = store.revision
         self._maps: list[dict[str, Any]] = []
 
     def matches(self, where: Mapping[str, Any], among: NDArray[np.int64]) -> Mask:
         """Whether the messages numbered `among` [n] have all of the entries of `where`."""
+        if self._revision != self._store.revision:
+            # Messages may have been forgotten.
+            self._revision = self._store.revision
+            self._maps.clear()
         for start in range(len(self._maps), self._store.num_turns, _BLOCK):
             turns = self._store.turns(start, start + _BLOCK)
             self._maps += [turn.metadata for turn in turns]
@@ -81,7 +89,8 @@ class Metadata:
 
 def allowed_turns(filter: Filter, index: TurnIndex, metadata: Metadata) -> Mask:
     """Which messages [number of messages] pass."""
-    allowed = np.ones(len(index), bool)
+    allowed = ~index.forgotten
+    allowed[[seq for seq in filter.hidden if seq < len(index)]] = False
     if filter.roles is not None:
         codes = [i for i, role in enumerate(index.roles) if role in filter.roles]
         allowed &= np.isin(index.role_code, codes)

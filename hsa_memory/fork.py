@@ -72,6 +72,9 @@ class Fork:
             stored = encoder.chunks()
             memory = replace(live.state.memory, source=stored)
             state = replace(live.state, memory=memory)
+            holes = [chunk for hole in store.holes for chunk in hole]
+            if holes:
+                state = hide(state, holes)
             fork = cls(source, state, store.num_tokens, _all(source, store.num_tokens))
             fork.stored = stored
             fork.costs = Stats(

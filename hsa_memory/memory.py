@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +19,8 @@ from . import errors
 from .arguments import require_int, require_path
 from .boundary import public_errors
 from .engine import Engine, load_engine
+from .forgetting import write_ttl
+from .messages import parse_ttl
 from .session import MemorySession
 from .sizes import bytes_in_folder
 from .types import Finding, MemoryStats, SessionInfo
@@ -102,13 +105,22 @@ class Memory:
         """The model's tokenizer."""
         return self._engine.tokenizer
 
-    def session(self, name: str, *, create: bool = True, read_only: bool = False) -> MemorySession:
+    def session(
+        self,
+        name: str,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        ttl: float | timedelta | None = None,
+    ) -> MemorySession:
         """Open a session, restoring it from disk or making it.
 
         Args:
             name: any text of 1 to 1024 bytes of UTF-8.
             create: make the session if there is none.
             read_only: read beside a writer; what it adds is seen at the next call.
+            ttl: seconds or a timedelta that messages live that are added from now on, in this
+                handle and later ones; see `MemorySession.add`. None: as it was, at first for ever.
 
         Raises:
             SessionBusy: somebody else writes to the session.
@@ -117,6 +129,9 @@ class Memory:
             InvalidArgument, SessionClosed, StorageError.
         """
         _require_name(name)
+        lifetime = parse_ttl(ttl, errors.InvalidArgument)
+        if lifetime is not None and read_only:
+            raise errors.InvalidArgument("a session opened read-only cannot be given a ttl")
 
         def open_store(create: bool) -> SessionStore:
             return self._store.session(
@@ -131,6 +146,7 @@ class Memory:
         try:
             with self._use():
                 store = open_store(create)
+                write_ttl(store, lifetime)
                 session = MemorySession(
                     name,
                     self._engine,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from time import time
 from typing import Any, NamedTuple
 
@@ -40,10 +40,17 @@ class Draft(NamedTuple):
     timestamp: float
     metadata: dict[str, Any]
     attachment: str | None = None
+    expires: float | None = None
 
 
 def make_draft(
-    role: object, text: object, *, id: object, timestamp: object, metadata: object
+    role: object,
+    text: object,
+    *,
+    id: object,
+    timestamp: object,
+    metadata: object,
+    ttl: object = None,
 ) -> Draft:
     """Check the parts of one message; raises `InvalidMessage` saying what is wrong."""
     if not isinstance(role, str) or ALIASES.get(role, role) not in ROLES:
@@ -69,7 +76,9 @@ def make_draft(
         kept = map_as_stored(dict(metadata))
     except ValueError as error:
         raise InvalidMessage(str(error)) from error
-    return Draft(id, role, text, moment, kept)
+    lifetime = parse_ttl(ttl, InvalidMessage)
+    expires = None if lifetime is None else moment + lifetime
+    return Draft(id, role, text, moment, kept, expires=expires)
 
 
 def _require_text_fits(name: str, text: str) -> None:
@@ -124,6 +133,7 @@ def _draft_of(message: object) -> Draft:
         id=fields.get("id"),
         timestamp=fields.get("created_at") if moment is None else moment,
         metadata=metadata,
+        ttl=fields.get("ttl"),
     )
     return draft._replace(attachment=_attachment_of(fields))
 
@@ -171,6 +181,18 @@ def parse_time(value: object, error: type[InvalidMessage] | type[InvalidArgument
     return float(moment)
 
 
+def parse_ttl(value: object, error: type[InvalidMessage] | type[InvalidArgument]) -> float | None:
+    """Return the seconds of a number or timedelta, or None."""
+    if value is None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise error(f"ttl must be seconds or a timedelta; found {value!r:.50}")
+    if not 0 <= seconds <= _LATEST:
+        raise error(f"ttl must be from 0 to {_LATEST:.0f} seconds; found {value!r:.50}")
+    return float(seconds)
+
+
 def make_turn(tokenizer: Tokenizer, draft: Draft) -> Turn:
     """Tokenise a draft."""
     parts = [np.array([tokenizer.role_id(draft.role)], np.uint32)]
@@ -184,6 +206,7 @@ def make_turn(tokenizer: Tokenizer, draft: Draft) -> Turn:
         tokens=tokens,
         timestamp=draft.timestamp,
         metadata=draft.metadata,
+        expires=draft.expires,
     )
 
 

@@ -116,7 +116,7 @@ def _allowed(
 ) -> tuple[Callable[[Turn], bool], Tensor]:
     """Return which messages may be found, and which chunks [C] hold a token of one."""
     if filter.is_open:
-        return lambda turn: True, torch.ones(num_chunks, dtype=torch.bool)
+        return lambda turn: not turn.forgotten, torch.ones(num_chunks, dtype=torch.bool)
     with source.lock:
         index = source.store.turn_index()
         allowed = allowed_turns(filter, index, metadata)

@@ -4,45 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
-from hsa_memory.storage import SessionStore, close_after
+from hsa_memory.storage import SessionStore, StoreError, close_after
 
+from . import clock
 from .adding import Meter, add_drafts
-from .answering import AnswerStream, Request, answer
-from .arguments import require_count, require_id, require_int, require_question, require_temperature
-from .attachments import read_attachment
+from .arguments import require_count, require_ids
 from .boundary import public_errors
 from .chunks import ChunkCache
-from .context import lay_out
 from .encoding import Encoder
 from .engine import Engine
-from .errors import HSAMemoryError, SessionClosed, SessionReadOnly
+from .errors import HSAMemoryError, InvalidArgument, SessionClosed, SessionReadOnly
 from .filters import Metadata, make_filter
+from .forgetting import chosen, forget, read_ttl
 from .fork import Source
-from .messages import Draft, as_message, make_draft, make_drafts
-from .remembering import Remembering
-from .searching import search
-from .sizes import session_stats
-from .types import (
-    AddResult,
-    Answer,
-    ContextResult,
-    Message,
-    Progress,
-    SearchResult,
-    SessionStats,
-    Stats,
-)
-
-Time = float | datetime | str
-"""Unix seconds, a datetime, or an ISO 8601 string; without a time zone UTC is meant."""
+from .messages import Draft, make_draft, make_drafts
+from .reading import SessionReader, Time
+from .types import AddResult, ForgetResult, Progress, Stats
 
 
-class MemorySession:
+class MemorySession(SessionReader):
     """One stream of messages; made by `Memory.session`.
 
     A context manager, safe to share between threads, and the only writer of its session: whoever
@@ -69,6 +54,7 @@ class MemorySession:
 
     def _attach(self, store: SessionStore) -> None:
         self._store = store
+        self._ttl = read_ttl(store)
         cache = ChunkCache(self._cache_bytes, self._engine.layout.kv_bytes)
         self._encoder = Encoder(self._engine, store, cache)
         self._metadata = Metadata(store)
@@ -84,6 +70,7 @@ class MemorySession:
         id: str | None = None,
         timestamp: Time | None = None,
         metadata: Mapping[str, Any] | None = None,
+        ttl: float | timedelta | None = None,
     ) -> AddResult:
         """Add one message; when this returns it is on disk.
 
@@ -97,13 +84,15 @@ class MemorySession:
                 nothing. Default: a new random one.
             timestamp: default now; UTC if it has no zone.
             metadata: str keys, values that msgpack knows, 64 KiB packed.
+            ttl: seconds or a timedelta after the timestamp from which on the message is hidden from
+                everything, and forgotten by the next call of a writer. Default: the session's.
 
         Raises:
             InvalidMessage: nothing was written.
             MessageConflict: the id is known with another role or text; nothing was written.
             SessionReadOnly, SessionClosed, StorageError.
         """
-        draft = make_draft(role, text, id=id, timestamp=timestamp, metadata=metadata)
+        draft = make_draft(role, text, id=id, timestamp=timestamp, metadata=metadata, ttl=ttl)
         return self._add([draft], 1)
 
     def add_messages(
@@ -122,7 +111,7 @@ class MemorySession:
                 `tool_calls` become lines of the text, name(argument=value, ...); their ids and
                 names, and a message's `name` and `tool_call_id`, are kept in the metadata. A map's
                 `attachment`, a str of up to 256 MiB, is stored beside the message: the model never
-                reads it, and `attachment` returns it.
+                reads it, and `attachment` returns it. Its `ttl` is as in `add`.
             batch_size: messages per transaction, fewer when they are long. A batch is stored whole
                 or not at all; batches before one that failed stay.
             progress: called after each batch and each piece of encoding.
@@ -143,7 +132,13 @@ class MemorySession:
         progress: Callable[[Progress], None] | None = None,
     ) -> AddResult:
         with self._use():
+            drafts = [self._with_expiry(draft) for draft in drafts]
             return add_drafts(self._source, drafts, batch_size=batch_size, progress=progress)
+
+    def _with_expiry(self, draft: Draft) -> Draft:
+        if self._ttl is None or draft.expires is not None:
+            return draft
+        return draft._replace(expires=draft.timestamp + self._ttl)
 
     def catch_up(self, *, progress: Callable[[Progress], None] | None = None) -> Stats:
         """Encode what is on disk but not in the memory yet: left behind by a kill or a full disk.
@@ -171,185 +166,55 @@ class MemorySession:
                 self.close()
                 raise
 
-    # ---- reading
-
-    def search(
+    def forget(
         self,
-        query: str,
-        k: int = 5,
+        ids: str | Collection[str] | None = None,
         *,
         role: str | Collection[str] | None = None,
         since: Time | None = None,
         until: Time | None = None,
         where: Mapping[str, Any] | None = None,
-    ) -> SearchResult:
-        """Return the messages that the model's retrieval ranks highest for a question.
+        dry_run: bool = False,
+        scan: bool = False,
+    ) -> ForgetResult:
+        """Remove messages from the history and from the disk, for good.
 
-        Filters hide chunks before the choice: a chunk takes part if one of its messages passes,
-        and messages that do not pass are never returned.
+        When this returns nothing can find or read them, and none of the session's files holds their
+        text, tokens, metadata, attachment or id, or a landmark, keys or values that depend on them:
+        the chunks concerned are wiped and encoded again as if each message had been as many blank
+        tokens. What is left of one is that there was a message of that role, time and length. The
+        cost depends on the messages, not on the history. Copies that were made of the folder, and
+        blocks that a disk or file system has replaced by others, are out of reach.
 
         Args:
-            query: a question, or any text.
-            k: most messages to return.
-            role: a role, or several.
-            since: keep messages from this time on.
-            until: keep messages before this time.
-            where: keep messages whose metadata has all of these entries, compared as they come
-                back from the store (a tuple as a list).
+            ids: messages by id; with conditions, those of them that meet all. None: all that do.
+            role, since, until, where: as in `search`; at least one if `ids` is None.
+            dry_run: change nothing and return what would be removed.
+            scan: search every file of the session for what was removed and return the places; takes
+                as long as reading the session's files.
 
         Raises:
-            InvalidArgument, SessionClosed, StorageError.
+            InvalidArgument: an id that no message has, or nothing to choose messages by.
+            SessionReadOnly, SessionClosed, StorageError.
         """
-        require_question(self._engine, query)
-        require_count("k", k)
+        named = require_ids(ids)
         filter = make_filter(role, since, until, where)
-        with self._use():
-            return search(self._source, query, k, filter, self._metadata)
-
-    def ask(
-        self,
-        question: str,
-        *,
-        max_tokens: int = 64,
-        remember: bool = False,
-        temperature: float = 0.0,
-        seed: int | None = None,
-        role: str | Collection[str] | None = None,
-        since: Time | None = None,
-        until: Time | None = None,
-        where: Mapping[str, Any] | None = None,
-    ) -> Answer:
-        """Answer a question with the whole history in reach.
-
-        With a filter the answer is made from allowed messages only: the ones that `search` ranks
-        highest, up to 4,096 tokens, are read again by themselves, so that nothing else can
-        influence a word of it.
-
-        Args:
-            question: text; at most 8,192 tokens.
-            max_tokens: most tokens to generate.
-            remember: add the question and the answer to the history afterwards (an empty answer
-                is not added).
-            temperature: 0 takes the most probable token each time.
-            seed: of the draws with a temperature above 0; a signed or unsigned 64-bit number.
-            role, since, until, where: as in `search`.
-
-        Raises:
-            InvalidArgument, SessionReadOnly (with `remember`), SessionClosed, StorageError.
-        """
-        return self.stream(
-            question,
-            max_tokens=max_tokens,
-            remember=remember,
-            temperature=temperature,
-            seed=seed,
-            role=role,
-            since=since,
-            until=until,
-            where=where,
-        ).answer
-
-    def stream(
-        self,
-        question: str,
-        *,
-        max_tokens: int = 64,
-        remember: bool = False,
-        temperature: float = 0.0,
-        seed: int | None = None,
-        role: str | Collection[str] | None = None,
-        since: Time | None = None,
-        until: Time | None = None,
-        where: Mapping[str, Any] | None = None,
-    ) -> AnswerStream:
-        """Answer like `ask`, piece by piece: iterate over the result, then take its `answer`."""
-        require_question(self._engine, question)
-        require_count("max_tokens", max_tokens)
-        require_temperature(temperature)
-        if seed is not None:
-            require_int("seed", seed, least=-(1 << 63), most=(1 << 64) - 1)
-        with self._use():
-            if remember:
-                self._require_writable()
-            remembering = Remembering(self.add_messages)
-            request = Request(
-                question=question,
-                max_tokens=max_tokens,
-                temperature=temperature,
-                seed=seed,
-                filter=make_filter(role, since, until, where),
-                remember=remembering.remember if remember else None,
+        if named is None and filter.is_open:
+            raise InvalidArgument(
+                "forget needs ids or a condition; to remove every message use clear()"
             )
-            pieces = answer(self._source, self._metadata, request)
-            return AnswerStream(remembering.told_after(pieces))
+        with self._use():
+            self._require_writable()
+            seqs = chosen(self._source, self._metadata, named, filter)
+            return forget(self._source, seqs, dry_run=dry_run, scan=scan)
 
-    def _require_writable(self) -> None:
-        if not self._store.writable:
-            raise SessionReadOnly(f"session {self.name!r} was opened read-only")
-
-    def context(
-        self,
-        query: str,
-        max_tokens: int,
-        *,
-        k: int = 16,
-        role: str | Collection[str] | None = None,
-        since: Time | None = None,
-        until: Time | None = None,
-        where: Mapping[str, Any] | None = None,
-    ) -> ContextResult:
-        """Lay out the best past messages for the prompt of another language model.
-
-        Args:
-            query: what the prompt is about.
-            max_tokens: length that is never exceeded, in tokens of this memory's tokenizer.
-            k: most messages.
-            role, since, until, where: as in `search`.
-
-        Returns:
-            Messages oldest first, each with its time (UTC) and role; whole where they fit, cut
-            around what was found where they do not.
-
-        Raises:
-            InvalidArgument, SessionClosed, StorageError.
-        """
-        require_count("max_tokens", max_tokens)
-        found = self.search(query, k, role=role, since=since, until=until, where=where)
-        return lay_out(found, self._engine.tokenizer, max_tokens)
-
-    def messages(self, start: int = 0, stop: int | None = None) -> list[Message]:
-        """Return messages by place, as a slice of the history would."""
-        require_int("start", start)
-        if stop is not None:
-            require_int("stop", stop)
-        with self._use(refresh=True):
-            return [as_message(turn) for turn in self._store.turns(start, stop)]
-
-    def get(self, id: str) -> Message | None:
-        """Return the message of that id, or None."""
-        require_id(id)
-        with self._use(refresh=True):
-            turn = self._store.find(id)
-            return None if turn is None else as_message(turn)
-
-    def attachment(self, id: str) -> str | None:
-        """Return what was attached to the message of that id, or None."""
-        require_id(id)
-        with self._use(refresh=True):
-            return read_attachment(self._store, id)
-
-    def __len__(self) -> int:
-        with self._use(refresh=True):
-            return self._store.num_turns
-
-    def __bool__(self) -> bool:
-        # An empty session is still a session.
-        return True
-
-    def stats(self) -> SessionStats:
-        """Return the size of the session."""
-        with self._use(refresh=True):
-            return session_stats(self.name, self._store, self._engine.config.chunk_size)
+    def _forget_expired(self) -> None:
+        if self.read_only or not clock.is_steady():
+            return
+        if expired := self._expired():
+            # They stay hidden, and the next call tries again.
+            with suppress(StoreError):
+                forget(self._source, sorted(expired), dry_run=False, scan=False)
 
     # ---- life
 
@@ -362,6 +227,10 @@ class MemorySession:
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed
+
+    def _require_writable(self) -> None:
+        if not self._store.writable:
+            raise SessionReadOnly(f"session {self.name!r} was opened read-only")
 
     def close(self) -> None:
         """Close all files and let others write; may be called again."""
@@ -394,4 +263,5 @@ class MemorySession:
             # A writer only has something to catch up with after an interrupt.
             if refresh or not self.read_only:
                 self._store.refresh()
+            self._forget_expired()
             yield self._store

@@ -16,7 +16,7 @@ def session_stats(name: str, store: SessionStore, chunk_size: int) -> SessionSta
     tokens = store.num_tokens
     return SessionStats(
         name=name,
-        num_messages=store.num_turns,
+        num_messages=store.num_turns - store.num_forgotten,
         num_tokens=tokens,
         num_chunks=store.published,
         chunk_size=chunk_size,

@@ -183,6 +183,34 @@ class AddResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForgetResult:
+    """What `forget` removed, or would remove."""
+
+    ids: tuple[str, ...]
+    """Ids that the messages had, in the order of the history."""
+    num_tokens: int
+    """Their tokens."""
+    num_chunks: int = 0
+    """Chunks that depended on them: wiped on disk, and encoded again without them."""
+    tokens_ingested: int = 0
+    """History tokens encoded for that."""
+    dry_run: bool = False
+    """Whether nothing was changed."""
+    scanned_files: int = 0
+    """Files that were searched for the removed bytes, if that was asked for."""
+    scanned_bytes: int = 0
+    traces: tuple[str, ...] = ()
+    """Where the search found bytes of them; also of other messages with the same words."""
+    seconds: float = 0.0
+    diagnostics: tuple[str, ...] = ()
+    """What is not finished yet, in words; normally empty."""
+
+    def __len__(self) -> int:
+        """Number of messages."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContextResult:
     """Past messages laid out for the prompt of another language model."""
 

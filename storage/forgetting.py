@@ -62,7 +62,7 @@ def forget_turns(
     spans = [span for turn in gone if (span := _reached(turn, derived, reach))]
     # Chunks that were not synced could not tell their tokens from others beside a hole.
     derived.generation.sync()
-    needles = _needles(truth, derived, gone, spans) if look else {}
+    needles = _needles(truth, derived, gone) if look else {}
     state = truth.state
     new = replace(
         state,
@@ -80,7 +80,7 @@ def forget_turns(
         numbers = [turn.seq for turn in gone]
         connection.execute(sa.delete(expiries).where(expiries.c.seq.in_(numbers)))
         made = derived.open_holes(connection, spans)
-    truth.stream.forget()
+    truth.forgot()
     derived.take_holes(made)
     tokens = sum(len(turn.tokens) for turn in gone)
     log_is_empty = finish(truth)
@@ -88,9 +88,10 @@ def forget_turns(
     return Forgotten(len(gone), tokens, made.holes, scan, log_is_empty)
 
 
-def _needles(truth: Truth, derived: Derived, gone: list[Turn], spans: list[range]) -> Needles:
+def _needles(truth: Truth, derived: Derived, gone: list[Turn]) -> Needles:
     """What must be in no file any more, as it lies there now."""
-    chunks = [chunk for span in spans for chunk in span]
+    # Those behind, which only heard of it, may be like chunks elsewhere.
+    chunks = sorted({chunk for turn in gone for chunk in _reached(turn, derived, 0)})
     landmarks, blocks = derived.generation.stored(chunks)
     texts, tokens = [], []
     with truth.database.read() as connection:

@@ -65,6 +65,12 @@ class Reading(Gate):
             found = self._truth.find(turn_id)
             return None if found is None or found.forgotten else found
 
+    def expired(self, now: float) -> list[int]:
+        """Numbers of the turns that are to be forgotten from `now` (Unix seconds) or earlier."""
+        with self._reading():
+            found = [seq for seq, at in self._truth.expiries().items() if at <= now]
+            return sorted(seq for seq in found if seq < self.num_turns)
+
     def turn_index(self) -> TurnIndex:
         """Numbers of all turns as arrays; read once, then extended."""
         with self._reading():

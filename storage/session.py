@@ -351,7 +351,7 @@ class SessionStore(Reading):
                 return False
             if self._truth.state.revision != old.revision or self._truth.state.gen != old.gen:
                 self._index = IndexCache(self._truth)
-                self._truth.stream.forget()
+                self._truth.forgot()
                 self._derived.reopen()
             self._follow()
             return True

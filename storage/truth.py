@@ -29,6 +29,7 @@ from .rows import (
     decode_turn,
     encode_turn,
     expiry_row,
+    expiry_sum,
     note_sum,
     place_turn,
 )
@@ -59,6 +60,7 @@ _select_covering = sa.text(
 _select_ids = sa.text(
     f"SELECT {_light}, meta, text, tok FROM turns WHERE turn_id IN :ids"
 ).bindparams(sa.bindparam("ids", expanding=True))
+_select_expiries = sa.text("SELECT seq, at, sum FROM expiries")
 _insert_turn = sa.insert(turns)
 _insert_expiry = sa.insert(expiries)
 _update_state = sa.text(
@@ -94,12 +96,15 @@ class Truth:
             migrate_session(self.database, sid, self.where)
         self.stream = TokenStream(self.database, sid, self.where, cipher)
         self.state = State()
+        # Times from which on turns are to be forgotten; None: not read yet.
+        self._expiries: dict[int, float] | None = None
         # Whether this handle has begun its own epoch.
         self._fenced = False
 
     def load(self) -> State:
         """Read the state row again; returns it."""
         self.state = self.read_state()
+        self._expiries = None
         return self.state
 
     def reload(self) -> None:
@@ -113,6 +118,7 @@ class Truth:
         if self._write and new.epoch > own:
             raise FencedWriter(f"{self.where}: epoch {own} is over, a newer writer has the session")
         self.state = new
+        self._expiries = None
 
     def read_state(self) -> State:
         """The state row as it is on disk now."""
@@ -242,6 +248,8 @@ class Truth:
                 connection.execute(_insert_expiry, lapses)
         if fresh:
             self._moved(new)
+        if lapses and self._expiries is not None:
+            self._expiries |= {row["seq"]: row["at"] for row in lapses}
         return result
 
     def _known(self, connection: sa.Connection, ids: list[str]) -> dict[str, Turn]:
@@ -333,6 +341,35 @@ class Truth:
         if key.startswith(CALLERS):
             value = self.cipher.open(value, place_of(self.sid, "note", key))
         return unpack_map(value, f"{self.where}: note {key!r}")
+
+    # ---- expiry
+
+    def expiries(self) -> dict[int, float]:
+        """Times from which on turns are to be forgotten, by their numbers.
+
+        Raises:
+            CorruptMetadata: a row is not what was written.
+        """
+        if self._expiries is None:
+            self._expiries = {} if self.is_old else self._read_expiries()
+        return self._expiries
+
+    def _read_expiries(self) -> dict[int, float]:
+        with self.database.read() as connection:
+            rows = connection.execute(_select_expiries).all()
+        for seq, at, found in rows:
+            try:
+                good = expiry_sum(self.sid, seq, at) == found
+            except DECODE_ERRORS:
+                good = False
+            if not good:
+                raise CorruptMetadata(f"{self.where}: the expiry of turn {seq!r} is damaged")
+        return {seq: at for seq, at, _ in rows}
+
+    def forgot(self) -> None:
+        """Read anew what turns that are forgotten now had a part in."""
+        self.stream.forget()
+        self._expiries = None
 
     def note_keys(self) -> list[str]:
         """Names of all notes."""
