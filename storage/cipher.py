@@ -25,6 +25,9 @@ class Cipher(Protocol):
     overhead: int
     """Bytes by which a stored row is longer than the row."""
 
+    def of_session(self, sid: bytes) -> Cipher:
+        """The cipher of another session of the same user."""
+
     def seal(self, data: bytes, place: bytes) -> bytes:
         """The value as it is stored; it can be opened in the same place only."""
 
@@ -50,6 +53,10 @@ class Plain:
 
     name = ""
     overhead = 0
+
+    def of_session(self, sid: bytes) -> Plain:
+        """See `Cipher`."""
+        return self
 
     def seal(self, data: bytes, place: bytes) -> bytes:
         """See `Cipher`."""

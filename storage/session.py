@@ -80,6 +80,7 @@ class SessionStore(Reading):
         derived = None
         try:
             state = self._truth.load()
+            self._truth.open_base(root)
             if trust_head:
                 self._truth.require_acknowledged()
             described = read_layout(self._truth, state.gen)

@@ -48,11 +48,15 @@ class TokenStream:
         self._cipher = cipher
         self._sid = sid
         self._where = where
+        # Of the session this one was forked from: its stream, and the turns and tokens shared.
+        self.base: tuple[TokenStream, int, int] | None = None
         self._large: _TokenRows | None = None
 
     def forget(self) -> None:
         """Keep no tokens: those of a turn were blanked."""
         self._large = None
+        if self.base is not None:
+            self.base[0].forget()
 
     def tokens(self, start: int, stop: int) -> NDArray[np.uint32]:
         """Verified token ids of the stream's positions start..stop-1."""
@@ -71,6 +75,21 @@ class TokenStream:
 
     def _token_rows(self, start: int, stop: int) -> _TokenRows:
         """(position, ids, turns' numbers, turns' positions) of the turns that cover a range."""
+        if self.base is None or start >= self.base[2]:
+            return self._own_token_rows(start, stop)
+        stream, _, shared = self.base
+        first, ids, seqs, starts = stream._token_rows(start, min(stop, shared))
+        if stop <= shared:
+            return first, ids, seqs, starts
+        _, more_ids, more_seqs, more_starts = self._own_token_rows(shared, stop)
+        return (
+            first,
+            np.concatenate([ids, more_ids]),
+            np.concatenate([seqs, more_seqs]),
+            np.concatenate([starts, more_starts]),
+        )
+
+    def _own_token_rows(self, start: int, stop: int) -> _TokenRows:
         if self._large is not None:
             begin, ids, seqs, starts = self._large
             if begin <= start and stop <= begin + len(ids):
@@ -92,6 +111,15 @@ class TokenStream:
 
     def tokens_of(self, seqs: Sequence[int]) -> dict[int, tuple[int, NDArray[np.uint32]]]:
         """(first position, verified token ids) of the given turns."""
+        found: dict[int, tuple[int, NDArray[np.uint32]]] = {}
+        if self.base is not None:
+            stream, shared, _ = self.base
+            found = stream.tokens_of([seq for seq in seqs if seq < shared])
+            own = self._tokens_alone([seq for seq in seqs if seq >= shared])
+            return {**found, **own}
+        return self._tokens_alone(seqs)
+
+    def _tokens_alone(self, seqs: Sequence[int]) -> dict[int, tuple[int, NDArray[np.uint32]]]:
         found = {}
         for first in range(0, len(seqs), _BATCH):
             wanted = list(seqs[first : first + _BATCH])

@@ -12,29 +12,26 @@ from typing import Any
 import sqlalchemy as sa
 import zstandard
 
-from .checksums import xxh3_bytes
 from .cipher import PLAIN, Cipher, place_of
-from .database import USER_VERSION, Database
+from .database import Database
 from .errors import CorruptMetadata, FencedWriter, StoreError, TurnConflict
 from .head import HeadFile
 from .maps import pack_map, unpack_map
 from .migration import migrate_session, read_state
+from .paths import session_folder
 from .rows import (
     DECODE_ERRORS,
-    SCALARS,
     STATE_COLUMNS,
     Head,
     State,
-    check_row,
-    decode_turn,
     encode_turn,
     expiry_row,
-    expiry_sum,
     note_sum,
     place_turn,
 )
 from .tables import expiries, notes, turns
 from .token_stream import TokenStream
+from .turns import Base, TurnReader
 from .types import Turn
 from .vfs import Vfs
 
@@ -43,24 +40,8 @@ _log = logging.getLogger(__name__)
 CALLERS = "user-"
 _BATCH = 500
 
-Rows = Sequence[Sequence[Any]]
 # Statements of the restore path are text: they cost no compiling in a fresh process.
-_light = ", ".join((*SCALARS, "sums"))
 _select_note = sa.text("SELECT value, sum FROM notes WHERE key = :key")
-_select_light = sa.text(
-    f"SELECT {_light} FROM turns WHERE seq >= :start AND seq < :stop ORDER BY seq"
-)
-_select_turns = sa.text(
-    f"SELECT {_light}, meta, text, tok FROM turns WHERE seq >= :start AND seq < :stop ORDER BY seq"
-)
-_select_covering = sa.text(
-    f"SELECT {_light}, meta, text, tok FROM turns WHERE tok0 < :stop "
-    "AND tok0 >= (SELECT max(tok0) FROM turns WHERE tok0 <= :start) ORDER BY seq"
-)
-_select_ids = sa.text(
-    f"SELECT {_light}, meta, text, tok FROM turns WHERE turn_id IN :ids"
-).bindparams(sa.bindparam("ids", expanding=True))
-_select_expiries = sa.text("SELECT seq, at, sum FROM expiries")
 _insert_turn = sa.insert(turns)
 _insert_expiry = sa.insert(expiries)
 _update_state = sa.text(
@@ -69,7 +50,7 @@ _update_state = sa.text(
 )
 
 
-class Truth:
+class Truth(TurnReader):
     """What cannot be recomputed.
 
     Args:
@@ -96,6 +77,8 @@ class Truth:
             migrate_session(self.database, sid, self.where)
         self.stream = TokenStream(self.database, sid, self.where, cipher)
         self.state = State()
+        self.base: Base | None = None
+        self._vfs = vfs
         # Times from which on turns are to be forgotten; None: not read yet.
         self._expiries: dict[int, float] | None = None
         # Whether this handle has begun its own epoch.
@@ -106,6 +89,32 @@ class Truth:
         self.state = self.read_state()
         self._expiries = None
         return self.state
+
+    def open_base(self, root: str) -> None:
+        """Open the session that this one was forked from, if it is a fork.
+
+        Raises:
+            CorruptMetadata: it is not there any more.
+        """
+        if not self.state.base_turn:
+            return
+        parent = str((self.note("identity") or {}).get("parent", ""))
+        folder = session_folder(root, parent)
+        if self._vfs.lstat(folder) is None:
+            raise CorruptMetadata(
+                f"{self.where}: session {parent!r}, which it was forked from, is missing"
+            )
+        sid = bytes.fromhex(parent)
+        truth = Truth(self._vfs, folder, sid, write=False, cipher=self.cipher.of_session(sid))
+        try:
+            truth.load()
+            truth.open_base(root)
+            tokens = truth.tokens_upto(self.state.base_turn)
+        except BaseException:
+            truth.close()
+            raise
+        self.base = Base(truth, self.state.base_turn, tokens)
+        self.stream.base = (truth.stream, self.state.base_turn, tokens)
 
     def reload(self) -> None:
         """Read the state row after an interrupt: this handle's last write may be in it or not.
@@ -123,11 +132,6 @@ class Truth:
     def read_state(self) -> State:
         """The state row as it is on disk now."""
         return read_state(self.database, self.sid, self.where)
-
-    @property
-    def is_old(self) -> bool:
-        """Whether this reader found a session of an older format."""
-        return self.database.version < USER_VERSION
 
     def read_head(self) -> Head | None:
         """What head.bin says now; None if it is missing or damaged."""
@@ -153,7 +157,7 @@ class Truth:
             )
         found = self.state.link
         if n_turn < there:
-            found = self._light_rows(n_turn - 1, n_turn)[0][7][32:40]
+            found = self.link_before(n_turn)
         if found != link:
             return (
                 f"turn {n_turn - 1} is not the one acknowledged: it is lost, and perhaps others "
@@ -221,7 +225,7 @@ class Truth:
         """Store turns and notes in one durable transaction; see SessionStore.append."""
         rows = [encode_turn(turn, self._compressor) for turn in new_turns]
         with self.database.write() as connection:
-            stored = self._known(connection, [turn.turn_id for turn in new_turns])
+            stored = self.known(connection, [turn.turn_id for turn in new_turns])
             new, fresh, lapses, result = self.state, [], [], []
             for turn, row in zip(new_turns, rows, strict=True):
                 known = stored.get(turn.turn_id)
@@ -252,77 +256,6 @@ class Truth:
             self._expiries |= {row["seq"]: row["at"] for row in lapses}
         return result
 
-    def _known(self, connection: sa.Connection, ids: list[str]) -> dict[str, Turn]:
-        found: dict[str, Turn] = {}
-        for first in range(0, len(ids), _BATCH):
-            result = connection.execute(_select_ids, {"ids": ids[first : first + _BATCH]})
-            found |= {turn.turn_id: turn for turn in self._decoded(result)}
-        return found
-
-    def _decoded(self, result: sa.CursorResult[Any]) -> list[Turn]:
-        # An open cursor would outlive a damaged row in its traceback, and lock the database.
-        with result:
-            return [decode_turn(row, self.sid, self.where, self.cipher) for row in result]
-
-    # ---- reading
-
-    def turns(self, start: int, stop: int) -> list[Turn]:
-        """Verified turns start..stop-1."""
-        with self.database.read() as connection:
-            found = self._decoded(connection.execute(_select_turns, {"start": start, "stop": stop}))
-        self._require_run([turn.seq for turn in found], start, stop)
-        return found
-
-    def turns_in_tokens(self, ranges: Sequence[tuple[int, int]]) -> list[list[Turn]]:
-        """For each range (start, stop), the verified turns that hold positions start..stop-1."""
-        found: list[list[Turn]] = []
-        with self.database.read() as connection:
-            for start, stop in ranges:
-                # A long turn is not read anew for each of its chunks.
-                known = [turn for turn in found[-1] if _holds(turn, start, stop)] if found else []
-                found.append(known or self._covering(connection, start, stop))
-        return found
-
-    def _covering(self, connection: sa.Connection, start: int, stop: int) -> list[Turn]:
-        values = {"start": start, "stop": stop}
-        found = self._decoded(connection.execute(_select_covering, values))
-        ends = [turn.token_start + len(turn.tokens) for turn in found]
-        starts = [turn.token_start for turn in found]
-        if not found or starts[0] > start or ends[-1] < stop or ends[:-1] != starts[1:]:
-            raise CorruptMetadata(f"{self.where}: tokens {start}..{stop - 1} have a gap; run check")
-        return found
-
-    def find(self, turn_id: str) -> Turn | None:
-        """The turn of that id, forgotten or not, or None."""
-        with self.database.read() as connection:
-            return self._known(connection, [turn_id]).get(turn_id)
-
-    def light_rows(self, start: int, stop: int) -> Rows:
-        """Rows start..stop-1 without their blobs, each verified and linked to the one before."""
-        rows = self._light_rows(max(start - 1, 0), stop)
-        link = bytes(8)
-        for i, row in enumerate(rows):
-            found = check_row(row, self.sid, self.where)
-            if (i or start == 0) and xxh3_bytes(link + found.linked) != found.link:
-                raise CorruptMetadata(f"{self.where}: turn {row[0]} does not follow its link")
-            link = found.link
-        if stop == self.state.n_turn and link != self.state.link:
-            raise CorruptMetadata(f"{self.where}: the last turn is not the one in the state row")
-        return rows[1 if start else 0 :]
-
-    def _light_rows(self, start: int, stop: int) -> Rows:
-        with self.database.read() as connection:
-            result = connection.execute(_select_light, {"start": start, "stop": stop})
-            rows = result.all()
-        self._require_run([row[0] for row in rows], start, stop)
-        return rows
-
-    def _require_run(self, seqs: list[int], start: int, stop: int) -> None:
-        if seqs != list(range(start, stop)):
-            raise CorruptMetadata(
-                f"{self.where}: {len(seqs)} of the turns {start}..{stop - 1} are there; run check"
-            )
-
     # ---- notes
 
     def note(self, key: str) -> dict[str, Any] | None:
@@ -342,35 +275,6 @@ class Truth:
             value = self.cipher.open(value, place_of(self.sid, "note", key))
         return unpack_map(value, f"{self.where}: note {key!r}")
 
-    # ---- expiry
-
-    def expiries(self) -> dict[int, float]:
-        """Times from which on turns are to be forgotten, by their numbers.
-
-        Raises:
-            CorruptMetadata: a row is not what was written.
-        """
-        if self._expiries is None:
-            self._expiries = {} if self.is_old else self._read_expiries()
-        return self._expiries
-
-    def _read_expiries(self) -> dict[int, float]:
-        with self.database.read() as connection:
-            rows = connection.execute(_select_expiries).all()
-        for seq, at, found in rows:
-            try:
-                good = expiry_sum(self.sid, seq, at) == found
-            except DECODE_ERRORS:
-                good = False
-            if not good:
-                raise CorruptMetadata(f"{self.where}: the expiry of turn {seq!r} is damaged")
-        return {seq: at for seq, at, _ in rows}
-
-    def forgot(self) -> None:
-        """Read anew what turns that are forgotten now had a part in."""
-        self.stream.forget()
-        self._expiries = None
-
     def note_keys(self) -> list[str]:
         """Names of all notes."""
         with self.database.read() as connection:
@@ -389,10 +293,8 @@ class Truth:
         """Close files; the caller has committed what it wants kept."""
         self._head_file.close()
         self.database.close()
-
-
-def _holds(turn: Turn, start: int, stop: int) -> bool:
-    return turn.token_start <= start and stop <= turn.token_start + len(turn.tokens)
+        if self.base is not None:
+            self.base.truth.close()
 
 
 def _require_same(known: Turn, turn: Turn, num_stored: int) -> None:
