@@ -140,7 +140,7 @@ class Encoder:
     def _fill_holes(self) -> int:
         """Encode what forgetting made holes of; returns the tokens encoded."""
         self._look_again()
-        holes = self._store.holes
+        holes = self._store.own_holes
         done = 0
         for hole in holes:
             done += self._fill(hole)

@@ -85,6 +85,17 @@ class Catalog:
         live = [self._decode(row) for row in rows if not self._checked(row).deleted]
         return [info for info in live if owner in (None, info.user)]
 
+    def forks(self, session_id: str) -> list[SessionInfo]:
+        """Live sessions that were forked from one, from those, and so on."""
+        if self.is_old:
+            return []
+        found: list[SessionInfo] = []
+        for row in self._select("WHERE parent = :parent ORDER BY created, sid", parent=session_id):
+            if not self._checked(row).deleted:
+                info = self._decode(row)
+                found += [info, *self.forks(info.id)]
+        return found
+
     def deleted_ids(self) -> list[str]:
         """Sessions whose deletion was decided and not finished."""
         return [row[0] for row in self._select("") if self._checked(row).deleted]

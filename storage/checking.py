@@ -135,7 +135,7 @@ def _check_derived(truth: Truth, derived: Derived, repair: bool) -> list[Problem
     with suppress(CorruptMetadata):
         bad = sorted({*bad, *_broken_chain(truth, derived)})
     for chunk in bad:
-        path = generation.segment_path(generation.segment_of(chunk))
+        path = generation.segment_path(chunk)
         problems.append(Problem(path, "corrupt-chunk", f"chunk {chunk}"))
     problems += [
         Problem(truth.where, "corrupt-segment-row", complaint)

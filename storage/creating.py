@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -11,12 +11,13 @@ from .catalog import create_catalog
 from .cipher import PLAIN, Cipher
 from .database import Database, create_database
 from .errors import StoreError, StorePermission
+from .holes import put_seams
 from .landmarks import create_landmarks
-from .layouts import common_fields, describe, layout_key
+from .layouts import Description, common_fields, describe, layout_key
 from .locks import catalog_lock
 from .maps import pack_map
 from .marker import has_sessions, read_marker, write_marker
-from .paths import require_folder
+from .paths import generation_folder, require_folder
 from .rows import State, encode_head, note_sum
 from .tables import notes, session_tables, state
 from .types import Layout, SessionInfo
@@ -73,10 +74,13 @@ def _require_free(vfs: Vfs, root: str) -> None:
         read_marker(vfs, root)
 
 
-def _initialise(database: Database, sid: bytes, maps: dict[str, dict[str, Any]]) -> None:
-    """Fill the tables of a new session: its first state row and its notes."""
+def _initialise(
+    database: Database, sid: bytes, start: Start, maps: dict[str, dict[str, Any]]
+) -> None:
+    """Fill the tables of a new session: its first state row, its notes and seams."""
     with database.write() as connection:
-        connection.execute(sa.insert(state), {"id": 1, **State().to_row(sid)})
+        connection.execute(sa.insert(state), {"id": 1, **start.state.to_row(sid)})
+        put_seams(connection, sid, start.state.gen, start.seams)
         for key, value in maps.items():
             packed = pack_map(value, key)
             row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
@@ -92,21 +96,34 @@ def write_session(
     cipher: Cipher = PLAIN,
 ) -> None:
     """Write all files of a new session into a staging directory and sync them."""
-    sid = bytes.fromhex(info.id)
-    described = describe(layout, cipher)
+    write_files(vfs, folder, store_id, info, Start(State(), describe(layout, cipher), {}))
+
+
+class Start(NamedTuple):
+    """What a session begins with."""
+
+    state: State
+    described: Description
+    seams: dict[int, int]
+
+
+def write_files(vfs: Vfs, folder: str, store_id: bytes, info: SessionInfo, start: Start) -> None:
+    """Write all files of a session that begins so into a staging directory and sync them."""
+    sid, gen, described = bytes.fromhex(info.id), start.state.gen, start.described
     vfs.make_dir(folder)
     database = create_database(vfs, os.path.join(folder, "session.db"), session_tables)
-    maps = {"identity": identity_of(store_id, info), layout_key(1): described.to_note()}
-    _initialise(database, sid, maps)
+    maps = {"identity": identity_of(store_id, info), layout_key(gen): described.to_note()}
+    _initialise(database, sid, start, maps)
     database.checkpoint()
     database.close()
     fd = vfs.open(os.path.join(folder, "head.bin"), create=True)
-    vfs.write(fd, encode_head(State(), sid), 0)
+    vfs.write(fd, encode_head(start.state, sid), 0)
     vfs.close(fd)
-    generation = os.path.join(folder, "g1")
+    generation = generation_folder(folder, gen)
     vfs.make_dir(generation)
-    fields = common_fields(store_id, sid, 1, described)
-    create_landmarks(vfs, os.path.join(generation, "landmarks.bin"), fields)
+    fields = common_fields(store_id, sid, gen, described)
+    path = os.path.join(generation, "landmarks.bin")
+    create_landmarks(vfs, path, fields, first=start.state.base_chunk * described.landmark_width)
     vfs.sync_dir(generation)
     vfs.sync_dir(folder)
 

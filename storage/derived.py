@@ -16,10 +16,13 @@ from .errors import StoreError
 from .findings import Problem
 from .generation import Generation
 from .holes import put_holes, put_seams, read_holes, read_seams
-from .layouts import common_fields, read_layout
+from .layouts import Description, common_fields, read_layout
+from .parts import NO_END, Part
 from .paths import generation_folder
+from .records import Seal
 from .rows import State
 from .seals import drop_seals, put_seals, read_seals
+from .tail import Tails
 from .truth import Truth
 from .types import Layout
 from .vfs import Vfs
@@ -46,8 +49,8 @@ def _merged(spans: Sequence[range]) -> list[range]:
     return found
 
 
-def _below(span: range, stop: int) -> range:
-    return range(span.start, min(span.stop, stop))
+def _within(span: range, bounds: range) -> range:
+    return range(max(span.start, bounds.start), min(span.stop, bounds.stop))
 
 
 class Derived:
@@ -69,25 +72,69 @@ class Derived:
         self._truth = truth
         self._write = write
         self._checkpointed = time.monotonic()
+        # Of this session's own chunks, and of those it shares.
+        self.holes: list[range] = []
+        self._seams: dict[int, int] = {}
+        self._shared: list[tuple[Part, Truth]] = []
+        self._shared_holes: list[range] = []
+        self._shared_seams: dict[int, int] = {}
         self.published = 0
         self.layout: Layout
         self.generation: Generation
         self._open()
 
     def _open(self) -> None:
-        gen = self._truth.state.gen
-        described = read_layout(self._truth, gen)
+        truth, gen = self._truth, self._truth.state.gen
+        described = read_layout(truth, gen)
         self.layout, self._geometry = described.layout, described.geometry
+        base = truth.state.base_chunk
+        own = self._part(truth, described, write=self._write, first=base)
+        self._shared = self._bases(base)
+        parts = [*(part for part, _ in reversed(self._shared)), own]
+        common = common_fields(self._store_id, self._sid, gen, described)
         self.generation = Generation(
-            self._vfs,
-            generation_folder(self._folder, gen),
-            common_fields(self._store_id, self._sid, gen, described),
+            gen,
             described,
+            parts,
+            Tails(self._vfs, own.folder, common, truth.cipher),
             chain_seed=described.seed_in(self._store_id, self._sid),
-            tokens_of=self._truth.stream.tokens_of,
-            cipher=self._truth.cipher,
-            write=self._write,
+            tokens_of=truth.stream.tokens_of,
         )
+
+    def _part(
+        self,
+        truth: Truth,
+        described: Description,
+        *,
+        write: bool = False,
+        first: int,
+        stop: int = NO_END,
+    ) -> Part:
+        gen = self._truth.state.gen
+        return Part(
+            self._vfs,
+            generation_folder(truth.folder, gen),
+            common_fields(self._store_id, truth.sid, gen, described),
+            described,
+            truth.cipher,
+            write=write,
+            first=first,
+            stop=stop,
+        )
+
+    def _bases(self, stop: int) -> list[tuple[Part, Truth]]:
+        """Where chunks below `stop` lie: in the session this one was forked from, and in those that
+        one was forked from."""
+        found: list[tuple[Part, Truth]] = []
+        truth = self._truth
+        while stop and truth.base is not None:
+            truth = truth.base.truth
+            first = min(stop, truth.state.base_chunk)
+            if first < stop:
+                described = read_layout(truth, self._truth.state.gen)
+                found.append((self._part(truth, described, first=first, stop=stop), truth))
+            stop = first
+        return found
 
     def reopen(self) -> None:
         """Forget everything about the files and read them again."""
@@ -102,9 +149,17 @@ class Derived:
         """
         state = self._truth.state
         known = self.generation.count
-        self.generation.holes = read_holes(self._truth, state.gen)
-        self.generation.records.seams = read_seams(self._truth, state.gen)
-        seals = read_seals(self._truth, state.gen)
+        seals: dict[int, Seal] = {}
+        self._shared_holes, self._shared_seams = [], {}
+        for part, truth in reversed(self._shared):
+            here = range(part.first, part.stop)
+            holes = [_within(hole, here) for hole in read_holes(truth, state.gen)]
+            self._shared_holes += [hole for hole in holes if hole]
+            seams = read_seams(truth, state.gen)
+            self._shared_seams |= {m: x for m, x in seams.items() if m in here}
+            seals |= read_seals(truth, state.gen)
+        self._set_holes(read_holes(self._truth, state.gen), read_seams(self._truth, state.gen))
+        seals |= read_seals(self._truth, state.gen)
         problems = self.generation.advance(state.pub_chunk, seals)
         good = self.generation.count
         # Published but never forced to disk: may be torn after a power cut.
@@ -112,7 +167,7 @@ class Derived:
         bad = self.generation.bad_chunks(unsynced[~self.generation.in_holes(unsynced)])
         if bad:
             good = bad[0]
-            path = self.generation.segment_path(good // self._geometry.cap)
+            path = self.generation.segment_path(good)
             problems.append(Problem(path, "corrupt-chunk", f"chunk {good}"))
         self.generation.roll_back(good)
         if self._write:
@@ -120,15 +175,20 @@ class Derived:
         self.published = good
         if self._write and good < state.pub_chunk:
             self.roll_back(good)
-        if self._write and good == 0:
-            self.generation.remake_landmarks()
-        if self._write and self.generation.holes:
+        if self._write and good <= self.generation.own.first:
+            self.generation.own.remake_landmarks()
+        if self._write and self.holes:
             self._wipe()
         return problems
 
+    def _set_holes(self, holes: list[range], seams: dict[int, int]) -> None:
+        self.holes, self._seams = holes, seams
+        self.generation.holes = [*self._shared_holes, *holes]
+        self.generation.records.seams = {**self._shared_seams, **seams}
+
     def _wipe(self) -> None:
         """Have nothing left of what the holes held; at each opening, for a crash may come first."""
-        for hole in self.generation.holes:
+        for hole in self.holes:
             self.generation.wipe(hole.start, hole.stop)
         if self._truth.state.tail_serial <= 0:
             self.generation.tails.wipe()
@@ -222,16 +282,24 @@ class Derived:
             durable_chunk=min(num_chunks, state.durable_chunk),
             revision=state.revision + 1,
         )
+        if num_chunks < state.base_chunk:
+            # What is shared up to there stays so, what follows becomes this session's own.
+            new = replace(new, base_chunk=num_chunks)
         if num_chunks < state.pub_chunk:
             # Negative: the serial is used up and no tail belongs to the watermark.
             new = replace(new, tail_serial=-abs(state.tail_serial))
-        holes = [span for hole in self.generation.holes if (span := _below(hole, num_chunks))]
-        seams = {m: x for m, x in self.generation.records.seams.items() if m < num_chunks}
+        below = range(num_chunks)
+        holes = [span for hole in self.holes if (span := _within(hole, below))]
+        seams = {m: x for m, x in self._seams.items() if m in below}
         with self._truth.writing(new) as connection:
             drop_seals(connection, new.gen, num_chunks // self._geometry.cap)
             put_holes(connection, self._sid, new.gen, holes)
             put_seams(connection, self._sid, new.gen, seams)
-        self.generation.holes, self.generation.records.seams = holes, seams
+        if num_chunks < state.base_chunk:
+            self.generation.lower_base(num_chunks)
+            self._shared_holes = [x for hole in self._shared_holes if (x := _within(hole, below))]
+            self._shared_seams = {m: x for m, x in self._shared_seams.items() if m in below}
+        self._set_holes(holes, seams)
         self.published = num_chunks
 
     # ---- forgetting
@@ -242,9 +310,9 @@ class Derived:
         What they hold is gone from the disk once `take_holes` returns for the result.
         """
         generation, gen = self.generation, self._truth.state.gen
-        holes = _merged([*generation.holes, *spans])
+        holes = _merged([*self.holes, *spans])
         seams = {}
-        for chunk, chain in generation.records.seams.items():
+        for chunk, chain in self._seams.items():
             if not any(hole.start < chunk < hole.stop for hole in holes):
                 seams[chunk] = chain
         for hole in holes:
@@ -259,12 +327,12 @@ class Derived:
 
     def take_holes(self, made: Holes) -> None:
         """Wipe the holes of a transaction that was committed."""
-        self.generation.holes, self.generation.records.seams = made.holes, made.seams
+        self._set_holes(made.holes, made.seams)
         self._wipe()
 
     def fill(self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]) -> None:
         """See SessionStore.fill."""
-        holes = self.generation.holes
+        holes = self.holes
         hole = next((hole for hole in holes if hole.start == first), None)
         if hole is None or first + len(kv) > hole.stop or not len(kv):
             raise ValueError(
@@ -277,7 +345,7 @@ class Derived:
         self.generation.write(first, landmarks, kv, tokens, last_seqs)
         self.generation.sync()
         left = [span for x in holes if (span := range(stop, x.stop) if x is hole else x)]
-        self.generation.holes = left
+        self._set_holes(left, self._seams)
         state = self._truth.state
         seals = self.generation.seals(first, stop, state.pub_chunk)
         with self._truth.writing(replace(state, revision=state.revision + 1)) as connection:

@@ -3,6 +3,9 @@
 StoreError
  +-- StoreLocked        another process holds the catalog for too long
  +-- SessionBusy        another writer has this session open
+ +-- SessionExists      there is a session of that name already
+ +-- SessionHasForks    a session from which others were forked cannot go before them
+ +-- SharedTurn         a turn belongs to the session that this one was forked from
  +-- SessionMissing     no session of that name
  +-- SessionClosed      the handle was closed, or belongs to the parent of a fork
  +-- ReadOnly           a write through a read-only handle
@@ -40,6 +43,18 @@ class SessionBusy(StoreError):
 
 class SessionMissing(StoreError):
     """The named session does not exist and creation was not asked for."""
+
+
+class SessionExists(StoreError):
+    """There is a session of that name already."""
+
+
+class SessionHasForks(StoreError):
+    """Sessions that were forked from this one still read its turns and chunks."""
+
+
+class SharedTurn(StoreError):
+    """The turn belongs to the session that this one was forked from."""
 
 
 class SessionClosed(StoreError):

@@ -82,6 +82,7 @@ def forget_turns(
         made = derived.open_holes(connection, spans)
     truth.forgot()
     derived.take_holes(made)
+    derived.generation.tails.wipe()
     tokens = sum(len(turn.tokens) for turn in gone)
     log_is_empty = finish(truth)
     scan = look(needles) if look else None
@@ -136,3 +137,44 @@ def _blank(truth: Truth, connection: sa.Connection, turn: Turn, blank: int) -> N
     }
     forget_turn(row, truth.sid, check_row(old, truth.sid, truth.where), truth.cipher)
     connection.execute(sa.update(turns).where(turns.c.seq == turn.seq), row)
+
+
+def token_spans(truth: Truth, seqs: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Stream positions (start, stop) of turns by their numbers."""
+    ends = {seq: (truth.tokens_upto(seq), truth.tokens_upto(seq + 1)) for seq in seqs}
+    return ends
+
+
+def turns_seen(truth: Truth, session_id: str) -> int:
+    """How many turns of a session a fork of it, or of a fork of it, reads."""
+    seen = 1 << 62
+    while truth.base is not None and truth.sid.hex() != session_id:
+        seen = min(seen, truth.base.turns)
+        truth = truth.base.truth
+    return seen
+
+
+def touch_chunks(
+    truth: Truth, derived: Derived, spans: Sequence[tuple[int, int]], reach: int
+) -> None:
+    """See SessionStore.touch."""
+    if not spans:
+        return
+    size, own = derived.layout.chunk_size, derived.generation.own.first
+    chunks = [
+        range(max(own, a // size), min(-(-(b + reach) // size), derived.published))
+        for a, b in spans
+    ]
+    derived.generation.sync()
+    state = truth.state
+    new = replace(
+        state,
+        revision=state.revision + 1,
+        durable_chunk=state.pub_chunk,
+        tail_serial=-abs(state.tail_serial),
+    )
+    with truth.writing(new, durable=True) as connection:
+        made = derived.open_holes(connection, [span for span in chunks if span])
+    truth.forgot()
+    derived.take_holes(made)
+    derived.generation.tails.wipe()

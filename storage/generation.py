@@ -6,10 +6,7 @@ published; what lies above is garbage that nobody reads.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,94 +16,115 @@ from .cipher import Cipher
 from .errors import CorruptChunk, CorruptMetadata
 from .findings import Problem
 from .geometry import RECORD
-from .landmarks import Landmarks, OpenedLandmarks, create_landmarks
+from .landmarks import JoinedLandmarks
 from .layouts import Description
+from .parts import Part
 from .records import Records, RecordTable, Seal, TokensOf
-from .segment import Segment, runs
+from .segment import runs
 from .tail import Tails
-from .vfs import Vfs
 
 _SCAN = 64
 
 
 class Generation:
-    """The open files of one generation.
+    """The chunks of one generation.
 
     Args:
-        folder: the generation's directory.
-        common: what every header of the generation says.
+        number: opens the input of every checksum.
+        described: what it holds.
+        parts: where its chunks lie, in their order; the last is the session's own.
+        tails: its tails.
         chain_seed: chain hash before chunk 0.
         tokens_of: verified tokens of turns, from the truth.
-        cipher: how blocks, landmarks and tail are stored.
     """
 
     def __init__(
         self,
-        vfs: Vfs,
-        folder: str,
-        common: dict[str, Any],
+        number: int,
         described: Description,
+        parts: list[Part],
+        tails: Tails,
         *,
         chain_seed: int,
         tokens_of: TokensOf,
-        cipher: Cipher,
-        write: bool,
     ) -> None:
-        self._vfs = vfs
-        self.folder = folder
-        self._common = common
-        self.number = int(common["gen"])
+        self.number = number
+        self.tails = tails
+        self.parts = parts
+        self.own = parts[-1]
         self._layout = described.layout
         self._geometry = described.geometry
-        self._cipher = cipher
-        self._stored_kv = self._layout.kv_bytes + cipher.overhead
-        self._landmark_width = self._layout.landmark_bytes + cipher.overhead
-        self._write = write
-        self._segments: dict[int, Segment] = {}
         self._dirty: set[int] = set()
-        self._landmarks: Landmarks | None = None
-        self.tails = Tails(vfs, folder, common, cipher)
         size = self._layout.chunk_size
-        self.records = RecordTable(self.number, size, chain_seed, tokens_of, cipher)
+        self.records = RecordTable(number, size, chain_seed, tokens_of, self._cipher_of)
         # Chunks whose records are in memory; those above the watermark are not visible yet.
         self.count = 0
         # Chunks that are being encoded anew, ascending: their bytes are nobody's.
         self.holes: list[range] = []
-        self._opened = OpenedLandmarks()
+        self._joined = JoinedLandmarks()
+
+    def part_of(self, chunk: int) -> Part:
+        """Where a chunk lies."""
+        return next(part for part in self.parts if chunk < part.stop)
+
+    def _cipher_of(self, chunk: int) -> Cipher:
+        return self.part_of(chunk).cipher
+
+    def lower_base(self, chunk: int) -> None:
+        """From `chunk` on chunks are the session's own, to be written anew."""
+        self.parts = [part for part in self.parts[:-1] if part.first < chunk]
+        for part in self.parts:
+            part.stop = min(part.stop, chunk)
+        self.parts.append(self.own)
+        self.own.first = min(self.own.first, chunk)
+
+    def _runs(self, ids: Sequence[int]) -> list[tuple[Part, int, int, int]]:
+        """(part, place in ids, first id, length) of runs within one segment of one part."""
+        found = []
+        for start, first, length in runs(ids, self._geometry.cap):
+            while length:
+                part = self.part_of(first)
+                here = min(length, part.stop - first)
+                found.append((part, start, first, here))
+                start, first, length = start + here, first + here, length - here
+        return found
 
     # ---- opening
 
     def advance(self, published: int, seals: dict[int, Seal]) -> list[Problem]:
-        """Take in chunks count..published-1; stops before the first that cannot be used."""
-        try:
-            good = min(published, self._open_landmarks().capacity)
-            problem = Problem(self.landmarks_path, "short-file", f"rows for {good} chunks only")
-        except CorruptMetadata as error:
-            good, problem = 0, Problem(self.landmarks_path, "bad-header", str(error))
-        problems = [problem] if good < published else []
-        first = self.count
-        while first < good:
-            stop = min(good, (first // self._geometry.cap + 1) * self._geometry.cap)
-            reached, found = self._advance_segment(first, stop, seals)
-            self.count = reached
-            problems += found
-            if reached < stop:
-                break
-            first = stop
-        return problems
+        """Take in chunks count..published-1; stops before the first that cannot be used.
+
+        Args:
+            seals: of full segments by number, of whatever part they are.
+        """
+        while (first := self.count) < published:
+            stop = min(published, (first // self._geometry.cap + 1) * self._geometry.cap)
+            stop = min(stop, self.part_of(first).stop)
+            self.count, problems = self._advance_segment(first, stop, seals)
+            if self.count < stop:
+                return problems
+        return []
 
     def _advance_segment(
         self, first: int, stop: int, seals: dict[int, Seal]
     ) -> tuple[int, list[Problem]]:
-        n = self._geometry.segment_of(first)
-        path = self.segment_path(n)
+        part, n = self.part_of(first), self._geometry.segment_of(first)
+        path = part.segment_path(n)
+        problems = []
         try:
-            segment = self._open_segment(n)
+            rows = part.landmarks().capacity
         except CorruptMetadata as error:
-            return first, [Problem(path, "bad-segment", str(error))]
+            return first, [Problem(part.landmarks_path, "bad-header", str(error))]
+        if rows < stop:
+            detail = f"rows for {rows} chunks only"
+            problems.append(Problem(part.landmarks_path, "short-file", detail))
+            stop = max(first, rows)
+        try:
+            segment = part.segment(n)
+        except CorruptMetadata as error:
+            return first, [*problems, Problem(path, "bad-segment", str(error))]
         records = segment.read_records(first, stop)
         usable = min(first + len(records), segment.whole_blocks(first, stop))
-        problems = []
         if usable < stop:
             problems.append(Problem(path, "short-file", f"bytes for chunks below {usable} only"))
         self.records.keep(first, records[: usable - first])
@@ -126,7 +144,7 @@ class Generation:
         record = self.records.rows["record_sum"][chunk]
         if self.records.sums(chunk, chunk + 1)[0] != record:
             return Problem(path, "corrupt-record", f"chunk {chunk}")
-        return Problem(self.landmarks_path, "corrupt-landmark", f"chunk {chunk}")
+        return Problem(self.part_of(chunk).landmarks_path, "corrupt-landmark", f"chunk {chunk}")
 
     def _first_bad(self, first: int, stop: int, *, with_records: bool) -> int:
         """First chunk of first..stop-1 whose landmark (or record) fails its checksum."""
@@ -144,54 +162,35 @@ class Generation:
             inside |= (ids >= hole.start) & (ids < hole.stop)
         return inside
 
-    def _open_landmarks(self) -> Landmarks:
-        if self._landmarks is None:
-            self._landmarks = Landmarks(
-                self._vfs,
-                self.landmarks_path,
-                self._common,
-                self._landmark_width,
-                write=self._write,
-            )
-        return self._landmarks
+    def segment_path(self, chunk: int) -> str:
+        """Path of the segment that holds a chunk."""
+        return self.part_of(chunk).segment_path(self._geometry.segment_of(chunk))
 
-    def _open_segment(self, n: int) -> Segment:
-        if n not in self._segments:
-            self._segments[n] = Segment.open(
-                self._vfs,
-                self.segment_path(n),
-                self.segment_fields(n),
-                self._geometry,
-                self._stored_kv,
-                write=self._write,
-            )
-        return self._segments[n]
-
-    def segment_fields(self, n: int) -> dict[str, Any]:
-        """What the header of segment n says."""
-        return {**self._common, "chunk0": n * self._geometry.cap}
-
-    def segment_path(self, n: int) -> str:
-        """Path of segment n."""
-        return os.path.join(self.folder, f"kv-{n}.seg")
-
-    @property
-    def landmarks_path(self) -> str:
-        """Path of the landmark file."""
-        return os.path.join(self.folder, "landmarks.bin")
+    def _stored_landmarks(self, first: int, stop: int) -> list[tuple[Part, NDArray[np.uint8]]]:
+        """Rows of chunks first..stop-1 as they lie in the files of each part."""
+        found = []
+        while first < stop:
+            part = self.part_of(first)
+            end = min(stop, part.stop)
+            found.append((part, part.landmarks().rows(end)[first:]))
+            first = end
+        return found
 
     # ---- checksums
 
     def landmark_sums(self, first: int, stop: int) -> NDArray[np.uint64]:
         """Checksums that the stored landmark rows have now."""
-        ids = np.arange(first, stop)
-        rows = self._open_landmarks().rows(stop)[first:stop]
-        return bound_sums(self.number, ids, self.records.rows["chain"][first:stop], rows)
+        chains, sums = self.records.rows["chain"], []
+        for _, rows in self._stored_landmarks(first, stop):
+            ids = np.arange(first, first + len(rows))
+            sums.append(bound_sums(self.number, ids, chains[ids], rows))
+            first += len(rows)
+        return np.concatenate(sums) if sums else np.empty(0, np.uint64)
 
     def _seal(self, n: int) -> Seal:
         first = n * self._geometry.cap
         stop = first + self._geometry.cap
-        rows = self._open_landmarks().rows(stop)[first:stop]
+        rows = self.part_of(first).landmarks().rows(stop)[first:stop]
         return Seal(
             xxh3_bytes(self.records.rows[first:stop].tobytes()),
             xxh3_bytes(memoryview(rows.reshape(-1))),
@@ -216,11 +215,11 @@ class Generation:
             last_seqs: [n], the turn that holds each chunk's last token.
         """
         ids = np.arange(first, first + len(kv))
-        landmarks = self._cipher.seal_rows(landmarks, b"landmark", ids)
-        kv = self._cipher.seal_rows(kv, b"kv", ids)
+        landmarks = self.own.cipher.seal_rows(landmarks, b"landmark", ids)
+        kv = self.own.cipher.seal_rows(kv, b"kv", ids)
         records = self.records.make(first, landmarks, kv, tokens, last_seqs)
         self._put(first, landmarks, kv, records)
-        self._opened.forget(first)
+        self._joined.forget(first)
         self.count = max(self.count, first + len(kv))
 
     def _put(
@@ -228,57 +227,30 @@ class Generation:
     ) -> None:
         for start, chunk, length in runs(range(first, first + len(kv)), self._geometry.cap):
             n = self._geometry.segment_of(chunk)
-            segment = self._segments.get(n) or self._new_segment(n)
+            segment = self.own.segment_to_write(n, chunk)
             part = slice(start, start + length)
             segment.write_blocks(chunk, kv[part])
             segment.write_records(chunk, records[part])
             self._dirty.add(n)
-        self._open_landmarks().write(first, landmarks)
+        self.own.landmarks().write(first, landmarks)
         self.records.keep(first, records, good=True)
 
     def wipe(self, first: int, stop: int) -> None:
         """Overwrite chunks first..stop-1 with zeros and force that to the disk."""
-        blank = np.zeros((_SCAN, max(self._stored_kv, self._landmark_width)), np.uint8)
         for chunk in range(first, stop, _SCAN):
             n = min(_SCAN, stop - chunk)
-            landmarks, kv = blank[:n, : self._landmark_width], blank[:n, : self._stored_kv]
-            nothing = np.zeros(n, RECORD)
-            self._put(chunk, np.ascontiguousarray(landmarks), np.ascontiguousarray(kv), nothing)
-        self._opened.forget(first)
+            landmarks = np.zeros((n, self.own.landmark_width), np.uint8)
+            kv = np.zeros((n, self.own.stored_kv), np.uint8)
+            self._put(chunk, landmarks, kv, np.zeros(n, RECORD))
+        self._joined.forget(first)
         self.sync()
-
-    def _new_segment(self, n: int) -> Segment:
-        path = self.segment_path(n)
-        if self._vfs.lstat(path) is not None:
-            try:
-                return self._open_segment(n)
-            except CorruptMetadata:
-                # Left by a crash before its header was whole, or refused at open.
-                self._vfs.unlink(path)
-        fields = self.segment_fields(n)
-        segment = Segment.create(self._vfs, path, fields, self._geometry, self._stored_kv)
-        self._segments[n] = segment
-        self._vfs.sync_dir(self.folder)
-        return segment
-
-    def remake_landmarks(self) -> None:
-        """Replace a landmark file that cannot be opened; nothing may be published."""
-        try:
-            self._open_landmarks()
-        except CorruptMetadata:
-            with suppress(FileExistsError):
-                self._vfs.make_dir(self.folder)
-            self._vfs.unlink(self.landmarks_path)
-            create_landmarks(self._vfs, self.landmarks_path, self._common)
-            self._vfs.sync_dir(self.folder)
-            self._vfs.sync_dir(os.path.dirname(self.folder))
 
     def sync(self) -> None:
         """Force everything written to the disk."""
         for n in sorted(self._dirty):
-            self._segments[n].sync()
+            self.own.segments[n].sync()
         if self._dirty:
-            self._open_landmarks().sync()
+            self.own.landmarks().sync()
         self._dirty.clear()
 
     def keep_unsynced(self, first: int, stop: int) -> None:
@@ -287,7 +259,7 @@ class Generation:
             cap = self._geometry.cap
             self._dirty.update(range(first // cap, (stop - 1) // cap + 1))
             # Nobody knows whether the names of their files are on the disk.
-            self._vfs.sync_dir(self.folder)
+            self.own.sync_dir()
 
     def seals(self, first: int, stop: int, published: int) -> dict[int, Seal]:
         """Seals of the full segments that chunks first..stop-1 lie in and that have no hole."""
@@ -296,7 +268,9 @@ class Generation:
         return {
             n: self._seal(n)
             for n in full
-            if not self.in_holes(np.arange(n * cap, (n + 1) * cap)).any()
+            # One that begins in another session's files is nobody's whole.
+            if n * cap >= self.own.first
+            and not self.in_holes(np.arange(n * cap, (n + 1) * cap)).any()
         }
 
     def roll_back(self, count: int) -> None:
@@ -304,20 +278,22 @@ class Generation:
         self.count = min(self.count, count)
         self.records.forget(self.count)
 
-    def segment_of(self, chunk: int) -> int:
-        """Number of the segment that holds a chunk."""
-        return self._geometry.segment_of(chunk)
-
     # ---- reading
 
     def landmarks(self, count: int) -> NDArray[np.uint8]:
         """Landmark rows of the first `count` chunks, read-only."""
         if count == 0:
             return np.empty((0, self._layout.landmark_bytes), np.uint8)
-        stored = self._open_landmarks().rows(count)
-        if not self._cipher.overhead:
-            return stored
-        return self._opened.upto(count, stored, self._layout.landmark_bytes, self._cipher)
+        if count <= self.parts[0].stop and not self.own.cipher.overhead:
+            return self.parts[0].landmarks().rows(count)
+        return self._joined.upto(count, self._layout.landmark_bytes, self._opened_landmarks)
+
+    def _opened_landmarks(self, first: int, out: NDArray[np.uint8]) -> None:
+        for part, stored in self._stored_landmarks(first, first + len(out)):
+            ids = np.arange(first, first + len(stored))
+            # Rows that cannot be opened stay zero: those of chunks that are being encoded anew.
+            part.cipher.open_rows(stored, b"landmark", ids, out[: len(stored)])
+            first, out = first + len(stored), out[len(stored) :]
 
     def gather(self, ids: NDArray[np.int64], out: NDArray[np.uint8], durable: int) -> None:
         """Fill out [n, kv_bytes] with the verified blocks of ids [n], as for `unusable`.
@@ -328,10 +304,11 @@ class Generation:
         bad = set(self.records.unusable(ids, durable))
         if self.holes:
             bad.update(ids[self.in_holes(ids)].tolist())
-        stored = np.empty((len(ids), self._stored_kv), np.uint8) if self._cipher.overhead else out
+        sealed = self.own.cipher.overhead
+        stored = np.empty((len(ids), self.own.stored_kv), np.uint8) if sealed else out
         wanted = [
-            (self._segments[self._geometry.segment_of(first)], start, first, length)
-            for start, first, length in runs(ids.tolist(), self._geometry.cap)
+            (part.segments[self._geometry.segment_of(first)], start, first, length)
+            for part, start, first, length in self._runs(ids.tolist())
         ]
         for segment, _, first, length in wanted:
             segment.prefetch_blocks(first, length)
@@ -341,24 +318,27 @@ class Generation:
         found = bound_sums(self.number, ids, self.records.rows["chain"][ids], stored)
         wrong = found != self.records.rows["kv_sum"][ids]
         bad.update(ids[wrong].tolist())
-        if self._cipher.overhead and not bad:
-            bad.update(ids[self._cipher.open_rows(stored, b"kv", ids, out)].tolist())
+        if sealed and not bad:
+            for part, start, _, length in self._runs(ids.tolist()):
+                run = slice(start, start + length)
+                bad.update(part.cipher.open_rows(stored[run], b"kv", ids[run], out[run]))
         if bad:
             raise CorruptChunk(
-                f"{self.folder}: the K/V of {len(bad)} chunks fails its checksum, first chunk "
+                f"{self.own.folder}: the K/V of {len(bad)} chunks fails its checksum, first chunk "
                 f"{min(bad)}; roll back to it and encode again from the tokens",
                 chunk_ids=sorted(bad),
             )
 
     def stored(self, chunks: Sequence[int]) -> tuple[list[bytes], list[bytes]]:
         """Landmark rows and K/V blocks of published chunks as they lie in their files."""
-        rows = self._open_landmarks().rows(max(chunks, default=-1) + 1)
-        block = np.empty((1, self._stored_kv), np.uint8)
-        blocks = []
+        landmarks, blocks = [], []
         for chunk in chunks:
-            if self._open_segment(self._geometry.segment_of(chunk)).read_blocks(chunk, block):
+            part = self.part_of(chunk)
+            landmarks.append(part.landmarks().rows(chunk + 1)[chunk].tobytes())
+            block = np.empty((1, self.own.stored_kv), np.uint8)
+            if part.segment(self._geometry.segment_of(chunk)).read_blocks(chunk, block):
                 blocks.append(block.tobytes())
-        return [rows[chunk].tobytes() for chunk in chunks], blocks
+        return landmarks, blocks
 
     def bad_chunks(self, ids: NDArray[np.int64]) -> list[int]:
         """Those of the chunks whose K/V, record or tokens do not agree, ascending."""
@@ -384,9 +364,6 @@ class Generation:
 
     def close(self) -> None:
         """Close all files; arrays that were handed out stay valid."""
-        # Out of sight before it is closed: who is interrupted here may call this again.
-        while self._segments:
-            self._segments.popitem()[1].close()
-        landmarks, self._landmarks = self._landmarks, None
-        if landmarks is not None:
-            landmarks.close()
+        for part in self.parts:
+            part.close()
+        self.own.close()

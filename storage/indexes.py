@@ -14,7 +14,7 @@ from .vfs import Vfs
 _select_notes = sa.text("SELECT key, value, sum FROM notes NOT INDEXED")
 
 
-def mend_indexes(vfs: Vfs, folder: str, sid: bytes) -> list[Problem]:
+def mend_indexes(vfs: Vfs, root: str, folder: str, sid: bytes) -> list[Problem]:
     """Build indexes anew that do not agree with their rows; the caller holds the session's lock.
 
     Only if every row is as it was written: an index may be the last to know the id of a row that
@@ -28,6 +28,8 @@ def mend_indexes(vfs: Vfs, folder: str, sid: bytes) -> list[Problem]:
     except CorruptMetadata:
         return []
     try:
+        truth.load()
+        truth.open_base(root)
         complaints = truth.database.integrity()
         if not complaints:
             return []

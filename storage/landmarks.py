@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .cipher import Cipher
 from .errors import CorruptMetadata
 from .geometry import grown
 from .header import HEADER_BYTES, decode_header, encode_header, require_fields
@@ -87,44 +87,50 @@ class Landmarks:
         self._vfs.close(self._fd)
 
 
-class OpenedLandmarks:
-    """Rows of an encrypted file, opened once and kept in memory."""
+class JoinedLandmarks:
+    """Rows that do not lie in one file as they are: encrypted ones, and those of a fork; read once
+    and kept in memory."""
 
     def __init__(self) -> None:
         self._rows = np.empty((0, 0), np.uint8)
         self._count = 0
 
     def upto(
-        self, count: int, stored: NDArray[np.uint8], width: int, cipher: Cipher
+        self, count: int, width: int, read: Callable[[int, NDArray[np.uint8]], None]
     ) -> NDArray[np.uint8]:
-        """The first `count` rows, read-only: [count, width]."""
+        """The first `count` rows, read-only: [count, width].
+
+        Args:
+            read: fills an array [n, width] with the rows from a number on.
+        """
         if count > len(self._rows):
             grown = np.zeros((max(count, 2 * self._count), width), np.uint8)
             grown[: self._count] = self._rows[: self._count]
             self._rows = grown
         if count > self._count:
-            ids = np.arange(self._count, count)
-            # Rows that cannot be opened stay zero: those of chunks that are being encoded anew.
-            cipher.open_rows(
-                stored[self._count :], b"landmark", ids, self._rows[self._count : count]
-            )
+            read(self._count, self._rows[self._count : count])
             self._count = count
         rows = self._rows[:count]
         rows.flags.writeable = False
         return rows
 
     def forget(self, count: int) -> None:
-        """Rows from `count` on are to be opened anew."""
+        """Rows from `count` on are to be read anew."""
         if count < self._count:
             # What was handed out stays as it is.
             self._rows, self._count = self._rows[:count].copy(), count
 
 
-def create_landmarks(vfs: Vfs, path: str, fields: dict[str, Any]) -> None:
-    """Write and sync a landmark file without rows."""
+def create_landmarks(vfs: Vfs, path: str, fields: dict[str, Any], *, first: int = 0) -> None:
+    """Write and sync a landmark file without rows.
+
+    Args:
+        first: bytes of rows in front of the first to be written; no room is reserved for them.
+    """
     fd = vfs.open(path, create=True)
     try:
         vfs.write(fd, encode_header("landmarks", fields), 0)
+        vfs.extend(fd, HEADER_BYTES + first)
         vfs.sync(fd)
     finally:
         vfs.close(fd)

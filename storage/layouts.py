@@ -28,6 +28,13 @@ class Description(NamedTuple):
     """Chain hash before chunk 0; None: that of the session's own id."""
     cipher: str
     """Name of the cipher its files are stored with."""
+    overhead: int
+    """Bytes that it adds to a row."""
+
+    @property
+    def landmark_width(self) -> int:
+        """Bytes of a stored landmark row."""
+        return self.layout.landmark_bytes + self.overhead
 
     def fields(self) -> dict[str, Any]:
         """What of it every header of the generation says."""
@@ -50,7 +57,8 @@ class Description(NamedTuple):
 
 def describe(layout: Layout, cipher: Cipher, seed: int | None = None) -> Description:
     """The description that this version gives to a new generation."""
-    return Description(layout, geometry_of(layout, cipher.overhead), seed, cipher.name)
+    geometry = geometry_of(layout, cipher.overhead)
+    return Description(layout, geometry, seed, cipher.name, cipher.overhead)
 
 
 def common_fields(store_id: bytes, sid: bytes, gen: int, described: Description) -> dict[str, Any]:
@@ -72,7 +80,7 @@ def read_layout(truth: Truth, gen: int) -> Description:
         raise CorruptMetadata(f"{truth.where}: generation {gen}: {error}; run check") from error
     if geometry.stride < layout.kv_bytes or geometry.cap < 1:
         raise CorruptMetadata(f"{truth.where}: generation {gen}: impossible {geometry}")
-    return Description(layout, geometry, seed, cipher)
+    return Description(layout, geometry, seed, cipher, truth.cipher.overhead)
 
 
 def require_layout(stored: Layout, wanted: Layout | None, num_tokens: int, name: str) -> None:

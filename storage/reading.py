@@ -30,7 +30,10 @@ class Reading(Gate):
     @property
     def num_forgotten(self) -> int:
         """Those of the turns that are forgotten."""
-        return self._truth.state.forgotten
+        if self._truth.base is None:
+            return self._truth.state.forgotten
+        with self._reading():
+            return self._truth.num_forgotten(self.num_turns)
 
     @property
     def num_tokens(self) -> int:
@@ -71,6 +74,12 @@ class Reading(Gate):
             found = [seq for seq, at in self._truth.expiries().items() if at <= now]
             return sorted(seq for seq in found if seq < self.num_turns)
 
+    def num_turns_until(self, moment: float) -> int:
+        """How many turns come before the first with a time after `moment` (Unix seconds); found
+        in a time that grows with the logarithm of the number of turns."""
+        with self._reading():
+            return self._truth.prefix_until(moment, self.num_turns)
+
     def turn_index(self) -> TurnIndex:
         """Numbers of all turns as arrays; read once, then extended."""
         with self._reading():
@@ -83,10 +92,18 @@ class Reading(Gate):
                 raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
             return self._truth.stream.tokens(start, stop)
 
-    def get_meta(self, key: str) -> dict[str, Any] | None:
-        """A small map of the caller's, or None."""
+    def get_meta(self, key: str, *, inherited: bool = False) -> dict[str, Any] | None:
+        """A small map of the caller's, or None; if `inherited`, also one of the session that this
+        one was forked from."""
         with self._reading():
-            return self._truth.note(CALLERS + key)
+            truth: Truth | None = self._truth
+            while truth is not None:
+                note = truth.note(CALLERS + key)
+                base = truth.base if inherited else None
+                if note is not None or base is None:
+                    return note
+                truth = base.truth
+        return None
 
     # ---- derived state
 
@@ -104,6 +121,11 @@ class Reading(Gate):
     def holes(self) -> list[range]:
         """Chunks below the watermark that wait to be encoded anew: nobody may read them."""
         return list(self._derived.generation.holes)
+
+    @property
+    def own_holes(self) -> list[range]:
+        """Those that `fill` takes; the others are those of the session this one was forked from."""
+        return list(self._derived.holes)
 
     def landmarks(self) -> NDArray[np.uint8]:
         """Landmarks of all published chunks: uint8 [published, landmark_bytes], read-only.

@@ -35,7 +35,7 @@ class RecordTable:
         chunk_size: tokens per chunk.
         chain_seed: chain hash before chunk 0.
         tokens_of: verified tokens of turns, from the truth.
-        cipher: makes the chain hashes.
+        cipher_of: what makes the chain hash of a chunk.
     """
 
     def __init__(
@@ -44,9 +44,9 @@ class RecordTable:
         chunk_size: int,
         chain_seed: int,
         tokens_of: TokensOf,
-        cipher: Cipher,
+        cipher_of: Callable[[int], Cipher],
     ) -> None:
-        self._cipher = cipher
+        self._cipher_of = cipher_of
         self._generation = generation
         self._chunk_size = chunk_size
         self._chain_seed = chain_seed
@@ -70,10 +70,10 @@ class RecordTable:
         own = tokens.astype("<u4", copy=False).tobytes()
         nonce = self.rows["nonce"][chunk].tobytes()
         # Chunks of format 1.0 have none.
-        return self._chain(before, own + nonce if any(nonce) else own)
+        return self._chain(chunk, before, own + nonce if any(nonce) else own)
 
-    def _chain(self, before: int, own: bytes) -> int:
-        return self._cipher.chain(before.to_bytes(8, "little") + own)
+    def _chain(self, chunk: int, before: int, own: bytes) -> int:
+        return self._cipher_of(chunk).chain(before.to_bytes(8, "little") + own)
 
     def keep(self, first: int, records: Records, *, good: bool = False) -> None:
         """Take in records of chunks first, first+1, ...; good if they need no further look."""
@@ -156,7 +156,7 @@ class RecordTable:
         nonces = np.frombuffer(os.urandom(_NONCE_BYTES * len(kv)), np.uint8).reshape(len(kv), -1)
         raw = tokens.astype("<u4", copy=False).view(np.uint8).reshape(len(kv), -1)
         for i, own in enumerate(np.concatenate([raw, nonces], 1)):
-            chain = self._chain(chain, own.tobytes())
+            chain = self._chain(first + i, chain, own.tobytes())
             chains[i] = chain
         records["nonce"] = nonces.view(records["nonce"].dtype)[:, 0]
         records["chain"] = chains

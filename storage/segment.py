@@ -34,14 +34,25 @@ class Segment:
 
     @classmethod
     def create(
-        cls, vfs: Vfs, path: str, fields: dict[str, Any], geometry: Geometry, kv_bytes: int
+        cls,
+        vfs: Vfs,
+        path: str,
+        fields: dict[str, Any],
+        geometry: Geometry,
+        kv_bytes: int,
+        *,
+        first: int,
     ) -> Segment:
-        """A new file with its header, on the disk by name; the caller syncs the directory."""
+        """A new file with its header, on the disk by name; the caller syncs the directory.
+
+        Args:
+            first: the chunk to be written first; no room is reserved in front of it.
+        """
         fd = vfs.open(path, create=True)
         try:
             vfs.write(fd, encode_header("kv", fields), 0)
             # The table stays a hole until its records are written: small sessions stay small.
-            vfs.extend(fd, geometry.base)
+            vfs.extend(fd, geometry.block_offset(first))
             vfs.sync(fd)
             return cls(vfs, fd, path, geometry, kv_bytes)
         except BaseException:

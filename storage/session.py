@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .changing import Changing, OpenForks, no_forks
 from .checking import check_session, session_stats
 from .cipher import PLAIN, Cipher
 from .derived import Derived
@@ -24,15 +24,11 @@ from .errors import (
     StoreLocked,
 )
 from .findings import Problem
-from .forgetting import Forgotten, Needles, forget_turns
 from .index import IndexCache
 from .layouts import read_layout, require_layout
 from .leaving import close_after
 from .locks import FileLock
 from .paths import session_folder
-from .reading import Reading
-from .scanning import Scan
-from .scanning import scan as scan_files
 from .truth import CALLERS, Truth
 from .types import Finding, Layout, SessionInfo, Turn
 from .vfs import Vfs
@@ -40,7 +36,7 @@ from .vfs import Vfs
 _log = logging.getLogger(__name__)
 
 
-class SessionStore(Reading):
+class SessionStore(Changing):
     """An open session; made by `Store.session`.
 
     A context manager, and safe to share between threads. After an error of durability
@@ -67,6 +63,7 @@ class SessionStore(Reading):
         lock: FileLock | None,
         trust_head: bool = True,
         cipher: Cipher = PLAIN,
+        open_forks: OpenForks = no_forks,
     ) -> None:
         super().__init__(info.name, writable=lock is not None)
         self.info = info
@@ -74,6 +71,7 @@ class SessionStore(Reading):
         self._vfs = vfs
         self._root = root
         self._lock_file = lock
+        self._open_forks = open_forks
         sid = bytes.fromhex(info.id)
         self._truth = Truth(vfs, self.folder, sid, write=lock is not None, cipher=cipher)
         self._index = IndexCache(self._truth)
@@ -222,54 +220,6 @@ class SessionStore(Reading):
         with self._writing(), self._truth.writing(self._truth.state) as connection:
             self._truth.put_note(connection, CALLERS + key, value)
 
-    def forget(
-        self,
-        seqs: Sequence[int],
-        *,
-        blank: int,
-        reach: int,
-        keys: Sequence[str] = (),
-        scan: bool = False,
-    ) -> Forgotten:
-        """Remove what turns said: text, tokens, metadata, id, and every chunk they had a part in.
-
-        Each keeps its number, time, role and place in the stream, with blank tokens there. When
-        this returns none of the session's files holds the rest; the chunks are `holes` until
-        `fill` writes them anew. What is known already to be forgotten is passed over.
-
-        Args:
-            seqs: numbers of turns.
-            blank: token id that takes the place of each of their tokens.
-            reach: tokens after a turn whose chunks depend on it.
-            keys: names of maps (`set_meta`) to be removed with them.
-            scan: search every file of the session, and what the store is about to throw away, for
-                the removed bytes; takes as long as reading all of it.
-
-        Raises:
-            IndexError: there is no such turn.
-            StoreFull, DurabilityLost, FencedWriter, ReadOnly, SessionClosed.
-        """
-        with self._writing():
-            for seq in seqs:
-                if not 0 <= seq < self.num_turns:
-                    raise IndexError(f"turn {seq} of {self.num_turns}")
-            done = forget_turns(
-                self._truth,
-                self._derived,
-                seqs,
-                blank=blank,
-                reach=reach,
-                keys=keys,
-                look=self._scan if scan else None,
-            )
-            self._index = IndexCache(self._truth)
-            return done
-
-    def _scan(self, needles: Needles) -> Scan:
-        thrown_away = [os.path.join(self._root, name) for name in ("tmp", "trash")]
-        there = [path for path in thrown_away if self._vfs.lstat(path) is not None]
-        return scan_files(self._vfs, [self.folder, *there], needles)
-
     # ---- derived state
 
     def write_chunks(self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]) -> None:
@@ -286,20 +236,6 @@ class SessionStore(Reading):
         """
         with self._writing():
             self._derived.write_chunks(first, landmarks, kv)
-
-    def fill(self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]) -> None:
-        """Write chunks anew that forgetting made a hole of; they are readable when this returns.
-
-        Args:
-            first: index of the first chunk of a hole.
-            landmarks, kv: as of `write_chunks`, for the whole hole or the beginning of it.
-
-        Raises:
-            ValueError: no hole begins there, or it is shorter.
-            StoreFull: the hole is as it was; try again when there is space.
-        """
-        with self._writing():
-            self._derived.fill(first, landmarks, kv)
 
     def publish(self, num_chunks: int, tail: bytes) -> None:
         """Move the watermark up and replace the tail; both become visible together.

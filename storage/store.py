@@ -6,17 +6,20 @@ import os
 import threading
 import time
 import weakref
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 
 from .catalog import Catalog
 from .checking_store import check_store
-from .creating import create_store, encode_name, write_session
+from .creating import create_store, encode_name, write_files, write_session
 from .errors import (
     CorruptMetadata,
     ReadOnly,
     SessionBusy,
     SessionClosed,
+    SessionExists,
+    SessionHasForks,
     SessionMissing,
     StorePermission,
 )
@@ -171,6 +174,7 @@ class Store:
                 layout=layout,
                 lock=lock,
                 trust_head=trust_head,
+                open_forks=lambda: self._open_forks(info),
             )
             self._sessions.add(session)
             return session
@@ -180,6 +184,48 @@ class Store:
             elif lock is not None:
                 lock.release()
             raise
+
+    @contextmanager
+    def _open_forks(self, info: SessionInfo) -> Iterator[list[SessionStore]]:
+        """Every fork of a session, open for writing. Takes no lock of this object: a session's own
+        is held."""
+        with ExitStack() as opened:
+            yield [
+                opened.enter_context(self._open_session(fork, None, read_only=False))
+                for fork in self._catalog.forks(info.id)
+            ]
+
+    def fork(self, session: SessionStore, name: str, num_turns: int) -> None:
+        """Make a session that begins with the first turns of an open one, and shares them.
+
+        Costs the same for any number of turns.
+
+        Raises:
+            SessionExists: there is one of that name.
+            IndexError: there are not as many turns.
+            ReadOnly, StoreFull, ValueError.
+        """
+        encode_name(name)
+        with self._mutex:
+            self._require_open()
+            self._require_writable()
+            if session.writable:
+                session.settle()
+            start, parent = session.start_of_fork(self._id, num_turns)
+            with catalog_lock(self._vfs, self.root):
+                if self._catalog.find(name, session.info.user) is not None:
+                    raise SessionExists(f"there is a session {name!r} in {self.root} already")
+                info = SessionInfo(
+                    name=name,
+                    id=os.urandom(16).hex(),
+                    created=time.time(),
+                    user=session.info.user,
+                    parent=parent,
+                )
+                staged = self._path("tmp", info.id)
+                self._vfs.ensure_dir(self._path("tmp"))
+                write_files(self._vfs, staged, self._id, info, start)
+                self._put_in_place(info, staged)
 
     def _lock_session(self, info: SessionInfo) -> FileLock:
         lock = try_lock(self._vfs, self._path("locks", f"s-{info.id}.lock"))
@@ -208,6 +254,7 @@ class Store:
 
         Raises:
             SessionMissing, SessionBusy.
+            SessionHasForks: delete them first.
         """
         with self._mutex:
             self._require_open()
@@ -217,6 +264,11 @@ class Store:
                 raise SessionMissing(f"there is no session {name!r} in {self.root}")
             session_lock = self._lock_session(info)
             try:
+                if forks := [fork.name for fork in self._catalog.forks(info.id)]:
+                    raise SessionHasForks(
+                        f"session {name!r} has forks ({', '.join(map(repr, forks[:5]))}), which "
+                        "read its turns and chunks; delete them first"
+                    )
                 with catalog_lock(self._vfs, self.root):
                     self._catalog.mark_deleted(info)
                     self.finish_deletion(info.id)
@@ -246,15 +298,19 @@ class Store:
                 self._vfs.ensure_dir(self._path(parent))
             staged = self._path("tmp", info.id)
             write_session(self._vfs, staged, self._id, info, layout)
-            folder = session_folder(self.root, info.id)
-            fan = os.path.dirname(folder)
-            if self._vfs.lstat(fan) is None:
-                self._vfs.make_dir(fan)
-                self._vfs.sync_dir(self._path("s"))
-            self._vfs.rename(staged, folder)
-            self._vfs.sync_dir(fan)
-            self._catalog.add(info)
+            self._put_in_place(info, staged)
             return info
+
+    def _put_in_place(self, info: SessionInfo, staged: str) -> None:
+        """Give a session that was written elsewhere its place, and then its name."""
+        folder = session_folder(self.root, info.id)
+        fan = os.path.dirname(folder)
+        if self._vfs.lstat(fan) is None:
+            self._vfs.make_dir(fan)
+            self._vfs.sync_dir(self._path("s"))
+        self._vfs.rename(staged, folder)
+        self._vfs.sync_dir(fan)
+        self._catalog.add(info)
 
     # ---- inspection and closing
 
@@ -284,7 +340,7 @@ class Store:
         lock = self._lock_session(info)
         try:
             folder = session_folder(self.root, info.id)
-            mended = mend_indexes(self._vfs, folder, bytes.fromhex(info.id))
+            mended = mend_indexes(self._vfs, self.root, folder, bytes.fromhex(info.id))
         finally:
             lock.release()
         return [problem.as_finding(info.name, self.root) for problem in mended]

@@ -79,6 +79,7 @@ class Truth(TurnReader):
         self.state = State()
         self.base: Base | None = None
         self._vfs = vfs
+        self.folder = folder
         # Times from which on turns are to be forgotten; None: not read yet.
         self._expiries: dict[int, float] | None = None
         # Whether this handle has begun its own epoch.

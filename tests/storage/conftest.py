@@ -56,7 +56,7 @@ def catch_up(session: SessionStore, step: int = 5) -> None:
 
 def fill(session: SessionStore) -> None:
     """Write every chunk anew that forgetting made a hole of, as the API layer does."""
-    for hole in session.holes:
+    for hole in session.own_holes:
         for first in range(hole.start, hole.stop, 3):
             stop = min(first + 3, hole.stop)
             session.fill(first, *expected_rows(session, first, stop))

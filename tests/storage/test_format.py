@@ -30,7 +30,7 @@ def test_golden_header_page() -> None:
 
 def test_golden_record(monkeypatch) -> None:
     monkeypatch.setattr("os.urandom", lambda n: bytes(range(1, n + 1)))
-    table = RecordTable(1, 2, 77, lambda seqs: {}, PLAIN)
+    table = RecordTable(1, 2, 77, lambda seqs: {}, lambda chunk: PLAIN)
     record = table.make(
         0,
         np.full((1, 4), 5, np.uint8),

@@ -1,0 +1,138 @@
+"""The files that hold a run of a generation's chunks: a session's own, or those of the session it
+was forked from."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any
+
+from .cipher import Cipher
+from .errors import CorruptMetadata
+from .landmarks import Landmarks, create_landmarks
+from .layouts import Description
+from .segment import Segment
+from .vfs import Vfs
+
+NO_END = 1 << 62
+
+
+class Part:
+    """Files of one folder, opened when they are first needed.
+
+    Args:
+        folder: the generation's directory.
+        common: what every header in it says.
+        described: of the generation.
+        cipher: how blocks and landmarks are stored.
+        write: whether they are the session's own, and this is its writer.
+
+    Attributes:
+        first, stop: chunks first..stop-1 are read from here.
+    """
+
+    def __init__(
+        self,
+        vfs: Vfs,
+        folder: str,
+        common: dict[str, Any],
+        described: Description,
+        cipher: Cipher,
+        *,
+        write: bool,
+        first: int = 0,
+        stop: int = NO_END,
+    ) -> None:
+        self.folder = folder
+        self.cipher = cipher
+        self.first = first
+        self.stop = stop
+        self._vfs = vfs
+        self._common = common
+        self._geometry = described.geometry
+        self.stored_kv = described.layout.kv_bytes + cipher.overhead
+        self.landmark_width = described.landmark_width
+        self._write = write
+        self.segments: dict[int, Segment] = {}
+        self._landmarks: Landmarks | None = None
+
+    @property
+    def landmarks_path(self) -> str:
+        """Path of the landmark file."""
+        return os.path.join(self.folder, "landmarks.bin")
+
+    def segment_path(self, n: int) -> str:
+        """Path of segment n."""
+        return os.path.join(self.folder, f"kv-{n}.seg")
+
+    def landmarks(self) -> Landmarks:
+        """The open landmark file; raises CorruptMetadata."""
+        if self._landmarks is None:
+            self._landmarks = Landmarks(
+                self._vfs,
+                self.landmarks_path,
+                self._common,
+                self.landmark_width,
+                write=self._write,
+            )
+        return self._landmarks
+
+    def segment(self, n: int) -> Segment:
+        """Segment n, open; raises CorruptMetadata."""
+        if n not in self.segments:
+            self.segments[n] = Segment.open(
+                self._vfs,
+                self.segment_path(n),
+                self._segment_fields(n),
+                self._geometry,
+                self.stored_kv,
+                write=self._write,
+            )
+        return self.segments[n]
+
+    def _segment_fields(self, n: int) -> dict[str, Any]:
+        return {**self._common, "chunk0": n * self._geometry.cap}
+
+    def segment_to_write(self, n: int, chunk: int) -> Segment:
+        """Segment n, made if there is none; `chunk` is the first to be written to a new one."""
+        if n in self.segments:
+            return self.segments[n]
+        path = self.segment_path(n)
+        if self._vfs.lstat(path) is not None:
+            try:
+                return self.segment(n)
+            except CorruptMetadata:
+                # Left by a crash before its header was whole, or refused at open.
+                self._vfs.unlink(path)
+        fields = self._segment_fields(n)
+        segment = Segment.create(
+            self._vfs, path, fields, self._geometry, self.stored_kv, first=chunk
+        )
+        self.segments[n] = segment
+        self.sync_dir()
+        return segment
+
+    def sync_dir(self) -> None:
+        """Force the names of the files to the disk."""
+        self._vfs.sync_dir(self.folder)
+
+    def remake_landmarks(self) -> None:
+        """Replace a landmark file that cannot be opened; nothing in it may be published."""
+        try:
+            self.landmarks()
+        except CorruptMetadata:
+            with suppress(FileExistsError):
+                self._vfs.make_dir(self.folder)
+            self._vfs.unlink(self.landmarks_path)
+            create_landmarks(self._vfs, self.landmarks_path, self._common)
+            self.sync_dir()
+            self._vfs.sync_dir(os.path.dirname(self.folder))
+
+    def close(self) -> None:
+        """Close all files; arrays that were handed out stay valid."""
+        # Out of sight before it is closed: who is interrupted here may call this again.
+        while self.segments:
+            self.segments.popitem()[1].close()
+        landmarks, self._landmarks = self._landmarks, None
+        if landmarks is not None:
+            landmarks.close()

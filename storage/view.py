@@ -1,0 +1,100 @@
+"""A session as it was: read-only, and nothing of it is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import SessionClosed
+from .gate import Gate
+from .index import IndexCache
+from .session import SessionStore
+from .types import Turn
+
+
+class SessionView(SessionStore):
+    """The first turns of an open session; it reads through that handle and ends with it.
+
+    Args:
+        whole: the open session.
+        num_turns: how many of its turns there were.
+    """
+
+    def __init__(self, whole: SessionStore, num_turns: int) -> None:
+        Gate.__init__(self, whole.info.name, writable=False)
+        self._released = True  # the files are the other handle's
+        self._whole = whole
+        self._num_turns = num_turns
+        self.info, self.folder = whole.info, whole.folder
+        self._truth, self._derived = whole._truth, whole._derived
+        self._index = IndexCache(self._truth)
+        self.recovered, self.damaged = [], whole.damaged
+        self._seen = whole.revision
+        with whole._reading():
+            self._num_tokens = self._truth.tokens_upto(num_turns)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        if self._closed:
+            raise SessionClosed(f"this view of session {self.info.name!r} is closed; make another")
+        with self._whole._reading():
+            yield
+
+    @property
+    def num_turns(self) -> int:
+        """Turns that there were."""
+        return self._num_turns
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens that there were."""
+        return self._num_tokens
+
+    @property
+    def num_forgotten(self) -> int:
+        """Those of the turns that are forgotten now."""
+        with self._reading():
+            return self._truth.num_forgotten(self._num_turns)
+
+    @property
+    def published(self) -> int:
+        """Chunks that were whole, and are encoded now."""
+        return min(self._num_tokens // self.layout.chunk_size, self._whole.published)
+
+    def landmarks(self) -> NDArray[np.uint8]:
+        """Landmarks of all those chunks: uint8 [published, landmark_bytes], read-only."""
+        return self._whole.landmarks()[: self.published]
+
+    def find(self, turn_id: str) -> Turn | None:
+        """The turn with that id, or None."""
+        found = super().find(turn_id)
+        return None if found is None or found.seq >= self._num_turns else found
+
+    def tail(self) -> bytes | None:
+        """None: a tail is kept for the end of a session only."""
+        return None
+
+    def refresh(self) -> bool:
+        """Take in what was forgotten since."""
+        with self._reading():
+            pass
+        self._whole.refresh()
+        self.damaged = self._whole.damaged
+        changed = self._seen != self._whole.revision
+        if changed:
+            self._seen = self._whole.revision
+            self._index = IndexCache(self._truth)
+        return changed
+
+    def stats(self) -> dict[str, Any]:
+        """As of the whole session, with the counts of the view."""
+        counts = {"turns": self.num_turns, "tokens": self.num_tokens, "chunks": self.published}
+        return {**self._whole.stats(), **counts}
+
+    def close(self) -> None:
+        """End the view; the session stays open."""
+        self._closed = True
