@@ -26,7 +26,10 @@ def read_attachment(store: SessionStore, id: str) -> str | None:
     first = store.get_meta(_key(id, 0), inherited=True)
     if first is None:
         return None
-    pieces = [first, *(store.get_meta(_key(id, n), inherited=True) for n in range(1, first["pieces"]))]
+    pieces = [
+        first,
+        *(store.get_meta(_key(id, n), inherited=True) for n in range(1, first["pieces"])),
+    ]
     if None in pieces:
         raise CorruptMetadata(f"a piece of the attachment of message {id!r} is missing; run check")
     return b"".join(piece["data"] for piece in pieces if piece).decode()

@@ -13,6 +13,9 @@ from . import errors
 _PUBLIC: dict[type[Exception], type[errors.HSAMemoryError]] = {
     storage.StoreLocked: errors.StoreLocked,
     storage.SessionBusy: errors.SessionBusy,
+    storage.SessionExists: errors.SessionExists,
+    storage.SessionHasForks: errors.SessionHasForks,
+    storage.SharedTurn: errors.InvalidArgument,
     storage.SessionMissing: errors.SessionNotFound,
     storage.SessionClosed: errors.SessionClosed,
     storage.ReadOnly: errors.SessionReadOnly,

@@ -6,6 +6,8 @@ HSAMemoryError
  +-- ModelNotFound      no checkpoint of that name or at that path
  +-- InvalidCheckpoint  a checkpoint folder that is damaged or incomplete
  +-- ModelMismatch      the session was written with another model
+ +-- SessionExists      a session of that name is there already
+ +-- SessionHasForks    sessions that were forked from this one still read it
  +-- SessionNotFound    no session of that name
  +-- SessionBusy        another writer has the session open
  +-- SessionClosed      the memory, session or stream was closed, or belongs to a fork's parent
@@ -45,6 +47,14 @@ class InvalidCheckpoint(HSAMemoryError):
 
 class ModelMismatch(HSAMemoryError):
     """The session's memory was written with another model, tokenizer or number format."""
+
+
+class SessionExists(HSAMemoryError):
+    """A session of that name is there already; nothing was made."""
+
+
+class SessionHasForks(HSAMemoryError):
+    """Sessions that were forked from this one still read its messages; delete them first."""
 
 
 class SessionNotFound(HSAMemoryError):

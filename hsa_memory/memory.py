@@ -133,26 +133,13 @@ class Memory:
         if lifetime is not None and read_only:
             raise errors.InvalidArgument("a session opened read-only cannot be given a ttl")
 
-        def open_store(create: bool) -> SessionStore:
-            return self._store.session(
-                name, layout=self._engine.layout, create=create, read_only=read_only
-            )
-
-        def start_over() -> SessionStore:
-            self._store.delete_session(name)
-            return open_store(True)
-
         store = None
         try:
             with self._use():
-                store = open_store(create)
+                store = self._open(name, create=create, read_only=read_only)
                 write_ttl(store, lifetime)
                 session = MemorySession(
-                    name,
-                    self._engine,
-                    store,
-                    cache_bytes=self._cache_bytes,
-                    start_over=start_over,
+                    name, self._engine, store, cache_bytes=self._cache_bytes, home=self
                 )
                 self._sessions.add(session)
                 return session
@@ -161,6 +148,26 @@ class Memory:
             if store is not None:
                 store.close()
             raise
+
+    def _open(self, name: str, *, create: bool, read_only: bool = False) -> SessionStore:
+        layout = self._engine.layout
+        return self._store.session(name, layout=layout, create=create, read_only=read_only)
+
+    def start_over(self, name: str) -> SessionStore:
+        """Delete a session that this process has closed and open a new one of its name; for
+        `MemorySession.clear`."""
+        self._store.delete_session(name)
+        return self._open(name, create=True)
+
+    def require_no_forks(self, name: str) -> None:
+        """Raise SessionHasForks if there is a fork of a session; for `MemorySession.clear`."""
+        self._store.require_no_forks(name)
+
+    def fork(self, store: SessionStore, name: str, num_turns: int) -> MemorySession:
+        """Make a fork of an open session and open it; for `MemorySession.fork`."""
+        _require_name(name)
+        self._store.fork(store, name, num_turns)
+        return self.session(name)
 
     def sessions(self) -> list[SessionInfo]:
         """Return all sessions, oldest first."""

@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
-from hsa_memory.storage import SessionStore, StoreError, close_after
+from hsa_memory.storage import SessionStore, SessionView, StoreError, close_after
 
 from . import clock
 from .adding import Meter, add_drafts
-from .arguments import require_count, require_ids
+from .arguments import require_count, require_id, require_ids
 from .boundary import public_errors
 from .chunks import ChunkCache
 from .encoding import Encoder
@@ -22,9 +22,22 @@ from .errors import HSAMemoryError, InvalidArgument, SessionClosed, SessionReadO
 from .filters import Metadata, make_filter
 from .forgetting import chosen, forget, read_ttl
 from .fork import Source
-from .messages import Draft, make_draft, make_drafts
+from .messages import Draft, make_draft, make_drafts, parse_time
 from .reading import SessionReader, Time
 from .types import AddResult, ForgetResult, Progress, Stats
+
+
+class Home(Protocol):
+    """What a session needs of the memory it belongs to."""
+
+    def start_over(self, name: str) -> SessionStore:
+        """Delete a session and open a new one of its name."""
+
+    def require_no_forks(self, name: str) -> None:
+        """Raise SessionHasForks if there is a fork of it."""
+
+    def fork(self, store: SessionStore, name: str, num_turns: int) -> MemorySession:
+        """Make a fork and open it."""
 
 
 class MemorySession(SessionReader):
@@ -42,13 +55,15 @@ class MemorySession(SessionReader):
         store: SessionStore,
         *,
         cache_bytes: int,
-        start_over: Callable[[], SessionStore],
+        home: Home,
+        lock: threading.RLock | None = None,
     ) -> None:
         self.name = name
         self._engine = engine
         self._cache_bytes = cache_bytes
-        self._start_over = start_over
-        self._lock = threading.RLock()
+        self._home = home
+        # A view of the past reads through the handle it was made of, and shares its lock.
+        self._lock = lock or threading.RLock()
         self._closed = False
         self._attach(store)
 
@@ -155,13 +170,15 @@ class MemorySession(SessionReader):
 
         Raises:
             SessionReadOnly, SessionClosed: nothing was deleted.
+            SessionHasForks: they still read it; nothing was deleted.
             SessionBusy, StorageError: it failed half way; this handle is closed.
         """
         with self._use():
             self._require_writable()
+            self._home.require_no_forks(self.name)
             self._store.close()
             try:
-                self._attach(self._start_over())
+                self._attach(self._home.start_over(self.name))
             except BaseException:
                 self.close()
                 raise
@@ -208,13 +225,76 @@ class MemorySession(SessionReader):
             seqs = chosen(self._source, self._metadata, named, filter)
             return forget(self._source, seqs, dry_run=dry_run, scan=scan)
 
+    # ---- the past
+
+    def as_of(self, point: Time | None = None, *, message: str | None = None) -> MemorySession:
+        """Return the session as it was: a read-only view that shares everything with this handle.
+
+        Costs the same for any length of the history. What was forgotten since is not in it. It
+        ends when this handle is closed.
+
+        Args:
+            point: a time; the view ends before the first message that is later.
+            message: id of a message; the view ends with it.
+
+        Raises:
+            InvalidArgument: neither or both, or no message has that id.
+            SessionClosed, StorageError.
+        """
+        with self._use(refresh=True):
+            view = SessionView(self._store, self._turns_until(point, message))
+            return MemorySession(
+                self.name,
+                self._engine,
+                view,
+                cache_bytes=self._cache_bytes,
+                home=self._home,
+                lock=self._lock,
+            )
+
+    def fork(
+        self, name: str, point: Time | None = None, *, message: str | None = None
+    ) -> MemorySession:
+        """Make another session that begins with this one's history, and open it.
+
+        Nothing is copied: the fork reads what it shares from this session's files, and costs the
+        same for any length of the history. What either adds later is its own. Messages that they
+        share are forgotten from here, in all forks at once. This session cannot be deleted before
+        its forks.
+
+        Args:
+            name: of the new session.
+            point, message: where it leaves this one, as in `as_of`. Default: at the end.
+
+        Raises:
+            SessionExists: there is a session of that name.
+            InvalidArgument, SessionReadOnly, SessionClosed, StorageError.
+        """
+        with self._use(refresh=True):
+            turns = self._store.num_turns
+            if point is not None or message is not None:
+                turns = self._turns_until(point, message)
+            return self._home.fork(self._store, name, turns)
+
+    def _turns_until(self, point: Time | None, message: str | None) -> int:
+        if (point is None) == (message is None):
+            raise InvalidArgument("name a time or the id of a message, not both and not neither")
+        if message is None:
+            return self._store.num_turns_until(parse_time(point, InvalidArgument))
+        require_id(message)
+        turn = self._store.find(message)
+        if turn is None or turn.seq in self._expired():
+            raise InvalidArgument(f"there is no message with the id {message!r}")
+        return turn.seq + 1
+
     def _forget_expired(self) -> None:
         if self.read_only or not clock.is_steady():
             return
-        if expired := self._expired():
+        own = [seq for seq in self._expired() if seq >= self._store.num_shared]
+        if own:
             # They stay hidden, and the next call tries again.
             with suppress(StoreError):
-                forget(self._source, sorted(expired), dry_run=False, scan=False)
+                forget(self._source, sorted(own), dry_run=False, scan=False)
 
     # ---- life
 

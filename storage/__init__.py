@@ -32,6 +32,7 @@ from .session import SessionStore
 from .store import Store
 from .types import Finding, Layout, SessionInfo, Turn, TurnIndex
 from .vfs import Vfs
+from .view import SessionView
 
 __all__ = [
     "CorruptChunk",
@@ -55,6 +56,7 @@ __all__ = [
     "SessionInfo",
     "SessionMissing",
     "SessionStore",
+    "SessionView",
     "SharedTurn",
     "Store",
     "StoreError",

@@ -105,7 +105,8 @@ class JoinedLandmarks:
         """
         if count > len(self._rows):
             grown = np.zeros((max(count, 2 * self._count), width), np.uint8)
-            grown[: self._count] = self._rows[: self._count]
+            if self._count:
+                grown[: self._count] = self._rows[: self._count]
             self._rows = grown
         if count > self._count:
             read(self._count, self._rows[self._count : count])

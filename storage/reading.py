@@ -36,6 +36,11 @@ class Reading(Gate):
             return self._truth.num_forgotten(self.num_turns)
 
     @property
+    def num_shared(self) -> int:
+        """Turns that belong to the session this one was forked from."""
+        return self._truth.state.base_turn
+
+    @property
     def num_tokens(self) -> int:
         """Tokens in the stream, as of the last append or refresh."""
         return self._truth.state.n_tok

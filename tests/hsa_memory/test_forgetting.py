@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import hsa_memory
-from hsa_memory import InvalidArgument, Memory, MemorySession
+from hsa_memory import InvalidArgument, MemorySession
 from hsa_memory.fork import Fork
 
 SECRET = "The combination is quincunx 4817, behind the old tower."

@@ -1,0 +1,129 @@
+"""Views of the past and forks: as if the history had ended there."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import hsa_memory
+from hsa_memory import (
+    InvalidArgument,
+    MemorySession,
+    SessionClosed,
+    SessionExists,
+    SessionHasForks,
+    SessionReadOnly,
+)
+from hsa_memory.fork import Fork
+
+QUESTION = "Where is the spare key?"
+
+
+@pytest.fixture
+def memory(tmp_path: Path, tiny_checkpoint: Path):
+    with hsa_memory.open(tmp_path / "memory", model=tiny_checkpoint) as opened:
+        yield opened
+
+
+def history(first: int, stop: int) -> list[dict]:
+    return [
+        {
+            "role": ("user", "assistant")[i % 2],
+            "content": f"Number {i}: the tower {'was quiet ' * (i % 4)}and {i * 7919 % 997}.",
+            "id": f"m{i}",
+            "timestamp": 1000.0 + i,
+            "attachment": f"beside {i}",
+        }
+        for i in range(first, stop)
+    ]
+
+
+def logits(session: MemorySession) -> torch.Tensor:
+    fork = Fork.of_history(session._source)
+    prompt = fork.engine.question(QUESTION)
+    with torch.inference_mode():
+        return fork.forward(torch.tensor([[*fork.padding(), *prompt]]), fork.state).logits
+
+
+def assert_same(one: MemorySession, other: MemorySession) -> None:
+    assert [m.text for m in one.messages()] == [m.text for m in other.messages()]
+    torch.testing.assert_close(logits(one), logits(other), rtol=0.01, atol=0.01)
+    assert [hit.id for hit in one.search(QUESTION, 5)] == [
+        hit.id for hit in other.search(QUESTION, 5)
+    ]
+    assert one.ask(QUESTION).text == other.ask(QUESTION).text
+
+
+def test_a_view_is_the_session_as_it_was(memory) -> None:
+    session, short = memory.session("alice"), memory.session("short")
+    session.add_messages(history(0, 40))
+    short.add_messages(history(0, 23))
+    for view in (session.as_of(message="m22"), session.as_of(1022.5)):
+        assert len(view) == 23
+        assert_same(view, short)
+        assert view.ask(QUESTION).stats.tokens_ingested == 0
+        assert view.get("m23") is None
+        assert view.read_only
+    with pytest.raises(SessionReadOnly):
+        view.add("user", "More.")
+    session.add("user", "Later.")
+    assert len(view) == 23
+    session.forget("m3")
+    assert len(view) == 22
+    assert view.get("m3") is None
+    assert len(session.as_of(999.0)) == 0
+    for bad in ({}, {"message": "unknown"}, {"point": 5, "message": "m1"}):
+        with pytest.raises(InvalidArgument):
+            session.as_of(**bad)
+    view.close()
+    assert len(session) == 40
+    other = session.as_of(message="m22")
+    session.close()
+    with pytest.raises(SessionClosed):
+        other.search(QUESTION)
+
+
+def test_a_fork_goes_on_from_there(memory, tmp_path, tiny_checkpoint) -> None:
+    session, short = memory.session("alice"), memory.session("short")
+    session.add_messages(history(0, 40))
+    branch = session.fork("branch", message="m22")
+    short.add_messages(history(0, 23))
+    assert_same(branch, short)
+    for one in (branch, short):
+        one.add_messages({**m, "id": f"b{m['id']}"} for m in history(100, 115))
+    session.add_messages(history(40, 50))
+    assert_same(branch, short)
+    assert len(session) == 50
+    assert branch.attachment("m5") == "beside 5"
+    with pytest.raises(InvalidArgument, match="belongs to"):
+        branch.forget("m5")
+    with pytest.raises(SessionExists):
+        session.fork("branch")
+    with pytest.raises(SessionHasForks):
+        session.clear()
+    assert len(session) == 50
+    branch.close()
+    session.forget("m5")
+    with memory.session("branch") as branch:
+        assert branch.get("m5") is None
+        short.forget("m5")
+        assert_same(branch, short)
+        branch.forget("bm110")
+        assert branch.get("bm110") is None
+    memory.close()
+    with hsa_memory.open(tmp_path / "memory", model=tiny_checkpoint) as again:
+        with again.session("branch") as branch:
+            result = branch.search(QUESTION, 5)
+            assert result.stats.tokens_ingested == result.stats.prefilled_history == 0
+            assert len(branch) == 36
+            assert branch.stats().num_messages == 36
+        assert again.check() == []
+
+
+def test_a_fork_of_a_view(memory) -> None:
+    session, short = memory.session("alice"), memory.session("short")
+    session.add_messages(history(0, 30))
+    short.add_messages(history(0, 11))
+    with session.as_of(1010.0).fork("past") as past:
+        assert_same(past, short)
+    assert {info.name for info in memory.sessions()} == {"alice", "short", "past"}
