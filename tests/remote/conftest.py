@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
+import http.server
 import importlib.util
 import itertools
 import os
 import sys
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +24,6 @@ KEYS = {
     "AWS_ACCESS_KEY_ID": "tests",
     "AWS_SECRET_ACCESS_KEY": "tests",
     "AWS_REGION": "us-east-1",
-    "AWS_ALLOW_HTTP": "true",
 }
 
 
@@ -90,3 +92,81 @@ def backends(postgres: str) -> Callable[[str], int]:
             return len(found.fetchall())
 
     return end
+
+
+class FaultyProxy(http.server.ThreadingHTTPServer):
+    """Passes requests on to an S3 server, but for those that a test has it answer otherwise.
+
+    Attributes:
+        faults: what happens to the next PUTs: a status to answer, "lost" (done, and the answer
+            lost), "torn" (half of the body stored) or "" (passed on).
+        seen: method and path of every request.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, target: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Passing)
+        self.target = target.removeprefix("http://")
+        self.faults: list[int | str] = []
+        self.seen: list[tuple[str, str]] = []
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has gone is no news."""
+
+
+class _Passing(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FaultyProxy
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.seen.append((self.command, self.path))
+        faults = self.server.faults
+        fault = faults.pop(0) if self.command == "PUT" and faults else ""
+        if isinstance(fault, int):
+            self._answer(fault, {}, b"<Error><Code>Injected</Code></Error>")
+            return
+        headers = dict(self.headers.items())
+        if fault == "torn":
+            body = body[: len(body) // 2]
+            headers = {k: v for k, v in headers.items() if not k.lower().startswith("x-amz-con")}
+        headers["Content-Length"] = str(len(body))
+        connection = http.client.HTTPConnection(self.server.target)
+        connection.request(self.command, self.path, body, headers)
+        reply = connection.getresponse()
+        status, answer, found = reply.status, dict(reply.getheaders()), reply.read()
+        connection.close()
+        if fault == "lost":
+            self.close_connection = True
+            return
+        self._answer(status, answer, found)
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        skipped = ("content-length", "transfer-encoding", "connection")
+        for key, value in headers.items():
+            if key.lower() not in skipped:
+                self.send_header(key, value)
+        length = headers.get("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", length or str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _pass_on  # noqa: N815
+
+
+@pytest.fixture
+def faulty(s3: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
+    """The way to the bucket leads through this proxy."""
+    proxy = FaultyProxy(s3)
+    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{proxy.server_port}")
+    yield proxy
+    proxy.shutdown()
+    proxy.server_close()
+    thread.join()
