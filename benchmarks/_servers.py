@@ -56,7 +56,9 @@ def _user() -> dict[str, object]:
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
             return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    raise Unavailable(f"PostgreSQL does not run as root, and there is no user {' or '.join(_USERS)}")
+    raise Unavailable(
+        f"PostgreSQL does not run as root, and there is no user {' or '.join(_USERS)}"
+    )
 
 
 def free_port() -> int:

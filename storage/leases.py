@@ -41,7 +41,7 @@ _who = sa.text(
 )
 _free = sa.text("UPDATE leases SET expires = '-infinity' WHERE sid = :sid AND owner = :owner")
 _renew = (
-    "WITH free AS (SELECT sid FROM \"{schema}\".leases WHERE owner = ANY(%s) FOR UPDATE SKIP LOCKED) "
+    'WITH free AS (SELECT sid FROM "{schema}".leases WHERE owner = ANY(%s) FOR UPDATE SKIP LOCKED) '
     "UPDATE \"{schema}\".leases AS l SET expires = clock_timestamp() + %s * interval '1 second' "
     "FROM free WHERE l.sid = free.sid"
 )
@@ -173,7 +173,6 @@ class Leases:
         """Stop renewing; what is held ends by itself if it was not released."""
         self._end.set()
         self._database.close()
-
 
     def free_all(self) -> None:
         """End all leases; for a process that ends without closing its sessions."""

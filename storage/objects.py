@@ -13,11 +13,12 @@ import random
 import time
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from .errors import CorruptMetadata, StoreError, StorePermission, StoreUnreachable
 
+Mode = Literal["create", "overwrite"]
 _log = logging.getLogger(__name__)
 _SCHEMES = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "file", "memory")
 _ATTEMPTS = 6
@@ -91,7 +92,7 @@ class ObjectStore:
             StorePermission: the storage refuses.
         """
         failure: Exception | None = None
-        mode = "create"
+        mode: Mode = "create"
         for attempt in range(_ATTEMPTS):
             _pause(attempt)
             try:
@@ -118,7 +119,7 @@ class ObjectStore:
             f"cannot write object {key} to {self.shown}: {_first_line(failure)}. Try again later."
         ) from failure
 
-    def _put(self, key: str, data: bytes, mode: str) -> None:
+    def _put(self, key: str, data: bytes, mode: Mode) -> None:
         # Whole or not at all: an upload in parts knows no "only if it is not there".
         self._api.put(self._store, key, data, mode=mode, use_multipart=False)
 
@@ -157,7 +158,7 @@ class ObjectStore:
         except (self._errors.BaseError, OSError) as error:
             raise self._refusal(error, "read", key) from error
 
-    def list(self, prefix: str) -> list[Stored]:
+    def below(self, prefix: str) -> list[Stored]:
         """All objects below a prefix, which ends where a part of the path ends.
 
         Raises:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from .database import Database, interrupt_behind
+from .database import USER_VERSION, Database, interrupt_behind
 from .errors import (
     CorruptMetadata,
     DurabilityLost,
@@ -22,11 +23,12 @@ from .errors import (
     StorePermission,
     StoreUnreachable,
 )
-from .postgres_server import Link, Server, driver_errors, is_lost
+from .postgres_server import Link, Server, driver_errors, is_lost, transaction_errors
 
 if TYPE_CHECKING:
     from .leases import Lease
 
+_SID = re.compile("[0-9a-f]{32}")
 _AGAIN = "Nothing was written; try again."
 # What the server said, by SQLSTATE or its first two characters: an error of ours and the remedy.
 _KINDS: dict[str, tuple[type[StoreError], str]] = {
@@ -51,17 +53,24 @@ class PostgresDatabase(Database):
         sid: the session's id in hex; empty for the catalog.
         write: whether this is their writer.
         lease: of the session's writer; every write transaction makes sure of it and renews it.
+
+    Raises:
+        ValueError: no id of a session.
     """
 
     def __init__(
         self, server: Server, sid: str, *, write: bool, lease: Lease | None = None
     ) -> None:
+        if sid and not _SID.fullmatch(sid):
+            # It becomes part of a statement.
+            raise ValueError(f"a session's id has 32 hex digits; found {sid!r}")
         self.path = f"{server.address.shown} session {sid}" if sid else server.address.shown
         self._server = server
         self._sid = sid
         self._write = write
         self._lease = lease
         self._open = True
+        self.version = USER_VERSION
         # Taken from the server and not given back: in use, or left by an interrupt.
         self._link: Link | None = None
         # A commit of ours may still be under way.
@@ -183,7 +192,7 @@ class PostgresDatabase(Database):
             try:
                 link.connection.begin()
                 return link
-            except (sa.exc.SQLAlchemyError, *driver_errors()) as error:
+            except transaction_errors() as error:
                 link.close()
                 if link.fresh or not is_lost(getattr(error, "orig", error)):
                     raise
@@ -208,7 +217,7 @@ class PostgresDatabase(Database):
             self._server.give_back(link)
             # Whatever the error was about, the server has answered.
             self._unsettled = False
-        except (sa.exc.SQLAlchemyError, *driver_errors()):
+        except transaction_errors():
             link.close()
 
     def checkpoint(self, *, only_if_large: bool = False) -> None:
@@ -227,6 +236,9 @@ class PostgresDatabase(Database):
 
     def reindex(self) -> None:
         """Nothing: see `integrity`."""
+
+    def look_again(self) -> None:
+        """Nothing: a store on a server is of one version, that of its tables."""
 
     @contextmanager
     def translated(self, action: str) -> Iterator[None]:

@@ -217,9 +217,9 @@ def _engine() -> sa.Engine:
         hide_parameters=True,
         use_native_hstore=False,
     )
-    types = engine.dialect.type_compiler_instance
+    types: Any = engine.dialect.type_compiler_instance
     # The tables' integers have 64 bits everywhere; PostgreSQL's INTEGER has 32.
-    types.visit_integer = types.visit_INTEGER = types.visit_BIGINT  # type: ignore[method-assign]
+    types.visit_integer = types.visit_INTEGER = types.visit_BIGINT
     event.listen(engine, "begin", _begin)
     event.listen(engine, "before_cursor_execute", _spoken, retval=True)
     return engine
@@ -232,7 +232,12 @@ def _begin(connection: sa.Connection) -> None:
 
 
 def _spoken(
-    _connection: sa.Connection, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool
+    _connection: sa.Connection,
+    _cursor: Any,
+    statement: str,
+    values: Any,
+    _context: Any,
+    _many: bool,
 ) -> tuple[str, Any]:
     # SQLite's words for what PostgreSQL has none for: to read past a damaged index.
     return statement.replace(" NOT INDEXED", ""), values
@@ -241,6 +246,11 @@ def _spoken(
 def driver_errors() -> tuple[type[Exception], ...]:
     """What psycopg raises, for an `except`."""
     return (_driver().Error,)
+
+
+def transaction_errors() -> tuple[type[Exception], ...]:
+    """What a statement, or the end of a transaction, may raise."""
+    return (sa.exc.SQLAlchemyError, *driver_errors())
 
 
 def is_lost(error: BaseException | None) -> bool:
@@ -265,9 +275,7 @@ def escape(text: str) -> bytes:
 def unescape(data: bytes) -> str:
     """Text as it was before `escape`."""
     if _ESCAPE in data:
-        data = re.sub(
-            rb"\x01([\x01\x02])", lambda m: b"\x01" if m[1] == b"\x01" else b"\0", data
-        )
+        data = re.sub(rb"\x01([\x01\x02])", lambda m: b"\x01" if m[1] == b"\x01" else b"\0", data)
     return data.decode()
 
 

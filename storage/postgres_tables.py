@@ -113,7 +113,7 @@ def _create(connection: sa.Connection, schema: str, where: str) -> None:
     encoding = connection.exec_driver_sql("SELECT current_setting('server_encoding')").scalar()
     if encoding != "UTF8":
         raise StoreError(f"{where}: the database's encoding is {encoding}; make one with UTF8")
-    connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS \"{schema}\"")
+    connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
     connection.exec_driver_sql(_STORE)
     connection.exec_driver_sql(_LEASES)
     for table in scoped_tables():
@@ -178,5 +178,7 @@ def _scoped_ddl(table: sa.Table) -> list[str]:
 def delete_rows(connection: sa.Connection, sid: str) -> None:
     """Remove all rows of a session, in a transaction of any scope."""
     for table in scoped_tables():
-        connection.execute(sa.text(f"DELETE FROM {_BASE}{table.name} WHERE sid = :sid"), {"sid": sid})
+        connection.execute(
+            sa.text(f"DELETE FROM {_BASE}{table.name} WHERE sid = :sid"), {"sid": sid}
+        )
     connection.execute(sa.text("DELETE FROM leases WHERE sid = :sid"), {"sid": sid})

@@ -27,17 +27,21 @@ KEYS = {
 }
 
 
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+def _load(path: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
-_servers = _load(Path(__file__).parents[2] / "benchmarks" / "_servers.py")
+_root = Path(__file__).parents[2]
+_servers = _load(_root / "benchmarks" / "_servers.py", "_servers")
+# Layouts, turns and chunks whose right bytes can be told, and a tiny model.
+kit = _load(_root / "tests" / "storage" / "conftest.py", "_storage_kit").kit
+tiny_checkpoint = _load(_root / "tests" / "hsa_memory" / "conftest.py", "_tiny").tiny_checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -36,11 +36,11 @@ def test_an_object_comes_back_and_is_listed_until_it_is_deleted(objects: ObjectS
     objects.put(key_of(DATA), DATA)
     objects.put(other, b"other")
     assert read(objects, DATA) == DATA
-    assert objects.list("store/sid") == [(key_of(DATA), len(DATA))]
-    assert sorted(objects.list("store")) == sorted([(key_of(DATA), len(DATA)), (other, 5)])
-    assert objects.list("nothing") == []
+    assert objects.below("store/sid") == [(key_of(DATA), len(DATA))]
+    assert sorted(objects.below("store")) == sorted([(key_of(DATA), len(DATA)), (other, 5)])
+    assert objects.below("nothing") == []
     objects.delete(["store/missing", key_of(DATA), "store/missing too"])
-    assert objects.list("store/sid") == []
+    assert objects.below("store/sid") == []
     with pytest.raises(CorruptMetadata, match="missing"):
         read(objects, DATA)
 
@@ -77,7 +77,7 @@ def test_a_fault_on_the_way_loses_nothing(faulty: Any, bucket: str, faults: list
     objects.put(key_of(DATA), DATA)
     assert faulty.faults == []
     assert read(objects, DATA) == DATA
-    assert len(objects.list("store")) == 1
+    assert len(objects.below("store")) == 1
 
 
 def test_a_storage_that_never_answers_is_told(faulty: Any, bucket: str) -> None:
