@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         StoreFull,
         StoreLocked,
         StorePermission,
+        StoreUnreachable,
         UnsupportedFormat,
         WriterFenced,
     )
@@ -86,6 +87,7 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "StorePermission",
+    "StoreUnreachable",
     "UnsupportedFormat",
     "WriterFenced",
     "__version__",
@@ -132,6 +134,7 @@ _LAZY: dict[str, str] = {
     "StoreFull": "errors",
     "StoreLocked": "errors",
     "StorePermission": "errors",
+    "StoreUnreachable": "errors",
     "UnsupportedFormat": "errors",
     "WriterFenced": "errors",
     "open": "memory",

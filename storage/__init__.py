@@ -22,6 +22,7 @@ from .errors import (
     StoreFull,
     StoreLocked,
     StorePermission,
+    StoreUnreachable,
     TurnConflict,
 )
 from .leaving import close_after
@@ -61,6 +62,7 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "StorePermission",
+    "StoreUnreachable",
     "Turn",
     "TurnConflict",
     "TurnIndex",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .changing import Changing, OpenForks, no_forks
 from .checking import check_session, session_stats
 from .cipher import PLAIN, Cipher
+from .creating import identity_from
 from .derived import Derived
 from .errors import (
     CorruptMetadata,
@@ -312,13 +313,7 @@ class SessionStore(Changing):
             note = self._truth.note("identity")
             if note is None or note.get("sid") != self.info.id:
                 raise CorruptMetadata(f"{self._truth.where}: does not say which session it is")
-            return SessionInfo(
-                name=str(note["name"]),
-                id=self.info.id,
-                created=float(note["created"]),
-                user=str(note.get("user", "")),
-                parent=str(note.get("parent", "")),
-            )
+            return identity_from(note)
 
     def stats(self) -> dict[str, Any]:
         """Counts, bytes on disk by kind (allocated blocks, not lengths), bytes per token."""
