@@ -1,5 +1,6 @@
 """Sessions on disk: turns in SQLite, chunk memory in checksummed files. See FORMAT.md."""
 
+from .addresses import check_addresses
 from .errors import (
     CorruptChunk,
     CorruptMetadata,
@@ -67,6 +68,7 @@ __all__ = [
     "TurnConflict",
     "TurnIndex",
     "Vfs",
+    "check_addresses",
     "check_fields",
     "close_after",
     "map_as_stored",

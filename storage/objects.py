@@ -14,13 +14,12 @@ import time
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
 
+from .addresses import require_objects
 from .errors import CorruptMetadata, StoreError, StorePermission, StoreUnreachable
 
 Mode = Literal["create", "overwrite"]
 _log = logging.getLogger(__name__)
-_SCHEMES = ("s3", "s3a", "gs", "az", "azure", "adl", "abfs", "abfss", "file", "memory")
 _ATTEMPTS = 6
 _FIRST_PAUSE_SECONDS = 0.1
 # A segment of 128 MiB over a slow line.
@@ -48,12 +47,7 @@ class ObjectStore:
     """
 
     def __init__(self, url: str) -> None:
-        scheme = urlsplit(url).scheme
-        if scheme not in _SCHEMES:
-            raise ValueError(
-                f"objects must be a URL like s3://bucket/prefix (or {', '.join(_SCHEMES[2:])}); "
-                f"found {url!r}"
-            )
+        scheme = require_objects(url)
         try:
             import obstore
             import obstore.exceptions

@@ -175,7 +175,7 @@ class PostgresDatabase(Database):
             self._link = None
 
     def _settle(self) -> None:
-        """Wait until a commit that was interrupted has happened or not: it holds the lease's row."""
+        """Wait until a commit that was cut off has happened or not; it holds the lease's row."""
         if not self._unsettled:
             return
         if self._lease is not None:

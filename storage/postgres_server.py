@@ -12,21 +12,16 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
+from .addresses import Address
 from .errors import StoreError
 
-DEFAULT_SCHEMA = "hsa_memory"
-DEFAULT_LEASE_SECONDS = 15.0
-_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
-_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _MOST_IDLE = 4
 _ESCAPE = b"\x01"
 _DEFAULTS = {
@@ -42,51 +37,6 @@ _DEFAULTS = {
 # Connections inherited through a fork: closing one would end the parent's, so they are kept.
 _abandoned: list[Any] = []
 _live: weakref.WeakSet[Server] = weakref.WeakSet()
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a store's truth lies."""
-
-    url: str
-    """As libpq takes it."""
-    schema: str
-    """Schema of the store's tables: a database may hold several stores."""
-    lease_seconds: float
-    """How long a writer that falls silent keeps its sessions."""
-    shown: str
-    """For messages: without a password."""
-
-
-def parse_address(url: str) -> Address:
-    """The address in a URL; `schema` and `lease` (seconds) of its query are ours, the rest libpq's.
-
-    Raises:
-        ValueError: not a URL of PostgreSQL, or an impossible schema or lease.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES:
-        raise ValueError(
-            f"database must be a URL like postgresql://user@host/name; found {_hidden(url)!r}"
-        )
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    schema = query.pop("schema", DEFAULT_SCHEMA)
-    if not _NAME.fullmatch(schema):
-        raise ValueError(
-            f"schema must be 1 to 63 of a-z, 0-9 and _, not a digit first; found {schema!r}"
-        )
-    lease = query.pop("lease", str(DEFAULT_LEASE_SECONDS))
-    if not re.fullmatch(r"\d{1,4}(\.\d+)?", lease) or float(lease) < 0.5:
-        raise ValueError(f"lease must be 0.5 to 9999 seconds; found {lease!r}")
-    shown = _hidden(parts._replace(scheme="postgresql", query="").geturl())
-    if schema != DEFAULT_SCHEMA:
-        shown += f"?schema={schema}"
-    plain = parts._replace(scheme="postgresql", query=urlencode(query)).geturl()
-    return Address(plain, schema, float(lease), shown)
-
-
-def _hidden(url: str) -> str:
-    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 class Link:

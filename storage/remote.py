@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import sqlalchemy as sa
 
+from .addresses import check_addresses, parse_address
 from .catalog import Catalog
 from .checking_store import check_one
 from .cipher import PLAIN
@@ -24,7 +25,7 @@ from .mirror import delete_objects
 from .objects import ObjectStore
 from .paths import require_folder, session_folder, session_ids
 from .postgres import PostgresDatabase
-from .postgres_server import Server, parse_address
+from .postgres_server import Server
 from .postgres_tables import delete_rows, open_tables
 from .remote_session import RemoteSession, WriterLock
 from .session import SessionStore
@@ -50,11 +51,8 @@ def open_remote(
     read_only: bool,
 ) -> RemoteStore:
     """See `Store.open`; the folder is made, and filled, for a reader too: it is a cache."""
-    if database is None:
-        raise ValueError(
-            "objects needs database as well: with the truth in this folder no other machine could "
-            "open a session. To keep a copy elsewhere, back the folder up."
-        )
+    check_addresses(database, objects)
+    assert database is not None
     server = Server(parse_address(database))
     stored = None if objects is None else ObjectStore(objects)
     try:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy as sa
 
+from hsa_memory.storage.addresses import parse_address
 from hsa_memory.storage.errors import (
     DurabilityLost,
     FencedWriter,
@@ -22,7 +23,7 @@ from hsa_memory.storage.errors import (
 )
 from hsa_memory.storage.leases import Leases
 from hsa_memory.storage.postgres import PostgresDatabase
-from hsa_memory.storage.postgres_server import Server, escape, parse_address, unescape
+from hsa_memory.storage.postgres_server import Server, escape, unescape
 from hsa_memory.storage.postgres_tables import open_tables
 from hsa_memory.storage.tables import notes
 
