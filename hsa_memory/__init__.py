@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         StoreFull,
         StoreLocked,
         StorePermission,
+        StoreUnreachable,
         UnsupportedFormat,
         WriterFenced,
     )
@@ -90,6 +91,7 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "StorePermission",
+    "StoreUnreachable",
     "UnsupportedFormat",
     "WriterFenced",
     "__version__",
@@ -138,6 +140,7 @@ _LAZY: dict[str, str] = {
     "StoreFull": "errors",
     "StoreLocked": "errors",
     "StorePermission": "errors",
+    "StoreUnreachable": "errors",
     "UnsupportedFormat": "errors",
     "WriterFenced": "errors",
     "open": "memory",

@@ -19,6 +19,8 @@ from .errors import HSAMemoryError
 from .interrupts import Interrupts
 
 STORE_VARIABLE = "HSA_MEMORY_STORE"
+DATABASE_VARIABLE = "HSA_MEMORY_DATABASE"
+OBJECTS_VARIABLE = "HSA_MEMORY_OBJECTS"
 DEFAULT_STORE = "./agent-memory"
 
 EXIT_ERROR = 1
@@ -158,7 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
-    def default(value: str | bool) -> str | bool:
+    def default(value: str | bool | None) -> str | bool | None:
         return argparse.SUPPRESS if suppress else value
 
     store = os.environ.get(STORE_VARIABLE) or DEFAULT_STORE
@@ -167,6 +169,20 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
         metavar="DIR",
         default=default(store),
         help=f"folder of the store (default: ${STORE_VARIABLE}, else {DEFAULT_STORE})",
+    )
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        default=default(os.environ.get(DATABASE_VARIABLE) or None),
+        help="PostgreSQL database that keeps the messages, so that any machine opens them; the "
+        f"folder is then a cache (default: ${DATABASE_VARIABLE})",
+    )
+    parser.add_argument(
+        "--objects",
+        metavar="URL",
+        default=default(os.environ.get(OBJECTS_VARIABLE) or None),
+        help="object storage, s3://bucket/prefix, that keeps what was read from them; needs a "
+        f"database (default: ${OBJECTS_VARIABLE})",
     )
     parser.add_argument(
         "--session",

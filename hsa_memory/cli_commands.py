@@ -22,11 +22,22 @@ from .session import MemorySession
 
 def open_memory(args: argparse.Namespace, *, create: bool) -> Memory:
     """Open the store that the arguments name, for writing if it may be created."""
-    if args.store and not create:
+    if args.store and not create and not args.database:
         # What else may be wrong with the path is said where it is opened.
         with suppress(OSError, ValueError):
             _require_there(args.store)
-    return open_folder(args.store, model=args.model, create=create, read_only=not create)
+    return _open(args, create=create, read_only=not create)
+
+
+def _open(args: argparse.Namespace, *, create: bool = False, read_only: bool = False) -> Memory:
+    return open_folder(
+        args.store,
+        model=args.model,
+        create=create,
+        read_only=read_only,
+        database=args.database,
+        objects=args.objects,
+    )
 
 
 def _require_there(store: str) -> None:
@@ -142,8 +153,9 @@ def run_stats(args: argparse.Namespace) -> int:
 
 def run_check(args: argparse.Namespace) -> int:
     """Verify the store; 1 if something is wrong and was not repaired, or messages are lost."""
-    findings = repair_marker(args.store) if args.repair else []
-    with open_folder(args.store, model=args.model, create=False) as memory:
+    # On servers the folder is a cache; its marker is written again when it is opened.
+    findings = repair_marker(args.store) if args.repair and not args.database else []
+    with _open(args) as memory:
         findings += memory.check(repair=args.repair)
     if args.json:
         print_json(findings)

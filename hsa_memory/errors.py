@@ -18,6 +18,7 @@ HSAMemoryError
       +-- StoreFull         no space left; what was acknowledged is safe
       +-- StoreLocked       another process holds the catalog for too long
       +-- StorePermission   the operating system refused access
+      +-- StoreUnreachable  a server of the memory does not answer; nothing was written
       +-- CorruptStore      stored bytes fail their checksum and cannot be recomputed
       +-- DurabilityLost    an fsync or commit failed; open the session again
       +-- WriterFenced      a newer writer has taken the session over
@@ -95,6 +96,10 @@ class StoreLocked(StorageError):
 
 class StorePermission(StorageError):
     """The operating system refused to open or change a file of the store."""
+
+
+class StoreUnreachable(StorageError):
+    """The database server or the object storage does not answer; nothing was written."""
 
 
 class CorruptStore(StorageError):

@@ -13,7 +13,7 @@ from types import TracebackType
 
 from hsa_memory import storage
 from hsa_memory.model import Tokenizer
-from hsa_memory.storage import SessionStore, Store, rebuild_marker
+from hsa_memory.storage import SessionStore, Store, check_addresses, rebuild_marker
 
 from . import errors
 from .arguments import require_int, require_path
@@ -35,8 +35,10 @@ def open(
     read_only: bool = False,
     create: bool = True,
     cache_bytes: int = 64 << 20,
+    database: str | None = None,
+    objects: str | None = None,
 ) -> Memory:
-    """Open the memory in a folder, making it if there is none.
+    """Open the memory in a folder, or one on servers, making it if there is none.
 
     Args:
         path: the folder.
@@ -48,18 +50,37 @@ def open(
         read_only: never write; every session is opened for reading.
         create: make a memory where there is none.
         cache_bytes: most bytes of keys and values that each session keeps in memory.
+        database: URL of a PostgreSQL database (postgresql://user@host/name) that keeps the
+            messages. The folder is then a cache that may be empty: any machine opens any session,
+            one at a time for writing. `?schema=NAME` keeps several memories apart.
+        objects: URL of an object storage (s3://bucket/prefix, gs://, az://, file://) that keeps
+            what the model has read, so that no machine reads a history again. Endpoint and
+            credentials come from the environment. Only with a database.
 
     Raises:
         ModelNotFound, InvalidCheckpoint: the model cannot be loaded.
         SessionNotFound: there is no memory and none may be made.
-        InvalidArgument, StorageError.
+        InvalidArgument, StorageError (StoreUnreachable: a server does not answer).
     """
     folder, named = require_path("path", path), require_path("model", model)
     require_int("cache_bytes", cache_bytes, least=0)
+    _require_urls(database, objects)
     with public_errors():
         engine = load_engine(named, device, dtype)
-        store = Store.open(folder, create=create, read_only=read_only)
+        store = Store.open(
+            folder, create=create, read_only=read_only, database=database, objects=objects
+        )
     return Memory(store, engine, model=named, cache_bytes=cache_bytes)
+
+
+def _require_urls(database: object, objects: object) -> None:
+    for name, url in (("database", database), ("objects", objects)):
+        if url is not None and not isinstance(url, str):
+            raise errors.InvalidArgument(f"{name} must be a URL; found {url!r:.100}")
+    try:
+        check_addresses(database, objects)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise errors.InvalidArgument(str(error)) from error
 
 
 def repair_marker(path: str | os.PathLike[str]) -> list[Finding]:

@@ -1,5 +1,6 @@
 """Sessions on disk: turns in SQLite, chunk memory in checksummed files. See FORMAT.md."""
 
+from .addresses import check_addresses
 from .errors import (
     CorruptChunk,
     CorruptMetadata,
@@ -22,6 +23,7 @@ from .errors import (
     StoreFull,
     StoreLocked,
     StorePermission,
+    StoreUnreachable,
     TurnConflict,
 )
 from .leaving import close_after
@@ -63,10 +65,12 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "StorePermission",
+    "StoreUnreachable",
     "Turn",
     "TurnConflict",
     "TurnIndex",
     "Vfs",
+    "check_addresses",
     "check_fields",
     "close_after",
     "map_as_stored",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -60,10 +60,14 @@ class Catalog:
     Args:
         path: catalog.db, which exists.
         store_id: 16 bytes, part of every row's checksum.
+        connect: opens the rows, for writing or not, if they are not in that file.
     """
 
-    def __init__(self, path: str, store_id: bytes) -> None:
+    def __init__(
+        self, path: str, store_id: bytes, connect: Callable[[bool], Database] | None = None
+    ) -> None:
         self._path = path
+        self._connect = connect or (lambda write: Database(path, write=write))
         self._store_id = store_id
         self._reader: Database | None = None
         self._pid = os.getpid()
@@ -103,7 +107,7 @@ class Catalog:
     def add(self, info: SessionInfo) -> None:
         """Insert a session; the caller holds the lock and has made its files."""
         with self._write() as connection:
-            connection.execute(sa.insert(sessions), self._row(info))
+            connection.execute(sa.insert(sessions), self.row_of(info))
 
     def mark_deleted(self, info: SessionInfo) -> None:
         """Decide a deletion: from here on the session does not exist."""
@@ -111,20 +115,21 @@ class Catalog:
             connection.execute(sa.delete(sessions).where(sessions.c.sid == info.id))
             # The name is free at once; the id stands in for it until the files are gone.
             gone = SessionInfo(name=f"deleted {info.id}", id=info.id, created=info.created)
-            connection.execute(sa.insert(sessions), self._row(gone, deleted=1))
+            connection.execute(sa.insert(sessions), self.row_of(gone, deleted=1))
 
     def restore(self, info: SessionInfo) -> None:
         """Insert a session in place of damaged rows of its id."""
         with self._write() as connection:
             connection.execute(sa.delete(sessions).where(sessions.c.sid == info.id))
-            connection.execute(sa.insert(sessions), self._row(info))
+            connection.execute(sa.insert(sessions), self.row_of(info))
 
     def remove(self, session_id: str) -> None:
         """Drop a row once its files are gone."""
         with self._write() as connection:
             connection.execute(sa.delete(sessions).where(sessions.c.sid == session_id))
 
-    def _row(self, info: SessionInfo, *, deleted: int = 0) -> dict[str, Any]:
+    def row_of(self, info: SessionInfo, *, deleted: int = 0) -> dict[str, Any]:
+        """The row of a session, to be inserted into `sessions`."""
         row = Row(info.id, info.name, info.created, deleted, info.user, info.parent)
         return {**row._asdict(), "sum": row.checksum(self._store_id)}
 
@@ -216,7 +221,7 @@ class Catalog:
         """Write the catalog anew with the rows that are whole: deletions, users and sessions that
         are not there are in no other place. `restore` adds the rest. The caller holds the lock.
         """
-        rows = [checked for row in self.scan()[0] if (checked := self._if_whole(row))]
+        rows = [checked for row in self.scan()[0] if (checked := self.if_whole(row))]
         known = self._whole_users()
         self.close()
         staged = Catalog(self._path + ".new", self._store_id)
@@ -307,7 +312,8 @@ class Catalog:
             )
         return values
 
-    def _if_whole(self, row: Any) -> Row | None:
+    def if_whole(self, row: Any) -> Row | None:
+        """The values of a row of `scan`, or None if it is damaged."""
         try:
             return self._checked(row)
         except CorruptMetadata:
@@ -343,14 +349,14 @@ class Catalog:
     def _open_reader(self) -> Database:
         # The child of a fork inherits a reader it must not touch.
         if self._reader is None or self._pid != os.getpid():
-            self._reader = Database(self._path, write=False)
+            self._reader = self._connect(False)
             self._pid = os.getpid()
         return self._reader
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         # Opened for this one change, so that only the holder of the lock ever checkpoints.
-        database = Database(self._path, write=True)
+        database = self._connect(True)
         try:
             with database.write() as connection:
                 yield connection

@@ -21,19 +21,17 @@ from .forgetting import (
 )
 from .forking import origin_of, start_of
 from .index import IndexCache
+from .places import InFolder
 from .reading import Reading
 from .scanning import Scan
 from .scanning import scan as scan_files
 from .types import SessionInfo
-from .vfs import Vfs
 
 
-class Changing(Reading):
+class Changing(Reading, InFolder):
     """The part of a `SessionStore` that changes what is there already."""
 
     info: SessionInfo
-    folder: str
-    _vfs: Vfs
     _root: str
     _open_forks: OpenForks
 
@@ -88,6 +86,7 @@ class Changing(Reading):
                 look=self._scan if scan else None,
             )
             self._index = IndexCache(self._truth)
+            self._forgotten()
             return done
 
     def touch(self, session_id: str, spans: Mapping[int, tuple[int, int]], reach: int) -> None:
@@ -136,6 +135,7 @@ class Changing(Reading):
         """
         with self._writing():
             self._derived.fill(first, landmarks, kv)
+            self._published()
 
 
 OpenForks = Callable[[], AbstractContextManager[Sequence[Changing]]]

@@ -106,6 +106,9 @@ def _check_turns(truth: Truth, first: int, stop: int) -> list[Problem]:
 
 def _check_head(folder: str, truth: Truth, repair: bool) -> list[Problem]:
     path = os.path.join(folder, "head.bin")
+    if not truth.keeps_head:
+        truth.load()
+        return []
     # In this order, or else what a writer adds in between would seem lost.
     truth.head = truth.read_head()
     truth.load()

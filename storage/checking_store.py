@@ -54,7 +54,7 @@ def _check_all(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) -> 
         if session_id in deleted:
             continue
         info = known.pop(session_id, None) or SessionInfo(name="", id=session_id, created=0.0)
-        found += _check_one(store, catalog, info, repair=repair)
+        found += check_one(store, catalog, info, repair=repair)
     for info in known.values():
         found.append(_finding(info, "missing-session", "its directory is gone"))
     return found
@@ -85,9 +85,10 @@ def _check_catalog(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool)
     return found
 
 
-def _check_one(
+def check_one(
     store: Sessions, catalog: Catalog, info: SessionInfo, *, repair: bool
 ) -> list[Finding]:
+    """Everything that is wrong with one session, whose row in the catalog may have no name."""
     mended: list[Finding] = []
     try:
         # First, for without its indexes a session may not open.

@@ -79,12 +79,19 @@ def _initialise(
 ) -> None:
     """Fill the tables of a new session: its first state row, its notes and seams."""
     with database.write() as connection:
-        connection.execute(sa.insert(state), {"id": 1, **start.state.to_row(sid)})
-        put_seams(connection, sid, start.state.gen, start.seams)
-        for key, value in maps.items():
-            packed = pack_map(value, key)
-            row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
-            connection.execute(sa.insert(notes), row)
+        fill_tables(connection, sid, start, maps)
+
+
+def fill_tables(
+    connection: sa.Connection, sid: bytes, start: Start, maps: dict[str, dict[str, Any]]
+) -> None:
+    """The same inside a transaction."""
+    connection.execute(sa.insert(state), {"id": 1, **start.state.to_row(sid)})
+    put_seams(connection, sid, start.state.gen, start.seams)
+    for key, value in maps.items():
+        packed = pack_map(value, key)
+        row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
+        connection.execute(sa.insert(notes), row)
 
 
 def write_session(
@@ -133,3 +140,14 @@ def identity_of(store_id: bytes, info: SessionInfo) -> dict[str, Any]:
     identity = {"store": store_id.hex(), "sid": info.id, "name": info.name, "created": info.created}
     more = {"user": info.user, "parent": info.parent}
     return {**identity, **{key: value for key, value in more.items() if value}}
+
+
+def identity_from(note: dict[str, Any]) -> SessionInfo:
+    """The same read back; raises KeyError or ValueError if it is none."""
+    return SessionInfo(
+        name=str(note["name"]),
+        id=str(note["sid"]),
+        created=float(note["created"]),
+        user=str(note.get("user", "")),
+        parent=str(note.get("parent", "")),
+    )

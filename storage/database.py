@@ -247,7 +247,7 @@ class Database:
             with self.translated(action):
                 yield
         except BaseException as error:
-            interrupt = _interrupt_behind(error, handled)
+            interrupt = interrupt_behind(error, handled)
             self._interrupted = interrupt is not None
             if interrupt is None or interrupt is error:
                 raise
@@ -319,7 +319,7 @@ class Database:
             _abandoned.append((self._connection, self._driver))
 
 
-def _interrupt_behind(
+def interrupt_behind(
     error: BaseException | None, handled: BaseException | None
 ) -> BaseException | None:
     """The KeyboardInterrupt that an error came from; `handled` was there before and is none."""

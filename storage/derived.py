@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -60,11 +60,25 @@ class Derived:
         folder: the session's directory.
         truth: loaded; its state row holds the watermark.
         write: whether this is the session's writer.
+        dropped: called inside the transaction that makes chunks of a generation void.
+        is_cache: others may have written the session since these files were; what no seal vouches
+            for is then compared with its tokens, however long it has been there.
     """
 
     def __init__(
-        self, vfs: Vfs, folder: str, store_id: bytes, sid: bytes, truth: Truth, *, write: bool
+        self,
+        vfs: Vfs,
+        folder: str,
+        store_id: bytes,
+        sid: bytes,
+        truth: Truth,
+        *,
+        write: bool,
+        dropped: Callable[[sa.Connection, int, range], None] = lambda *_: None,
+        is_cache: bool = False,
     ) -> None:
+        self._dropped = dropped
+        self._is_cache = is_cache
         self._vfs = vfs
         self._folder = folder
         self._store_id = store_id
@@ -164,6 +178,8 @@ class Derived:
         good = self.generation.count
         # Published but never forced to disk: may be torn after a power cut.
         unsynced = np.arange(max(known, min(state.durable_chunk, good)), good)
+        if self._is_cache:
+            unsynced = self.generation.records.unsure(known, good)
         bad = self.generation.bad_chunks(unsynced[~self.generation.in_holes(unsynced)])
         if bad:
             good = bad[0]
@@ -293,6 +309,7 @@ class Derived:
         seams = {m: x for m, x in self._seams.items() if m in below}
         with self._truth.writing(new) as connection:
             drop_seals(connection, new.gen, num_chunks // self._geometry.cap)
+            self._dropped(connection, new.gen, range(num_chunks, 1 << 62))
             put_holes(connection, self._sid, new.gen, holes)
             put_seams(connection, self._sid, new.gen, seams)
         if num_chunks < state.base_chunk:
@@ -323,6 +340,7 @@ class Derived:
         for span in spans:
             cap = self._geometry.cap
             drop_seals(connection, gen, span.start // cap, -(-span.stop // cap))
+            self._dropped(connection, gen, span)
         return Holes(holes, seams)
 
     def take_holes(self, made: Holes) -> None:

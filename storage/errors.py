@@ -14,6 +14,7 @@ StoreError
  +-- DurabilityLost     an fsync or commit failed; reopen from disk
  +-- StoreFull          no space left; nothing acknowledged was lost
  +-- StorePermission    the operating system refused access
+ +-- StoreUnreachable   a server of the store does not answer; nothing was written
  +-- NotAFolder         a file stands where the store is to be, or above it
  +-- CorruptMetadata    a database row or a file header fails its checksum
  +-- CorruptChunk       derived bytes of some chunks fail their checksum
@@ -83,6 +84,10 @@ class StoreFull(StoreError):
 
 class StorePermission(StoreError):
     """The operating system refused to open or change a file of the store."""
+
+
+class StoreUnreachable(StoreError):
+    """The database server or the object store does not answer; nothing was written."""
 
 
 class NotAFolder(StoreError):

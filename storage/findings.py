@@ -33,7 +33,8 @@ class Problem:
 
     def as_finding(self, session: str, root: str) -> Finding:
         """The same with the path relative to the store's root."""
-        path = os.path.relpath(self.path, root)
+        # What lies on a server is named as it is.
+        path = self.path if "://" in self.path else os.path.relpath(self.path, root)
         return Finding(
             session=session, path=path, kind=self.kind, detail=self.detail, repaired=self.repaired
         )

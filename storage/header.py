@@ -22,7 +22,7 @@ _FIXED = struct.Struct("<10sHI")
 _SUM = struct.Struct("<Q")
 _MAX_BODY = HEADER_BYTES - _FIXED.size - _SUM.size
 
-KINDS = {"store": b"ST", "kv": b"KV", "landmarks": b"LM", "tail": b"TL"}
+KINDS = {"store": b"ST", "kv": b"KV", "landmarks": b"LM", "tail": b"TL", "chunks": b"CH"}
 
 
 def magic(kind: str) -> bytes:

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
+from typing import Protocol
 
 from .errors import StoreLocked
 from .vfs import Vfs
@@ -20,6 +21,13 @@ from .vfs import Vfs
 _POLL_SECONDS = 0.005
 _WAIT_SECONDS = 10.0
 _held: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+class Lock(Protocol):
+    """The right to write, until it is released."""
+
+    def release(self) -> None:
+        """Free the lock; a second call does nothing."""
 
 
 class FileLock:

@@ -21,10 +21,14 @@ NAME = "STORE"
 _REMEDY = "run `hsa-memory check --repair` to have it written again from what the sessions say"
 
 
-def read_marker(vfs: Vfs, root: str) -> bytes:
+def read_marker(vfs: Vfs, root: str, *, is_cache: bool = False) -> bytes:
     """The store's id.
 
+    Args:
+        is_cache: whether the folder is to be the cache of a store on servers, or a store.
+
     Raises:
+        StoreError: it is the other one of the two.
         SessionMissing: there is no store.
         CorruptMetadata: STORE is damaged, or missing where there are sessions.
         FormatTooNew, FormatTooOld.
@@ -48,19 +52,32 @@ def read_marker(vfs: Vfs, root: str) -> bytes:
         raise CorruptMetadata(f"{path} is damaged ({error}); {_REMEDY}") from error
     finally:
         vfs.close(fd)
+    home = fields.get("home")
+    if bool(home) != is_cache:
+        other = (
+            f"the cache of a store in {home}; open it with that database"
+            if home
+            else "a store of its own; choose another folder for a cache"
+        )
+        raise StoreError(f"{root} is {other}")
     if len(store_id) != 16:
         raise CorruptMetadata(f"{path} has an id of {len(store_id)} bytes, expected 16; {_REMEDY}")
     return store_id
 
 
-def write_marker(vfs: Vfs, root: str, store_id: bytes) -> None:
-    """Put STORE in its place, whole or not at all; the caller holds the catalog's lock."""
+def write_marker(vfs: Vfs, root: str, store_id: bytes, home: str = "") -> None:
+    """Put STORE in its place, whole or not at all; the caller holds the catalog's lock.
+
+    Args:
+        home: where the truth is, if not in this folder.
+    """
+    fields = {"store": store_id.hex(), **({"home": home} if home else {})}
     staged = os.path.join(root, "tmp", NAME)
     vfs.ensure_dir(os.path.dirname(staged))
     vfs.unlink(staged)
     fd = vfs.open(staged, create=True)
     try:
-        vfs.write(fd, encode_header("store", {"store": store_id.hex()}), 0)
+        vfs.write(fd, encode_header("store", fields), 0)
         vfs.sync(fd)
     finally:
         vfs.close(fd)

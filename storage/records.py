@@ -92,6 +92,10 @@ class RecordTable:
         """Records of chunks from `count` on are to be looked at anew."""
         self._good[count:] = False
 
+    def unsure(self, first: int, stop: int) -> NDArray[np.int64]:
+        """Those of chunks first..stop-1 whose records nobody has vouched for yet."""
+        return first + np.flatnonzero(~self._good[first:stop])
+
     def sums(self, first: int, stop: int) -> NDArray[np.uint64]:
         """Checksums that the records in memory have now."""
         return self._sums_of(np.arange(first, stop), self.rows[first:stop])

@@ -335,6 +335,18 @@ def segment_sum(
     return xxh3_bytes(sid + _SEGMENT.pack(gen, n, sealed, table_sum, landmarks_sum))
 
 
+_OBJECT = struct.Struct("<qqqqI")
+
+
+def object_sum(
+    sid: bytes, key: str, gen: int, kind: str, numbers: tuple[int, int, int], digests: bytes
+) -> bytes:
+    """Checksum of a row of `objects`."""
+    named = key.encode()
+    packed = _OBJECT.pack(gen, *numbers, len(named))
+    return xxh3_bytes(b"".join((sid, packed, named, kind.encode(), b"\0", digests)))
+
+
 _HEAD = struct.Struct("<10sHIqqq8sQ")
 HEAD_BYTES = _HEAD.size
 _HEAD_MAGIC = b"\x89HSAHD\r\n\x1a\n"

@@ -15,21 +15,22 @@ from numpy.typing import NDArray
 from .changing import Changing, OpenForks, no_forks
 from .checking import check_session, session_stats
 from .cipher import PLAIN, Cipher
+from .creating import identity_from
 from .derived import Derived
 from .errors import (
     CorruptMetadata,
-    Erased,
     StoreError,
     StoreFull,
     StoreLocked,
+    StoreUnreachable,
 )
 from .findings import Problem
 from .index import IndexCache
 from .layouts import read_layout, require_layout
 from .leaving import close_after
-from .locks import FileLock
+from .locks import Lock
 from .paths import session_folder
-from .truth import CALLERS, Truth
+from .truth import CALLERS
 from .types import Finding, Layout, SessionInfo, Turn
 from .vfs import Vfs
 
@@ -60,7 +61,7 @@ class SessionStore(Changing):
         info: SessionInfo,
         *,
         layout: Layout | None,
-        lock: FileLock | None,
+        lock: Lock | None,
         trust_head: bool = True,
         cipher: Cipher = PLAIN,
         open_forks: OpenForks = no_forks,
@@ -73,7 +74,7 @@ class SessionStore(Changing):
         self._lock_file = lock
         self._open_forks = open_forks
         sid = bytes.fromhex(info.id)
-        self._truth = Truth(vfs, self.folder, sid, write=lock is not None, cipher=cipher)
+        self._truth = self._open_truth(sid, cipher)
         self._index = IndexCache(self._truth)
         derived = None
         try:
@@ -83,8 +84,16 @@ class SessionStore(Changing):
                 self._truth.require_acknowledged()
             described = read_layout(self._truth, state.gen)
             require_layout(described.layout, layout, state.n_tok, info.name)
+            self._fetch()
             self._derived = derived = Derived(
-                vfs, self.folder, store_id, sid, self._truth, write=lock is not None
+                vfs,
+                self.folder,
+                store_id,
+                sid,
+                self._truth,
+                write=lock is not None,
+                dropped=self._dropped,
+                is_cache=self._is_cache,
             )
             if lock is not None and not state.clean:
                 # What a crash kept from being emptied may hold what was forgotten.
@@ -130,8 +139,9 @@ class SessionStore(Changing):
                 if self._may_write() and not again:
                     self._recover()
                     self._derived.settle()
+                    self._settled()
                     self._truth.database.checkpoint()
-            except (StoreFull, StoreLocked) as error:
+            except (StoreFull, StoreLocked, StoreUnreachable) as error:
                 # Nothing acknowledged hangs on this; the next open does it again.
                 _log.warning("session %r closed without its checkpoint: %s", self.info.name, error)
             finally:
@@ -170,6 +180,7 @@ class SessionStore(Changing):
         """Read everything anew, as if the session was opened now."""
         self._truth.reload()
         self._index = IndexCache(self._truth)
+        self._fetch()
         self._derived.reopen()
         self._follow()
 
@@ -251,6 +262,7 @@ class SessionStore(Changing):
         """
         with self._writing():
             self._derived.publish(num_chunks, tail)
+            self._published()
 
     def rollback(self, num_chunks: int) -> None:
         """Lower the watermark; the chunks above it are to be written again.
@@ -281,12 +293,12 @@ class SessionStore(Changing):
         with self._reading():
             if self.writable:
                 return False
-            if self._vfs.lstat(self._truth.where) is None:
-                raise Erased(f"session {self.info.name!r} was deleted")
+            self._require_there()
             old = self._truth.state
             if self._truth.load() == old:
                 return False
-            if self._truth.state.revision != old.revision or self._truth.state.gen != old.gen:
+            changed = self._truth.state.revision != old.revision
+            if self._fetch() or changed or self._truth.state.gen != old.gen:
                 self._index = IndexCache(self._truth)
                 self._truth.forgot()
                 self._derived.reopen()
@@ -301,13 +313,7 @@ class SessionStore(Changing):
             note = self._truth.note("identity")
             if note is None or note.get("sid") != self.info.id:
                 raise CorruptMetadata(f"{self._truth.where}: does not say which session it is")
-            return SessionInfo(
-                name=str(note["name"]),
-                id=self.info.id,
-                created=float(note["created"]),
-                user=str(note.get("user", "")),
-                parent=str(note.get("parent", "")),
-            )
+            return identity_from(note)
 
     def stats(self) -> dict[str, Any]:
         """Counts, bytes on disk by kind (allocated blocks, not lengths), bytes per token."""

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from types import TracebackType
 
 from .catalog import Catalog
@@ -25,7 +25,7 @@ from .errors import (
 )
 from .indexes import mend_indexes
 from .leaving import close_after
-from .locks import FileLock, catalog_lock, try_lock
+from .locks import Lock, catalog_lock, try_lock
 from .marker import read_marker
 from .paths import require_folder, session_folder
 from .session import SessionStore
@@ -41,7 +41,7 @@ class Store:
         self.read_only = read_only
         self._vfs = vfs
         self._id = store_id
-        self._catalog = Catalog(self._path("catalog.db"), store_id)
+        self._catalog = self._open_catalog()
         # Weak: a handle that nobody has any more ends, and frees its lock.
         self._sessions: weakref.WeakSet[SessionStore] = weakref.WeakSet()
         self._mutex = threading.RLock()
@@ -55,23 +55,37 @@ class Store:
         create: bool = True,
         read_only: bool = False,
         vfs: Vfs | None = None,
+        database: str | None = None,
+        objects: str | None = None,
     ) -> Store:
-        """Open the store in a directory.
+        """Open the store in a directory, or one on servers.
 
         Args:
             path: the directory; made with mode 0700 if it is missing and `create` is set.
             create: make a new store in a missing or empty directory.
             read_only: never write, not even locks.
             vfs: file access, for tests.
+            database: URL of a PostgreSQL database that holds the truth; the directory is then a
+                cache, and sessions can be opened from any machine. `schema=NAME` (default
+                hsa_memory) and `lease=SECONDS` (default 15) in its query are ours.
+            objects: URL of an object storage (s3://bucket/prefix) that holds the chunks too, so
+                that another machine need not encode them again. Only with a database.
 
         Raises:
+            ValueError: a URL that is none, or objects without a database.
             SessionMissing: there is no store and none may be made.
             StorePermission: no access, or everybody may write to the directory.
             NotAFolder: there is a file in its place or above it.
+            StoreUnreachable: a server does not answer.
             CorruptMetadata, FormatTooNew, FormatTooOld.
         """
         vfs = vfs or Vfs()
         root = os.path.abspath(os.fspath(path))
+        if database is not None or objects is not None:
+            # Brings the drivers of the servers.
+            from .remote import open_remote
+
+            return open_remote(vfs, root, database, objects, create=create, read_only=read_only)
         require_folder(root)
         marker = os.path.join(root, "STORE")
         if vfs.lstat(marker) is None and create and not read_only:
@@ -86,6 +100,13 @@ class Store:
             store._sweep()
         return store
 
+    def _open_catalog(self) -> Catalog:
+        return Catalog(self._path("catalog.db"), self._id)
+
+    def _catalog_lock(self) -> AbstractContextManager[None]:
+        """Held by whoever changes the catalog."""
+        return catalog_lock(self._vfs, self.root)
+
     def _path(self, *parts: str) -> str:
         return os.path.join(self.root, *parts)
 
@@ -94,7 +115,7 @@ class Store:
         # What is damaged is told by whatever needs it, or by `check`.
         with suppress(CorruptMetadata):
             if self._catalog.is_old:
-                with catalog_lock(self._vfs, self.root):
+                with self._catalog_lock():
                     self._catalog.migrate()
 
     def _sweep(self) -> None:
@@ -166,16 +187,7 @@ class Store:
         lock = None if read_only else self._lock_session(info)
         session = None
         try:
-            session = SessionStore(
-                self._vfs,
-                self.root,
-                self._id,
-                info,
-                layout=layout,
-                lock=lock,
-                trust_head=trust_head,
-                open_forks=lambda: self._open_forks(info),
-            )
+            session = self._make_session(info, layout, lock, trust_head)
             self._sessions.add(session)
             return session
         except BaseException:
@@ -184,6 +196,20 @@ class Store:
             elif lock is not None:
                 lock.release()
             raise
+
+    def _make_session(
+        self, info: SessionInfo, layout: Layout | None, lock: Lock | None, trust_head: bool
+    ) -> SessionStore:
+        return SessionStore(
+            self._vfs,
+            self.root,
+            self._id,
+            info,
+            layout=layout,
+            lock=lock,
+            trust_head=trust_head,
+            open_forks=lambda: self._open_forks(info),
+        )
 
     @contextmanager
     def _open_forks(self, info: SessionInfo) -> Iterator[list[SessionStore]]:
@@ -212,7 +238,7 @@ class Store:
             if session.writable:
                 session.settle()
             start, parent = session.start_of_fork(self._id, num_turns)
-            with catalog_lock(self._vfs, self.root):
+            with self._catalog_lock():
                 if self._catalog.find(name, session.info.user) is not None:
                     raise SessionExists(f"there is a session {name!r} in {self.root} already")
                 info = SessionInfo(
@@ -227,7 +253,7 @@ class Store:
                 write_files(self._vfs, staged, self._id, info, start)
                 self._put_in_place(info, staged)
 
-    def _lock_session(self, info: SessionInfo) -> FileLock:
+    def _lock_session(self, info: SessionInfo) -> Lock:
         lock = try_lock(self._vfs, self._path("locks", f"s-{info.id}.lock"))
         if lock is None:
             raise SessionBusy(
@@ -265,7 +291,7 @@ class Store:
             session_lock = self._lock_session(info)
             try:
                 self.require_no_forks(name)
-                with catalog_lock(self._vfs, self.root):
+                with self._catalog_lock():
                     self._catalog.mark_deleted(info)
                     self.finish_deletion(info.id)
             finally:
@@ -293,7 +319,7 @@ class Store:
         self._catalog.remove(session_id)
 
     def _create_session(self, name: str, layout: Layout) -> SessionInfo:
-        with catalog_lock(self._vfs, self.root):
+        with self._catalog_lock():
             found = self._catalog.find(name)
             if found is not None:
                 return found
@@ -333,7 +359,7 @@ class Store:
                 self._require_writable()
             if not repair:
                 return check_store(self._vfs, self, self._catalog, repair=False)
-            with catalog_lock(self._vfs, self.root):
+            with self._catalog_lock():
                 return check_store(self._vfs, self, self._catalog, repair=True)
 
     def open_for_check(self, info: SessionInfo, *, repair: bool) -> SessionStore:

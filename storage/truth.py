@@ -60,19 +60,27 @@ class Truth(TurnReader):
         write: whether to open as the session's writer; a session of an older format is then brought
             up to ours.
         cipher: how values are stored.
+        database: where the rows are if not in the folder; there is no head.bin then.
     """
 
     def __init__(
-        self, vfs: Vfs, folder: str, sid: bytes, *, write: bool, cipher: Cipher = PLAIN
+        self,
+        vfs: Vfs,
+        folder: str,
+        sid: bytes,
+        *,
+        write: bool,
+        cipher: Cipher = PLAIN,
+        database: Database | None = None,
     ) -> None:
         self.sid = sid
         self.cipher = cipher
         self._write = write
-        self._head_file = HeadFile(vfs, folder, sid)
+        self._head_file = HeadFile(vfs, folder, sid) if database is None else None
         self._compressor = zstandard.ZstdCompressor(level=3)
         self.head = self.read_head()
-        self.database = Database(os.path.join(folder, "session.db"), write=write)
-        self.where = os.path.join(folder, "session.db")
+        self.database = database or Database(os.path.join(folder, "session.db"), write=write)
+        self.where = self.database.path
         if write:
             migrate_session(self.database, sid, self.where)
         self.stream = TokenStream(self.database, sid, self.where, cipher)
@@ -134,9 +142,14 @@ class Truth(TurnReader):
         """The state row as it is on disk now."""
         return read_state(self.database, self.sid, self.where)
 
+    @property
+    def keeps_head(self) -> bool:
+        """Whether there is a head.bin."""
+        return self._head_file is not None
+
     def read_head(self) -> Head | None:
         """What head.bin says now; None if it is missing or damaged."""
-        return self._head_file.read()
+        return self._head_file.read() if self._head_file is not None else None
 
     def require_acknowledged(self) -> None:
         """Raise CorruptMetadata if session.db lacks turns that head.bin saw acknowledged."""
@@ -218,7 +231,8 @@ class Truth(TurnReader):
 
     def write_head(self) -> None:
         """Note the newest acknowledged turn outside of SQLite; not synced, never ahead."""
-        self._head_file.write(self.state)
+        if self._head_file is not None:
+            self._head_file.write(self.state)
 
     def append(
         self, new_turns: Sequence[Turn], new_notes: Mapping[str, dict[str, Any]]
@@ -292,7 +306,8 @@ class Truth(TurnReader):
 
     def close(self) -> None:
         """Close files; the caller has committed what it wants kept."""
-        self._head_file.close()
+        if self._head_file is not None:
+            self._head_file.close()
         self.database.close()
         if self.base is not None:
             self.base.truth.close()
