@@ -200,15 +200,24 @@ class Database:
                 yield self._connection
 
     def checkpoint(self, *, only_if_large: bool = False) -> None:
-        """Copy the log into the database and empty it; a reader may hold that up."""
-        if only_if_large and self.wal_bytes() < self._wal_limit:
+        """Copy the log into the database and empty it; a reader may hold that up.
+
+        Args:
+            only_if_large: do nothing to a short log, and let a long one keep its length: to write
+                over a file costs half of what it costs to make it longer.
+        """
+        if only_if_large and self.wal_bytes() <= self._wal_limit:
             return
+        mode = "PASSIVE" if only_if_large else "TRUNCATE"
         with self._use("write"):
             # Readers are not waited for: what they keep back goes with the next try.
             self._driver.execute("PRAGMA busy_timeout=0")
-            self._driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            done = self._driver.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
             self._driver.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
-        self._wal_limit = self.wal_bytes() + _WAL_BYTES
+        busy, frames, copied = done
+        # The next commit begins the log anew and cuts it to journal_size_limit.
+        emptied = not busy and frames == copied
+        self._wal_limit = _WAL_BYTES if emptied else self.wal_bytes() + _WAL_BYTES
 
     def wal_bytes(self) -> int:
         """Length of the log file."""
