@@ -225,3 +225,18 @@ def test_a_damaged_index_is_built_anew(tmp_path, kit, word) -> None:
 
 def _places(data: bytes, word: bytes) -> list[int]:
     return [i for i in range(len(data)) if data.startswith(word, i)]
+
+
+def test_lost_changes_are_told_once(tmp_path, whole, kit) -> None:
+    path = next(whole.rglob("session.db"))
+    kept = path.read_bytes()
+    with Store.open(whole) as store, store.session("alice", layout=kit.layout) as session:
+        session.set_meta("progress", {"offset": 7})
+    # As a power cut leaves it: nothing waits for the disk when a note is set.
+    path.write_bytes(kept)
+    with Store.open(whole) as store:
+        found = store.check(repair=True)
+        assert {(x.kind, x.repaired) for x in found} == {("lost-changes", True)}
+        assert store.check() == []
+        with store.session("alice", layout=kit.layout) as session:
+            assert session.num_turns == NUM_TURNS
