@@ -18,23 +18,28 @@ from hsa_memory.storage import (
 )
 
 from .helpers import (
+    BLANK,
     LAYOUT,
+    REACH,
     Wrong,
-    attachment_of,
+    attachment_key,
+    attachments_of,
     expected_rows,
-    make_turn,
+    make_turns,
     must,
     publish_chunks,
     tail_of,
     turns_of,
+    whole_chunks,
 )
-from .play import Expected, World
+from .play import Expected, World, fill_holes
 
 # A crash damages nothing that was written by the rules, so a check may not find any of it.
 _DAMAGED_TRUTH = {
     "corrupt-catalog", "corrupt-database", "corrupt-note", "corrupt-store", "corrupt-turn",
     "lost-messages", "missing-session",
 }  # fmt: skip
+_NEW = [900, 5]
 
 
 def check_state(root: Path, expected: Expected, *, killed: bool, rng: random.Random) -> set[str]:
@@ -46,65 +51,68 @@ def check_state(root: Path, expected: Expected, *, killed: bool, rng: random.Ran
         rng: what is done in which order.
 
     Returns:
-        What the opening found, as kinds of findings.
+        What was found and recovered, as kinds of findings.
 
     Raises:
         Wrong, StoreError: not as promised.
     """
     kinds: set[str] = set()
+    if killed:
+        must_be_gone(root, expected.gone)
     if expected.damaged:
         look_at_damage(root, expected)
-        mend(root, damaged=True)
-    elif rng.random() < 0.25:
-        with suppress(SessionMissing):  # no store yet
-            look(root, expected, killed=killed, read_only=True)
-    kinds |= look(root, expected, killed=killed)
-    if rng.random() < 0.5:
-        kinds |= mend(root)
-        go_on(root, expected)
-    else:
-        go_on(root, expected)
-        kinds |= mend(root)
+        rebuild_marker(root)
+    elif rng.random() < 0.1:
+        with suppress(SessionMissing), Store.open(root, read_only=True) as store:
+            kinds |= look(store, expected, killed=killed)
+    with Store.open(root) as store:
+        if expected.damaged:
+            kinds |= mend(store, damaged=True)
+        if rng.random() < 0.5:
+            kinds |= look(store, expected, killed=killed)
+            kinds |= mend(store)
+            go_on(store, expected)
+        else:
+            kinds |= look(store, expected, killed=killed)
+            go_on(store, expected)
+            kinds |= mend(store)
+    must_be_gone(root, [*expected.gone, *expected.going])
     return kinds
 
 
-def look(root: Path, expected: Expected, *, killed: bool, read_only: bool = False) -> set[str]:
+def look(store: Store, expected: Expected, *, killed: bool) -> set[str]:
     """Everything that can be read is one of the expected worlds; kinds of what was recovered."""
     kinds: set[str] = set()
-    with Store.open(root, read_only=read_only) as store:
-        names = {info.name for info in store.list_sessions()}
-        worlds = [world for world in expected.worlds if set(world) == names]
-        must(worlds, f"sessions {sorted(names)}; expected {expected.worlds}")
-        found: World = {}
-        for name in sorted(names):
-            options = {"create": False, "read_only": read_only}
-            with store.session(name, layout=LAYOUT, **options) as session:
-                found[name] = turns_of(session)
-                recovered = session.damaged if read_only else session.recovered
-                kinds |= {finding.kind for finding in recovered}
-                must(not (killed and recovered), f"a kill needs recovery: {recovered}")
-                least = expected.published if killed else expected.durable
-                must(
-                    session.published >= least.get(name, 0),
-                    f"{session.published} chunks of {name!r} of {least[name]}: {recovered}"
-                    if name in least
-                    else "",
-                )
-                look_at_chunks(session)
-        must(found in worlds, f"turns {found}; expected {worlds}")
+    names = {info.name for info in store.list_sessions()}
+    worlds = [world for world in expected.worlds if set(world) == names]
+    must(worlds, f"sessions {sorted(names)}; expected {expected.worlds}")
+    least = expected.published if killed else expected.durable
+    found: World = {}
+    for name in sorted(names):
+        options = {"create": False, "read_only": store.read_only}
+        with store.session(name, layout=LAYOUT, **options) as session:
+            found[name] = turns_of(session)
+            recovered = session.recovered if session.writable else session.damaged
+            kinds |= {finding.kind for finding in recovered}
+            must(not (killed and recovered), f"a kill needs recovery: {recovered}")
+            count, wanted = session.published, least.get(name, 0)
+            must(count >= wanted, f"{count} of {wanted} chunks of {name!r}: {recovered}")
+            must(expected.holes or not session.holes, f"holes of {name!r}: {session.holes}")
+            look_at_chunks(session)
+    must(found in worlds, f"turns {found}; expected {worlds}")
     return kinds
 
 
 def look_at_chunks(session: SessionStore) -> None:
     """Nothing wrong is handed out, and nothing that is published fails its checksum."""
-    count = session.published
+    count, whole = session.published, whole_chunks(session)
     landmarks, kv = expected_rows(session, 0, count)
-    must(np.array_equal(session.landmarks(), landmarks), "SILENT: a wrong landmark")
+    must(np.array_equal(session.landmarks()[whole], landmarks[whole]), "SILENT: a wrong landmark")
     try:
-        found = session.gather(np.arange(count))
+        found = session.gather(whole)
     except CorruptChunk as error:
-        raise Wrong(f"published K/V is bad, and the opening did not see it: {error}") from error
-    must(np.array_equal(found, kv), "SILENT: wrong K/V")
+        raise Wrong(f"bad K/V that the opening did not see: {error}") from error
+    must(np.array_equal(found, kv[whole]), "SILENT: wrong K/V")
     must(session.tail() in (None, tail_of(count)), "SILENT: a wrong tail")
 
 
@@ -114,41 +122,60 @@ def look_at_damage(root: Path, expected: Expected) -> None:
         for info in store.list_sessions():
             with suppress(StoreError), store.session(info.name, layout=None) as session:
                 must(turns_of(session) == expected.worlds[0].get(info.name), "wrong turns")
-                count = session.published
-                landmarks, kv = expected_rows(session, 0, count)
+                landmarks, kv = expected_rows(session, 0, session.published)
                 must(np.array_equal(session.landmarks(), landmarks), "SILENT: a wrong landmark")
-                for chunk in range(count):
+                for chunk in range(session.published):
                     with suppress(CorruptChunk):
                         must(np.array_equal(session.gather([chunk])[0], kv[chunk]), "SILENT: K/V")
 
 
-def mend(root: Path, *, damaged: bool = False) -> set[str]:
+def mend(store: Store, *, damaged: bool = False) -> set[str]:
     """A check with repair, after which a check finds nothing; kinds of what it found."""
-    if damaged:
-        rebuild_marker(root)
-    with Store.open(root) as store:
-        findings = store.check(repair=True)
-        truth = [finding for finding in findings if finding.kind in _DAMAGED_TRUTH]
-        must(damaged or not truth, f"a check finds {truth}")
-        left = store.check()
-        must(not left, f"left after a repair of {findings}: {left}")
+    findings = store.check(repair=True)
+    truth = [finding for finding in findings if finding.kind in _DAMAGED_TRUTH]
+    must(damaged or not truth, f"a check finds {truth}")
+    # A repair that found nothing has changed nothing: it was the check already.
+    left = findings and store.check()
+    must(not left, f"left after a repair of {findings}: {left}")
     return {finding.kind for finding in findings}
 
 
-def go_on(root: Path, expected: Expected) -> None:
+def go_on(store: Store, expected: Expected) -> None:
     """Do again what had not returned, as its caller would, and then something new."""
     world = expected.worlds[-1]
-    with Store.open(root) as store:
-        for info in store.list_sessions():
-            if info.name not in world:
-                store.delete_session(info.name)
-        for name, known in (world or {"alice": []}).items():
-            with store.session(name, layout=LAYOUT) as session:
-                for number, size in [*known, [900, 5]]:
-                    meta = dict([attachment_of(number)])
-                    session.append([make_turn(number, size)], meta=meta)
-                must(turns_of(session) == [*known, [900, 5]], f"after going on: {session.turns()}")
-                for _ in publish_chunks(session, 50):
-                    pass
-                must(session.published == session.num_tokens // 4, "chunks are missing")
-                look_at_chunks(session)
+    for info in store.list_sessions():
+        if info.name not in world:
+            store.delete_session(info.name)
+    for name, known in (world or {"alice": []}).items():
+        with store.session(name, layout=LAYOUT) as session:
+            finish(session, known)
+            must(turns_of(session) == [*known, _NEW], f"after going on: {turns_of(session)}")
+            fill_holes(session)
+            for _ in publish_chunks(session, 50):
+                pass
+            must(whole_chunks(session) == list(range(session.num_tokens // 4)), "chunks missing")
+            look_at_chunks(session)
+
+
+def finish(session: SessionStore, known: list[list[int]]) -> None:
+    """Append what is missing, and forget what is to be forgotten."""
+    # The last ones that are there are sent again too: they must not be stored twice.
+    first = max(0, min(session.num_turns, len(known)) - 2)
+    there = [[number, size] for number, size in known[first:] if number >= 0]
+    new = [*there, _NEW]
+    session.append(make_turns(new), meta=attachments_of(new))
+    for seq, (number, _) in enumerate(known):
+        if number < 0:
+            keys = [attachment_key(-1 - number)]
+            session.forget([seq], blank=BLANK, reach=REACH, keys=keys)
+
+
+def must_be_gone(root: Path, traces: list[str]) -> None:
+    """No file of the store holds any of these bytes, given in hex."""
+    if not traces:
+        return
+    for path in root.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            for trace in traces:
+                must(bytes.fromhex(trace) not in data, f"{bytes.fromhex(trace)!r} is in {path}")

@@ -6,6 +6,7 @@ and forks for every run, so that nothing is imported twice.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -84,6 +85,7 @@ class Jobs:
         self._recordings: dict[str, recording.Recording] = {}
         self._seen: dict[str, set[int]] = {}
         recording.make_deterministic()
+        gc.freeze()
 
     def _prepare(self, scenario: str) -> Any:
         if scenario not in self._prepared:

@@ -13,9 +13,23 @@ from typing import Any
 
 from hsa_memory.storage import SessionStore, Store, StoreFull
 
-from .helpers import LAYOUT, attachment_of, make_turn, publish_chunks, turns_of
+from .helpers import (
+    BLANK,
+    FIRST,
+    LAYOUT,
+    REACH,
+    SECRETS,
+    attachment_key,
+    attachments_of,
+    expected_rows,
+    make_turns,
+    publish_chunks,
+    tail_of,
+    traces_of,
+    turns_of,
+)
 
-# Session name -> [[number of the turn, its tokens], ...]
+# Session name -> [[number of the turn, its tokens], ...]; see helpers.py.
 World = dict[str, list[list[int]]]
 
 
@@ -29,12 +43,28 @@ class Expected:
         published: chunks of each session that survive the death of the process.
         damaged: the scenario has damaged files itself, so that errors of the store are right
             until `check` has repaired it.
+        holes: chunks below the watermark may be waiting to be encoded anew.
+        gone, going: bytes, in hex, that no file may hold any more; and those of a call that has
+            not returned yet.
     """
 
     worlds: list[World] = field(default_factory=lambda: [World()])
     durable: dict[str, int] = field(default_factory=dict)
     published: dict[str, int] = field(default_factory=dict)
     damaged: bool = False
+    holes: bool = False
+    gone: list[str] = field(default_factory=list)
+    going: list[str] = field(default_factory=list)
+
+
+def fill_holes(session: SessionStore) -> None:
+    """Write every chunk anew that forgetting made a hole of."""
+    filled = bool(session.holes)
+    while session.holes:
+        first, stop = session.holes[0].start, min(session.holes[0].start + 3, session.holes[0].stop)
+        session.fill(first, *expected_rows(session, first, stop))
+    if filled:
+        session.publish(session.published, tail_of(session.published))
 
 
 def durable_chunks(session: SessionStore) -> int:
@@ -95,14 +125,14 @@ class Play:
             self.expected.durable[name] = durable_chunks(session)
             self.say()
 
-    def append(self, session: SessionStore, *sizes: int) -> None:
+    def append(self, session: SessionStore, *sizes: int, secret: bool = False) -> None:
         """Append turns of so many tokens in one call."""
         name = session.info.name
         known = self.world[name]
-        first = max((number for number, _ in known), default=-1) + 1
+        own = [n for n, _ in known if (n in SECRETS) == secret]
+        first = max(own, default=(SECRETS.start if secret else FIRST) - 1) + 1
         added = [[first + i, size] for i, size in enumerate(sizes)]
-        turns = [make_turn(number, size) for number, size in added]
-        meta = dict(attachment_of(number) for number, _ in added)
+        turns, meta = make_turns(added), attachments_of(added)
         durable = durable_chunks(session)
         with self.becoming({**self.world, name: known + added}):
             try:
@@ -114,6 +144,25 @@ class Play:
                 self.heal()
                 session.append(turns, meta=meta)
             self.expected.durable[name] = durable
+
+    def forget(self, session: SessionStore, *seqs: int) -> None:
+        """Forget turns, which become holes; `fill` encodes the chunks anew."""
+        name = session.info.name
+        known = [list(turn) for turn in self.world[name]]
+        keys = [attachment_key(known[seq][0]) for seq in seqs]
+        self.expected.holes = True
+        self.expected.going = [trace.hex() for seq in seqs for trace in traces_of(session, seq)]
+        for seq in seqs:
+            known[seq][0] = -1 - known[seq][0]
+        with self.becoming({**self.world, name: known}):
+            session.forget(list(seqs), blank=BLANK, reach=REACH, keys=keys)
+            self.expected.durable[name] = session.published
+            self.expected.gone += self.expected.going
+            self.expected.going = []
+
+    def fill(self, session: SessionStore) -> None:
+        """Encode the chunks of forgotten turns anew."""
+        fill_holes(session)
 
     def catch_up(self, session: SessionStore, step: int = 3) -> None:
         """Write and publish every chunk whose tokens are there."""

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from hsa_memory.storage import Store, rebuild_marker
 
+from .helpers import LAYOUT
 from .play import Play
 
+_GOLDEN = Path(__file__).parents[2] / "golden"
 Part = Callable[[Play], None]
 
 
@@ -57,8 +61,38 @@ def nothing(play: Play) -> None:
 def a_session(play: Play) -> None:
     """One session, in the middle of its second segment."""
     with play.session() as session:
-        play.append(session, 30, 7, 6)
+        play.append(session, 36, 7)
         play.catch_up(session)
+
+
+def a_secret(play: Play) -> None:
+    """A session with turns to be forgotten: in a sealed segment, in two of them, at the end."""
+    with play.session() as session:
+        play.append(session, 9)
+        play.append(session, 14, secret=True)
+        play.append(session, 5)
+        play.append(session, 17, secret=True)
+        play.append(session, 20, 4)
+        play.catch_up(session)
+
+
+def an_old_store(play: Play) -> None:
+    """A store of format 1.0, with the one session that is made of these tests' turns."""
+    with tarfile.open(_GOLDEN / "v1.0.tar.xz") as archive:
+        archive.extractall(play.root.parent)
+    catalog = sqlite3.connect(play.root / "catalog.db")
+    with catalog:
+        other = catalog.execute("SELECT sid FROM sessions WHERE name = 'talk'").fetchone()[0]
+        catalog.execute("DELETE FROM sessions WHERE sid = ?", [other])
+    catalog.close()
+    shutil.rmtree(play.root / "s" / other[:2])
+    with Store.open(play.root, read_only=True) as store:
+        with store.session("raw", layout=LAYOUT, read_only=True) as session:
+            turns = session.turns()
+            play.expected.worlds = [
+                {"raw": [[int(turn.turn_id[5:]), len(turn.tokens)] for turn in turns]}
+            ]
+            play.expected.durable = play.expected.published = {"raw": session.published}
 
 
 def two_sessions(play: Play) -> None:
@@ -151,10 +185,9 @@ def create(play: Play) -> None:
 def append(play: Play) -> None:
     """Turns one by one and together, with and without their chunks."""
     with play.session() as session:
-        play.append(session, 1)
         play.append(session, 6)
         play.catch_up(session)
-        play.append(session, 2, 9, 3)
+        play.append(session, 9, 3)
         play.append(session, 1)
         play.catch_up(session, step=1)
         play.roll_back(session, session.published - 2)
@@ -208,6 +241,27 @@ def go_back(play: Play) -> None:
         play.append(session, 24)
         play.catch_up(session)
         play.append(session, 30)
+        play.catch_up(session)
+
+
+@scenario(a_secret)
+def forget(play: Play) -> None:
+    """Turns are forgotten, and the session goes on before and after the chunks are encoded anew."""
+    with play.session() as session:
+        play.forget(session, 1)
+        play.append(session, 6)
+        play.catch_up(session)
+        play.fill(session)
+        play.append(session, 3)
+        play.forget(session, 3, 4)
+        play.fill(session)
+
+
+@scenario(an_old_store)
+def migrate(play: Play) -> None:
+    """Catalog and session of format 1.0 are brought up to ours."""
+    with play.session("raw") as session:
+        play.append(session, 6)
         play.catch_up(session)
 
 
