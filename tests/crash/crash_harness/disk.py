@@ -178,7 +178,7 @@ class Disk:
     ) -> dict[str, bytes | None]:
         """Path -> bytes of every file that can be reached; None stands for a directory.
 
-        SQLite's -shm is left out: it is written through a map, and made anew by whoever opens the
+        SQLite's -shm is left out: its content is not logged, and made anew by whoever opens the
         database first.
 
         Args:

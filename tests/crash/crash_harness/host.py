@@ -84,7 +84,7 @@ class Jobs:
         self._prepared: dict[str, Any] = {}
         self._recordings: dict[str, recording.Recording] = {}
         self._seen: dict[str, set[int]] = {}
-        recording.make_deterministic()
+        recording.make_small()
         gc.freeze()
 
     def _prepare(self, scenario: str) -> Any:
@@ -103,7 +103,7 @@ class Jobs:
     def record(
         self, scenario: str, folder: str, mutation: str = "", fault: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Record into a folder; the number of changes, how it ended and if the log explains it."""
+        """Record into a folder; which changes there were, and how it ended."""
         path = Path(folder)
         self._make.record(
             scenario,
@@ -112,14 +112,56 @@ class Jobs:
             prepared=self._prepare(scenario),
             mutation=mutation,
             fault=self._make.Fault(**fault) if fault else None,
-            after=fault is not None and fault["kind"] == "eio",
+            after=fault is not None,
         )
         done = self._make.Recording(path)
         kinds = [op.kind for op in done.log.ops]
-        return {"ops": done.num_ops, "kinds": kinds, "end": done.outcome()}
+        return {"ops": done.num_ops, "kinds": kinds, "ends": done.outcomes()}
 
-    def states(self, folder: str, seed: int, numbers: list[int], keep: str = "") -> dict[str, Any]:
-        """Check crash states of a recording."""
+    def fault(self, scenario: str, kind: str, at: int) -> dict[str, Any]:
+        """Run a scenario with a fault, then check what is there.
+
+        After a failed fsync somebody goes on in another process, and then the power is cut: what
+        was acknowledged since must not hang on bytes that the failure has dropped.
+        """
+        path = self._scratch / "fault"
+        try:
+            told = self.record(scenario, str(path), fault={"kind": kind, "at": at})
+            done = self._make.Recording(path)
+            wrong = self._after_fault(path, done)
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+        return {"ends": told["ends"], "wrong": wrong}
+
+    def _after_fault(self, path: Path, done: Any) -> str:
+        from .checker import check_state
+        from .states import FIXED, Choice
+
+        if any(op.error for op in done.log.ops):
+            for number, kind in enumerate((*FIXED, "some, names all")):
+                choice = Choice(number, done.num_ops, kind, f"after:{number}")
+                error, _ = self._check(done, choice, set())
+                if error:
+                    return f"{kind}: {error}"
+            return ""
+        expected = done.expected_at(done.num_ops)
+        try:
+            root = path / "arena" / "store"
+            rng = random.Random(done.num_ops)
+            check_state(root, expected, killed=not done.outcomes(), rng=rng, thorough=False)
+        except Exception:
+            return traceback.format_exc()
+        return ""
+
+    def states(
+        self,
+        folder: str,
+        seed: int,
+        numbers: list[int],
+        thorough: bool = False,
+        keep: str = "",
+    ) -> dict[str, Any]:
+        """Check crash states of a recording; `keep` gets the files of one that is wrong."""
         from .states import choose
 
         recorded = self._recordings.setdefault(folder, self._make.Recording(Path(folder)))
@@ -127,7 +169,7 @@ class Jobs:
         chosen = [choose(recorded.num_ops, seed, number) for number in numbers]
         wrong, same, kinds = [], 0, Counter()
         for choice in sorted(chosen, key=lambda choice: choice.cut):
-            error, found = self._check(recorded, choice, seen, keep)
+            error, found = self._check(recorded, choice, seen, thorough, keep)
             if found is None:
                 same += 1
             else:
@@ -138,7 +180,7 @@ class Jobs:
         return {"checked": len(numbers) - same, "same": same, "wrong": wrong, "kinds": kinds}
 
     def _check(
-        self, recorded: Any, choice: Any, seen: set[int], keep: str
+        self, recorded: Any, choice: Any, seen: set[int], thorough: bool = False, keep: str = ""
     ) -> tuple[str, set[str] | None]:
         from .checker import check_state
         from .disk import write_tree
@@ -155,7 +197,8 @@ class Jobs:
         self._make.reseed("check")
         try:
             rng = random.Random(choice.seed)
-            return "", check_state(state / "store", expected, killed=choice.killed, rng=rng)
+            options = {"killed": choice.killed, "rng": rng, "thorough": thorough}
+            return "", check_state(state / "store", expected, **options)
         except Exception:
             if keep:
                 write_tree(tree, Path(keep))

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 enum { CREATE = 1, WRITE, TRUNCATE, ALLOCATE, SYNC, RENAME, LINK, UNLINK, MKDIR, RMDIR, NOTE };
-enum { WATCH = 0, KILL = 1, FAIL = 2, FAIL_FROM_HERE = 3 };
+enum { WATCH = 0, KILL, FAIL, FAIL_FROM_HERE, FAIL_AND_DIE };
 
 static char root[PATH_MAX];
 static size_t root_length;
@@ -104,6 +104,12 @@ static int watched(int folder, const char *path, char full[2 * PATH_MAX]) {
     return is_below(full);
 }
 
+/* SQLite makes this file long by writing a byte into each page of it, and then maps it. */
+static int is_shared_memory(const char *path) {
+    size_t length = strlen(path);
+    return length > 4 && strcmp(path + length - 4, "-shm") == 0;
+}
+
 static int watched_fd(int fd, struct stat *status) {
     char link[64], path[PATH_MAX];
     if (log_fd < 0) return 0;
@@ -111,7 +117,7 @@ static int watched_fd(int fd, struct stat *status) {
     ssize_t got = readlink(link, path, PATH_MAX - 1);
     if (got < 0) return 0;
     path[got] = 0;
-    return is_below(path) && fstat(fd, status) == 0;
+    return is_below(path) && !is_shared_memory(path) && fstat(fd, status) == 0;
 }
 
 static uint64_t inode_of(const char *path) {
@@ -124,8 +130,9 @@ static int fault(int kind) {
     int64_t number = count++;
     int takes_space = kind == CREATE || kind == WRITE || kind == ALLOCATE || kind == MKDIR;
     if (mode == FAIL_FROM_HERE && number >= fault_at && takes_space) return fault_error;
+    int dies = mode == KILL ? number == fault_at : mode == FAIL_AND_DIE && number > fault_at;
+    if (dies) kill(getpid(), SIGKILL);
     if (mode == WATCH || mode == FAIL_FROM_HERE || number != fault_at) return 0;
-    if (mode == KILL) kill(getpid(), SIGKILL);
     return fault_error;
 }
 

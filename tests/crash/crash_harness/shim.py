@@ -40,6 +40,7 @@ class Mode(IntEnum):
     KILL = 1
     FAIL = 2
     FAIL_FROM_HERE = 3
+    FAIL_AND_DIE = 4
 
 
 class Shim:
