@@ -123,7 +123,8 @@ def _check_head(folder: str, truth: Truth, repair: bool) -> list[Problem]:
             problems.append(Problem(truth.where, "lost-messages", lost))
     except CorruptMetadata as error:
         problems.append(Problem(path, "corrupt-head", str(error), repair))
-    if repair and problems:
+    # Unsynced changes that are lost were told when the session was opened.
+    if repair and (problems or truth.lost_commits()):
         truth.write_head()
     return problems
 

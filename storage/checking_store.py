@@ -99,6 +99,7 @@ def check_one(
         return [*mended, _finding(info, type(error).__name__, str(error))]
     with session:
         found = mended + session.recovered + session.check(repair=repair)
+        empty = session.num_turns == 0
         try:
             identity = session.identity()
         except CorruptMetadata as error:
@@ -106,17 +107,25 @@ def check_one(
     found = [replace(finding, session=identity.name) for finding in found]
     if info.name:
         return found
-    return [*found, _adopt(catalog, identity, repair=repair)]
+    return [*found, _adopt(store, catalog, identity, empty=empty, repair=repair)]
 
 
-def _adopt(catalog: Catalog, identity: SessionInfo, *, repair: bool) -> Finding:
-    """A whole session without a row in the catalog: give it its row back."""
+def _adopt(
+    store: Sessions, catalog: Catalog, identity: SessionInfo, *, empty: bool, repair: bool
+) -> Finding:
+    """A whole session without a row in the catalog: give it its row back, or remove what a crash
+    has left of a session that was made again since."""
     detail = f"session {identity.name!r} has no usable row in the catalog"
     finding = _finding(identity, "unlisted-session", detail)
-    if repair and catalog.find(identity.name) is None:
+    if not repair:
+        return finding
+    if catalog.find(identity.name, identity.user) is None:
         catalog.restore(identity)
-        finding = replace(finding, repaired=True)
-    return finding
+    elif empty:
+        store.finish_deletion(identity.id)
+    else:
+        return finding
+    return replace(finding, repaired=True)
 
 
 def _finding(info: SessionInfo, kind: str, detail: str) -> Finding:

@@ -225,3 +225,46 @@ def test_a_damaged_index_is_built_anew(tmp_path, kit, word) -> None:
 
 def _places(data: bytes, word: bytes) -> list[int]:
     return [i for i in range(len(data)) if data.startswith(word, i)]
+
+
+def test_lost_changes_are_told_once(tmp_path, whole, kit) -> None:
+    path = next(whole.rglob("session.db"))
+    kept = path.read_bytes()
+    with Store.open(whole) as store, store.session("alice", layout=kit.layout) as session:
+        session.set_meta("progress", {"offset": 7})
+    # As a power cut leaves it: nothing waits for the disk when a note is set.
+    path.write_bytes(kept)
+    with Store.open(whole) as store:
+        found = store.check(repair=True)
+        assert {(x.kind, x.repaired) for x in found} == {("lost-changes", True)}
+        assert store.check() == []
+        with store.session("alice", layout=kit.layout) as session:
+            assert session.num_turns == NUM_TURNS
+
+
+def test_a_session_that_was_made_again_leaves_nothing(tmp_path, kit) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store:
+        store.session("alice", layout=kit.layout).close()
+        # Killed between the rename of its folder and its row in the catalog.
+        store._catalog.remove(store.list_sessions()[0].id)
+        with store.session("alice", layout=kit.layout) as session:
+            session.append([kit.turn(0)])
+        assert {(x.kind, x.repaired) for x in store.check(repair=True)} == {
+            ("unlisted-session", True)
+        }
+        assert store.check() == []
+        assert len(list((root / "s").glob("*/*"))) == 1
+        with store.session("alice", layout=kit.layout) as session:
+            assert session.num_turns == 1
+
+
+def test_two_sessions_of_one_name_both_stay(tmp_path, kit) -> None:
+    with Store.open(tmp_path / "store") as store:
+        for number in range(2):
+            with store.session("alice", layout=kit.layout) as session:
+                session.append([kit.turn(number)])
+            if number == 0:
+                store._catalog.remove(store.list_sessions()[0].id)
+        assert [x.repaired for x in store.check(repair=True)] == [False]
+    assert len(list((tmp_path / "store" / "s").glob("*/*"))) == 2

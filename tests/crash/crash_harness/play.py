@@ -1,0 +1,226 @@
+"""What a scenario does to a store, and beside it what must be found there whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hsa_memory.storage import SessionStore, Store, StoreFull
+
+from .helpers import (
+    BLANK,
+    FIRST,
+    LAYOUT,
+    REACH,
+    SECRETS,
+    attachment_key,
+    attachments_of,
+    expected_rows,
+    make_turns,
+    publish_chunks,
+    tail_of,
+    traces_of,
+    turns_of,
+)
+
+# Session name -> [[number of the turn, its tokens], ...]; see helpers.py.
+World = dict[str, list[list[int]]]
+
+
+@dataclass
+class Expected:
+    """What must hold of the store at some moment.
+
+    Attributes:
+        worlds: the last acknowledged world; and that after the call which has not returned yet.
+        durable: chunks of each session that no crash may take back.
+        published: chunks of each session that survive the death of the process.
+        damaged: the scenario has damaged files itself, so that errors of the store are right
+            until `check` has repaired it.
+        holes: chunks below the watermark may be waiting to be encoded anew.
+        dropped: an fsync has failed and the store was opened again. What it read then may have been
+            on no disk, so chunks may be lost, and must be seen to be. Turns may not.
+        gone, going: bytes, in hex, that no file may hold any more; and those of a call that has
+            not returned yet.
+    """
+
+    worlds: list[World] = field(default_factory=lambda: [World()])
+    durable: dict[str, int] = field(default_factory=dict)
+    published: dict[str, int] = field(default_factory=dict)
+    damaged: bool = False
+    holes: bool = False
+    dropped: bool = False
+    gone: list[str] = field(default_factory=list)
+    going: list[str] = field(default_factory=list)
+
+
+def fill_holes(session: SessionStore) -> None:
+    """Write every chunk anew that forgetting made a hole of."""
+    filled = bool(session.holes)
+    while session.holes:
+        first, stop = session.holes[0].start, min(session.holes[0].start + 3, session.holes[0].stop)
+        session.fill(first, *expected_rows(session, first, stop))
+    if filled:
+        session.publish(session.published, tail_of(session.published))
+
+
+def durable_chunks(session: SessionStore) -> int:
+    """Chunks whose files were synced, as the session's state row says."""
+    return session._truth.state.durable_chunk
+
+
+class Play:
+    """Calls of the store that keep `expected` right.
+
+    Args:
+        arena: a directory that everything happens below; the store is `arena`/store.
+        note: called with a line of JSON whenever `expected` has changed.
+    """
+
+    def __init__(self, arena: Path, expected: Expected | None = None) -> None:
+        self.root = arena / "store"
+        self.expected = deepcopy(expected or Expected())
+        self.note: Callable[[str], object] = lambda line: None
+        # Called when the store is full, to make space.
+        self.heal: Callable[[], object] | None = None
+
+    @property
+    def world(self) -> World:
+        """The last acknowledged world."""
+        return self.expected.worlds[0]
+
+    def say(self) -> None:
+        """Note what is expected now."""
+        self.note(json.dumps(asdict(self.expected)))
+
+    @contextmanager
+    def becoming(self, after: World) -> Iterator[None]:
+        """A call that changes the world: it happens whole, or not at all."""
+        self.expected.worlds = [self.world, after]
+        self.say()
+        yield
+        self.expected.worlds = [after]
+        self.say()
+
+    # ---- calls
+
+    @contextmanager
+    def session(self, name: str = "alice", store: Store | None = None) -> Iterator[SessionStore]:
+        """An open session; made if it is new. After it is closed, all of it is durable."""
+        if store is None:
+            with Store.open(self.root) as own, self.session(name, own) as session:
+                yield session
+            return
+        with self.becoming({name: [], **self.world}):
+            session = store.session(name, layout=LAYOUT)
+        with session:
+            # Whoever opens a session sees what a crash has left of it.
+            self._shown(session)
+            yield session
+        # On a full disk a session closes without syncing, and leaves its log.
+        if not os.path.exists(os.path.join(session.folder, "session.db-wal")):
+            self.expected.durable[name] = durable_chunks(session)
+            self.say()
+
+    def append(self, session: SessionStore, *sizes: int, secret: bool = False) -> None:
+        """Append turns of so many tokens in one call."""
+        name = session.info.name
+        known = self.world[name]
+        own = [n for n, _ in known if (n in SECRETS) == secret]
+        first = max(own, default=(SECRETS.start if secret else FIRST) - 1) + 1
+        added = [[first + i, size] for i, size in enumerate(sizes)]
+        turns, meta = make_turns(added), attachments_of(added)
+        durable = durable_chunks(session)
+        with self.becoming({**self.world, name: known + added}):
+            try:
+                session.append(turns, meta=meta)
+            except StoreFull:
+                if self.heal is None:
+                    raise
+                assert [turn.seq for turn in session.turns()] == list(range(len(known)))
+                self.heal()
+                session.append(turns, meta=meta)
+            self.expected.durable[name] = durable
+
+    def forget(self, session: SessionStore, *seqs: int) -> None:
+        """Forget turns, which become holes; `fill` encodes the chunks anew."""
+        name = session.info.name
+        known = [list(turn) for turn in self.world[name]]
+        keys = [attachment_key(known[seq][0]) for seq in seqs]
+        self.expected.holes = True
+        self.expected.going = [trace.hex() for seq in seqs for trace in traces_of(session, seq)]
+        for seq in seqs:
+            known[seq][0] = -1 - known[seq][0]
+        with self.becoming({**self.world, name: known}):
+            session.forget(list(seqs), blank=BLANK, reach=REACH, keys=keys)
+            self.expected.durable[name] = session.published
+            self.expected.gone += self.expected.going
+            self.expected.going = []
+
+    def fill(self, session: SessionStore) -> None:
+        """Encode the chunks of forgotten turns anew."""
+        fill_holes(session)
+
+    def catch_up(self, session: SessionStore, step: int = 3) -> None:
+        """Write and publish every chunk whose tokens are there."""
+        for _ in publish_chunks(session, step):
+            self._shown(session)
+
+    def _shown(self, session: SessionStore) -> None:
+        self.expected.published[session.info.name] = session.published
+        self.say()
+
+    def roll_back(self, session: SessionStore, count: int) -> None:
+        """Lower the watermark."""
+        self._forget_chunks(session.info.name, count)
+        session.rollback(count)
+
+    def _forget_chunks(self, name: str, count: int) -> None:
+        for known in (self.expected.durable, self.expected.published):
+            known[name] = min(count, known.get(name, 0))
+        self.say()
+
+    def delete(self, store: Store, name: str) -> None:
+        """Delete a session."""
+        self._forget_chunks(name, 0)
+        with self.becoming({key: turns for key, turns in self.world.items() if key != name}):
+            store.delete_session(name)
+
+    def damage(self, change: Callable[[], Any]) -> None:
+        """Change files behind the store's back."""
+        self.expected.damaged = True
+        for name in self.world:
+            self._forget_chunks(name, 0)
+        change()
+
+    def repair(self, store: Store) -> None:
+        """Check and repair; what was damaged must be good from here on."""
+        store.check(repair=True)
+        self.expected.damaged = False
+        self.say()
+
+    def go_on(self) -> None:
+        """Open every session after a fault, take in what is there, and append to it."""
+        store = Store.open(self.root)
+        wanted = self.expected.worlds[-1]
+        found = {info.name: self._found(store, info.name) for info in store.list_sessions()}
+        assert found in self.expected.worlds, f"{found} is none of {self.expected.worlds}"
+        self.expected.worlds, self.expected.dropped = [found], True
+        self.say()
+        for name in wanted or ["alice"]:
+            with self.becoming({name: [], **self.world}):
+                session = store.session(name, layout=LAYOUT)
+            self.append(session, 5)
+            fill_holes(session)
+            self.catch_up(session)
+            self.append(session, 6, 2)
+
+    def _found(self, store: Store, name: str) -> list[list[int]]:
+        with store.session(name, layout=LAYOUT, read_only=True) as session:
+            return turns_of(session)
