@@ -17,16 +17,19 @@ from . import cli_view
 from .errors import InvalidArgument, SessionNotFound
 from .memory import Memory, repair_marker
 from .memory import open as open_folder
+from .precision import DEFAULT
 from .session import MemorySession
 
 
-def open_memory(args: argparse.Namespace, *, create: bool) -> Memory:
+def open_memory(args: argparse.Namespace, *, create: bool, kv_dtype: str = DEFAULT) -> Memory:
     """Open the store that the arguments name, for writing if it may be created."""
     if args.store and not create:
         # What else may be wrong with the path is said where it is opened.
         with suppress(OSError, ValueError):
             _require_there(args.store)
-    return open_folder(args.store, model=args.model, create=create, read_only=not create)
+    return open_folder(
+        args.store, model=args.model, kv_dtype=kv_dtype, create=create, read_only=not create
+    )
 
 
 def _require_there(store: str) -> None:
@@ -55,8 +58,9 @@ def run_add(args: argparse.Namespace) -> int:
     if text == "-":
         # Whatever the locale: as `ingest` reads.
         text = stdin().read().decode("utf-8", "backslashreplace")
-    with open_memory(args, create=True) as memory, memory.session(args.session) as session:
-        result = session.add(args.role, text, id=args.id, timestamp=args.timestamp)
+    with open_memory(args, create=True, kv_dtype=args.kv_dtype) as memory:
+        with memory.session(args.session) as session:
+            result = session.add(args.role, text, id=args.id, timestamp=args.timestamp)
     if args.json:
         print_json(result)
     else:

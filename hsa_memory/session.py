@@ -42,7 +42,7 @@ class MemorySession(SessionReader):
         store: SessionStore,
         *,
         cache_bytes: int,
-        start_over: Callable[[], SessionStore],
+        start_over: Callable[[SessionStore], SessionStore],
     ) -> None:
         self.name = name
         self._engine = engine
@@ -55,7 +55,7 @@ class MemorySession(SessionReader):
     def _attach(self, store: SessionStore) -> None:
         self._store = store
         self._ttl = read_ttl(store)
-        cache = ChunkCache(self._cache_bytes, self._engine.layout.kv_bytes)
+        cache = ChunkCache(self._cache_bytes, store.layout.kv_bytes)
         self._encoder = Encoder(self._engine, store, cache)
         self._metadata = Metadata(store)
         self._source = Source(self._engine, store, self._encoder, self._lock)
@@ -161,7 +161,7 @@ class MemorySession(SessionReader):
             self._require_writable()
             self._store.close()
             try:
-                self._attach(self._start_over())
+                self._attach(self._start_over(self._store))
             except BaseException:
                 self.close()
                 raise

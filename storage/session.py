@@ -26,7 +26,7 @@ from .errors import (
 from .findings import Problem
 from .forgetting import Forgotten, Needles, forget_turns
 from .index import IndexCache
-from .layouts import read_layout, require_layout
+from .layouts import Wanted, read_layout, require_layout
 from .leaving import close_after
 from .locks import FileLock
 from .paths import session_folder
@@ -63,7 +63,7 @@ class SessionStore(Reading):
         store_id: bytes,
         info: SessionInfo,
         *,
-        layout: Layout | None,
+        layout: Wanted,
         lock: FileLock | None,
         trust_head: bool = True,
         cipher: Cipher = PLAIN,
