@@ -42,9 +42,7 @@ def turns_of(engine: Engine, turn_tokens: int) -> Iterator[Turn]:
     ready = [(tokenizer.decode(part), np.array(part, np.uint32)) for part in parts]
     for number, (text, tokens) in enumerate(itertools.cycle(ready)):
         role = ("user", "assistant")[number % 2]
-        yield Turn(
-            turn_id=f"t{number}", role=role, text=text, tokens=tokens, timestamp=time.time()
-        )
+        yield Turn(turn_id=f"t{number}", role=role, text=text, tokens=tokens, timestamp=time.time())
 
 
 def fill(session: SessionStore, engine: Engine, num_chunks: int, *, turn_tokens: int = 512) -> None:

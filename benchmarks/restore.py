@@ -42,12 +42,12 @@ def _benchmark(args: argparse.Namespace) -> int:
             session.add("user", "My dog is called Biscuit.")
             session.add_messages(book_messages(memory.tokenizer, tokens))
             num_tokens = session.stats().num_tokens
-        warm = [_child(args.model, folder) for _ in range(runs + 1)][1:]
+        warm = [restore_once(args.model, folder) for _ in range(runs + 1)][1:]
         cold = []
         if hasattr(os, "posix_fadvise"):
             for _ in range(runs):
-                _drop_from_page_cache(Path(folder))
-                cold.append(_child(args.model, folder))
+                drop_from_page_cache(Path(folder))
+                cold.append(restore_once(args.model, folder))
     rows = []
     for name, times in (("warm", warm), ("cold", cold)):
         for part in ("restore", "open", "session", "search") if times else ():
@@ -61,7 +61,8 @@ def _benchmark(args: argparse.Namespace) -> int:
     return 0
 
 
-def _child(model: str, folder: str) -> dict[str, float]:
+def restore_once(model: str, folder: str) -> dict[str, float]:
+    """Return the seconds of each part of a restore of the store in `folder`, in a new process."""
     command = [sys.executable, __file__, "--model", model, "--store", folder]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     times: dict[str, float] = json.loads(done.stdout)
@@ -95,7 +96,7 @@ def _restore(args: argparse.Namespace, started: float) -> int:
     return 0
 
 
-def _drop_from_page_cache(folder: Path) -> None:
+def drop_from_page_cache(folder: Path) -> None:
     """Ask the kernel to forget the files; it may keep what others use."""
     for path in folder.rglob("*"):
         if path.is_file():

@@ -17,8 +17,8 @@ from hsa_memory.model import ChunkKV, ChunkMemory
 from hsa_memory.storage import CorruptChunk, SessionStore
 
 from .engine import Engine
+from .precision import Precision, Rows, precision_of
 
-Rows = NDArray[np.uint8]
 Fetch = Callable[[NDArray[np.int64], Rows], None]
 _LANDMARKS_PART = 512
 # To touch new memory costs more than the copy: the cache grows seldom.
@@ -156,6 +156,7 @@ class StoredChunks:
         self._landmarks = landmarks
         self._cache = cache
         self._num_chunks = num_chunks
+        self._precision = precision_of(store.layout.dtype)
         self.chunks_read = 0
         """Chunks fetched from disk through this object."""
 
@@ -167,7 +168,7 @@ class StoredChunks:
     @property
     def bytes_read(self) -> int:
         """Bytes fetched from disk through this object."""
-        return self.chunks_read * self._engine.layout.kv_bytes
+        return self.chunks_read * self._store.layout.kv_bytes
 
     @property
     def landmarks(self) -> Tensor:
@@ -175,7 +176,7 @@ class StoredChunks:
         return self._landmarks.upto(self._num_chunks)
 
     def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
-        """See `ChunkSource.gather`; in the number format on disk, to be converted where it is used.
+        """See `ChunkSource.gather`; bfloat16, to be converted where it is used.
 
         Raises:
             CorruptChunk: naming those that cannot be trusted.
@@ -183,8 +184,8 @@ class StoredChunks:
         config, count = self._engine.config, len(chunk_ids)
         per_chunk = (2, config.chunk_size, config.hsa_num_kv_heads, config.head_dim)
         both = torch.empty(count + room, *per_chunk, dtype=self._engine.disk_dtype)
-        rows = both.view(torch.uint8).view(count + room, self._engine.layout.kv_bytes).numpy()
-        self._cache.gather(chunk_ids.numpy(), self._fetch, rows[:count])
+        ids = chunk_ids.numpy()
+        self._precision.read(both[:count], lambda rows: self._cache.gather(ids, self._fetch, rows))
         return ChunkKV(both[None, :, 0], both[None, :, 1])
 
     def _fetch(self, ids: NDArray[np.int64], out: Rows) -> None:
@@ -196,13 +197,8 @@ class StoredChunks:
         self.chunks_read += len(ids)
 
 
-def chunk_rows(engine: Engine, memory: ChunkMemory) -> tuple[Rows, Rows]:
+def chunk_rows(engine: Engine, precision: Precision, memory: ChunkMemory) -> tuple[Rows, Rows]:
     """Lay out the chunks held by a memory as the store keeps them: landmark rows, and K then V."""
-    both = torch.stack([memory.kv.k[0], memory.kv.v[0]], dim=1)  # [C, 2, S, G, D]
-
-    def raw(x: Tensor) -> Rows:
-        values = x.to(engine.disk_dtype).contiguous().view(torch.uint8)
-        rows: Rows = values.reshape(len(x), -1).numpy()
-        return rows
-
-    return raw(memory.landmarks[0]), raw(both)
+    landmarks = memory.landmarks[0].to(engine.disk_dtype).contiguous()
+    kv = ChunkKV(memory.kv.k[0], memory.kv.v[0])
+    return landmarks.view(torch.uint8).flatten(1).numpy(), precision.encode(kv)

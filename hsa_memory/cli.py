@@ -23,6 +23,9 @@ DATABASE_VARIABLE = "HSA_MEMORY_DATABASE"
 OBJECTS_VARIABLE = "HSA_MEMORY_OBJECTS"
 DEFAULT_STORE = "./agent-memory"
 
+KV_DTYPES = ("bfloat16", "int8", "float8")
+"""Number formats of `hsa_memory.open`, the default first."""
+
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -132,7 +135,7 @@ def build_parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=help, description=help, parents=[common])
 
     _add_demo(command("demo", "show the whole line: read a book, be killed, restore, answer"))
-    command("chat", "talk to a session, interactively")
+    _add_kv_dtype(command("chat", "talk to a session, interactively"))
     _add_add(command("add", "remember one message"))
     _add_ingest(
         command(
@@ -201,7 +204,18 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
     )
 
 
+def _add_kv_dtype(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--kv-dtype",
+        choices=KV_DTYPES,
+        default=KV_DTYPES[0],
+        help="keys and values on disk, if the session is new; the 8-bit formats take about half "
+        f"the space (default: {KV_DTYPES[0]})",
+    )
+
+
 def _add_demo(parser: argparse.ArgumentParser) -> None:
+    _add_kv_dtype(parser)
     parser.add_argument("--book", metavar="FILE", help="another text to read, UTF-8")
     parser.add_argument("--keep", metavar="DIR", help="keep the store in this new folder")
     parser.add_argument(
@@ -210,6 +224,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_add(parser: argparse.ArgumentParser) -> None:
+    _add_kv_dtype(parser)
     parser.add_argument("text", help='the message; "-" reads it from stdin')
     parser.add_argument(
         "--role", default="user", help="user, assistant, system, tool or document (default: user)"
@@ -219,6 +234,7 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ingest(parser: argparse.ArgumentParser) -> None:
+    _add_kv_dtype(parser)
     parser.add_argument("file", help='the file; "-" reads stdin')
     parser.add_argument(
         "--format",

@@ -17,22 +17,30 @@ from . import cli_view
 from .errors import InvalidArgument, SessionNotFound
 from .memory import Memory, repair_marker
 from .memory import open as open_folder
+from .precision import DEFAULT
 from .session import MemorySession
 
 
-def open_memory(args: argparse.Namespace, *, create: bool) -> Memory:
+def open_memory(args: argparse.Namespace, *, create: bool, kv_dtype: str = DEFAULT) -> Memory:
     """Open the store that the arguments name, for writing if it may be created."""
     if args.store and not create and not args.database:
         # What else may be wrong with the path is said where it is opened.
         with suppress(OSError, ValueError):
             _require_there(args.store)
-    return _open(args, create=create, read_only=not create)
+    return _open(args, create=create, read_only=not create, kv_dtype=kv_dtype)
 
 
-def _open(args: argparse.Namespace, *, create: bool = False, read_only: bool = False) -> Memory:
+def _open(
+    args: argparse.Namespace,
+    *,
+    create: bool = False,
+    read_only: bool = False,
+    kv_dtype: str = DEFAULT,
+) -> Memory:
     return open_folder(
         args.store,
         model=args.model,
+        kv_dtype=kv_dtype,
         create=create,
         read_only=read_only,
         database=args.database,
@@ -66,8 +74,9 @@ def run_add(args: argparse.Namespace) -> int:
     if text == "-":
         # Whatever the locale: as `ingest` reads.
         text = stdin().read().decode("utf-8", "backslashreplace")
-    with open_memory(args, create=True) as memory, memory.session(args.session) as session:
-        result = session.add(args.role, text, id=args.id, timestamp=args.timestamp)
+    with open_memory(args, create=True, kv_dtype=args.kv_dtype) as memory:
+        with memory.session(args.session) as session:
+            result = session.add(args.role, text, id=args.id, timestamp=args.timestamp)
     if args.json:
         print_json(result)
     else:

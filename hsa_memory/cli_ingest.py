@@ -59,8 +59,9 @@ class Ingested:
 
 def run_ingest(args: argparse.Namespace) -> int:
     """Add a file's messages to a session; those that are there already are skipped."""
-    with _opened(args.file) as file, open_memory(args, create=True) as memory:
-        with memory.session(args.session) as session:
+    with _opened(args.file) as file:
+        memory = open_memory(args, create=True, kv_dtype=args.kv_dtype)
+        with memory, memory.session(args.session) as session:
             messages = read_messages(
                 file,
                 format=_format(args),

@@ -169,6 +169,7 @@ def session_table(session: SessionStats) -> Table:
         ("messages", count(session.num_messages)),
         ("tokens", count(session.num_tokens)),
         ("chunks", f"{count(session.num_chunks)} of {session.chunk_size} tokens"),
+        ("keys, values", session.kv_dtype),
         ("on disk", f"{size(total)} ({kinds})" if kinds else size(total)),
         ("per token", f"{session.bytes_per_token:.0f} bytes"),
     )

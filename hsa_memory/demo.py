@@ -78,7 +78,7 @@ def summary(ingest: dict[str, Any], answers: dict[str, Any]) -> dict[str, Any]:
 
 def _ingest_and_die(args: argparse.Namespace, book: Path, store: Path) -> dict[str, Any]:
     report = store.parent / "ingest.json"
-    code = _child(args, "ingest", store, report, "--book", str(book))
+    code = _child(args, "ingest", store, report, "--book", str(book), "--kv-dtype", args.kv_dtype)
     if code != -signal.SIGKILL:
         raise DemoFailed(f"the ingesting process ended with {code}, not with SIGKILL")
     return _read_report(report)

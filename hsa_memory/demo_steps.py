@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("report", type=Path)
     parser.add_argument("--book", type=Path)
     parser.add_argument("--model", required=True)
+    parser.add_argument("--kv-dtype")
     parser.add_argument("--questions", type=int, default=len(FACTS))
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args()
@@ -51,7 +52,7 @@ def main() -> int:
 def read_and_die(args: argparse.Namespace) -> int:
     """Add the whole history, then end without closing anything."""
     messages = list(woven(args.book, now=time.time()))
-    memory = open_folder(args.store, model=args.model)
+    memory = open_folder(args.store, model=args.model, kv_dtype=args.kv_dtype)
     session = memory.session(SESSION)
     done = ingest(session, messages, total_bytes=messages[-1].end, title="reading")
     if done.interrupted:

@@ -17,6 +17,7 @@ from hsa_memory.storage import DurabilityLost, SessionStore, StoreError
 
 from .chunks import ChunkCache, Landmarks, StoredChunks, chunk_rows
 from .engine import Engine
+from .precision import precision_of
 from .tail import boundary_state, pack_tail, unpack_tail
 from .threads import threads_for
 
@@ -75,6 +76,7 @@ class Encoder:
         self._engine = engine
         self._store = store
         self._cache = cache
+        self._precision = precision_of(store.layout.dtype)
         self._landmarks = Landmarks(engine, store)
         self._boundary: State | None = None
         self._live: tuple[int, int, State] | None = None
@@ -130,7 +132,8 @@ class Encoder:
         with threads_for(count):
             after = self._engine.model.ingest(self._tokens(start, start + count), before)
         first = before.memory.num_source_chunks
-        self._store.write_chunks(first, *chunk_rows(self._engine, after.memory))
+        rows = chunk_rows(self._engine, self._precision, after.memory)
+        self._store.write_chunks(first, *rows)
         published = first + count // self._engine.config.chunk_size
         self._store.publish(published, pack_tail(after))
         self._boundary = None
@@ -164,7 +167,7 @@ class Encoder:
             lower, recent = state.lower, state.recent
             if stop > hole.start:
                 new = max(first, hole.start)
-                landmarks, kv = chunk_rows(self._engine, state.memory)
+                landmarks, kv = chunk_rows(self._engine, self._precision, state.memory)
                 self._store.fill(new, landmarks[new - first :], kv[new - first :])
         return (hole.stop - start) * size
 
@@ -238,14 +241,11 @@ class Encoder:
 
     def _as_on_disk(self, state: State) -> State:
         """Round the chunks held in memory as the disk would, so that they count the same."""
-
-        def rounded(x: torch.Tensor) -> torch.Tensor:
-            return x.to(self._engine.disk_dtype).to(x.dtype)
-
         memory = state.memory
-        kv = ChunkKV(*(rounded(x) for x in memory.kv))
-        held = replace(memory, landmarks=rounded(memory.landmarks), kv=kv)
-        return replace(state, memory=held)
+        landmarks = memory.landmarks.to(self._engine.disk_dtype).to(memory.landmarks.dtype)
+        kv = self._precision.rounded(ChunkKV(memory.kv.k[0], memory.kv.v[0]))
+        kv = ChunkKV(*(x.to(memory.landmarks.dtype)[None] for x in kv))
+        return replace(state, memory=replace(memory, landmarks=landmarks, kv=kv))
 
     def heal(self, bad: list[int]) -> CaughtUp:
         """Encode again from the first of the damaged chunks on, as far as that is possible."""

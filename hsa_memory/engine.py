@@ -17,10 +17,10 @@ from hsa_memory.model import HSAConfig, HSATransformer, Tokenizer, load_checkpoi
 from hsa_memory.storage import Layout
 
 from .errors import InvalidArgument, ModelNotFound
+from .precision import GATHERED, PRECISIONS, Precision
 
 _WEIGHTS = Path(__file__).parent / "weights"
 _DTYPES = {"auto": None, "bfloat16": torch.bfloat16, "float32": torch.float32}
-_DISK_DTYPE = torch.bfloat16
 _FILES = ("config.json", "model.safetensors", "tokenizer.json")
 _Stamp = tuple[tuple[str, int, int, int, int], ...]
 # By folder and number format: what the folder held, and the engine made of it.
@@ -49,20 +49,24 @@ class Engine:
 
     @property
     def disk_dtype(self) -> torch.dtype:
-        """Number format of landmarks, keys and values on disk."""
-        return _DISK_DTYPE
+        """Number format of landmarks on disk, and of keys and values as they are read."""
+        return GATHERED
 
-    @cached_property
-    def layout(self) -> Layout:
-        """What a session's derived files hold."""
-        landmark, kv = self.config.memory_values_per_chunk
+    def layout(self, precision: Precision) -> Layout:
+        """What the derived files of a session hold that keeps its keys and values so."""
+        landmark, _ = self.config.memory_values_per_chunk
         return Layout(
             fingerprint=self.fingerprint,
             chunk_size=self.config.chunk_size,
-            dtype=str(self.disk_dtype).removeprefix("torch."),
-            kv_bytes=kv * self.disk_dtype.itemsize,
+            dtype=precision.dtype,
+            kv_bytes=precision.kv_bytes(self.config),
             landmark_bytes=landmark * self.disk_dtype.itemsize,
         )
+
+    def layouts(self, precision: Precision) -> tuple[Layout, ...]:
+        """Every layout that can be read, first that of a new session."""
+        others = (other for other in PRECISIONS.values() if other is not precision)
+        return tuple(self.layout(each) for each in (precision, *others))
 
     @cached_property
     def num_parameters(self) -> int:

@@ -33,6 +33,7 @@ from .evaluation_memory import ingest
 from .evaluation_report import as_json, show, summarize
 from .evaluation_scoring import Asker, Outcome
 from .machine import machine
+from .precision import DEFAULT, PRECISIONS, require_precision
 
 DEFAULT_TASKS = ("code", "dialogue", "changed", "unknown", "niah", "mq_niah", "vt")
 
@@ -55,8 +56,11 @@ class Settings:
     split: str = "test"
     """Wordings and vocabulary: "test" (held out) or "train"."""
     seed: int = 0
+    kv_dtype: str = DEFAULT
+    """Number format of the chunks' keys and values, as of `hsa_memory.open`."""
 
     def __post_init__(self) -> None:
+        require_precision(self.kv_dtype)
         unknown = sorted(set(self.tasks) - set(KINDS))
         if unknown or not self.tasks:
             raise InvalidArgument(f"--task: {unknown} not among {', '.join(KINDS)}")
@@ -99,6 +103,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", default="auto", help="auto, bfloat16 or float32, as of hsa_memory.open"
     )
+    parser.add_argument(
+        "--kv-dtype", choices=tuple(PRECISIONS), default=DEFAULT, help="of keys and values on disk"
+    )
     parser.add_argument("--show", type=int, default=0, metavar="N", help="list N wrong answers")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write everything here (-: print only that)"
@@ -116,6 +123,7 @@ def main(args: argparse.Namespace) -> int:
         alone=args.alone,
         split=args.split,
         seed=args.seed,
+        kv_dtype=args.kv_dtype,
     )
     with public_errors():
         engine = load_engine(args.model, "auto", args.dtype)
@@ -145,18 +153,17 @@ def run(engine: Engine, settings: Settings, *, name: str = "") -> dict[str, Any]
     Raises:
         InvalidArgument: no text, or a history too short for the statements.
     """
-    rng = np.random.default_rng(settings.seed)
-    text = settings.text or (_book(),)
-    haystack = build_haystack(engine.tokenizer, _items(settings, rng), text, settings.length, rng)
+    haystack = build(engine, settings)
     with _progress() as bar:
-        outcomes, seconds = _measure(engine, haystack, bar, settings.alone)
+        outcomes, seconds = _measure(engine, haystack, bar, settings)
     return {
         "length": len(haystack.tokens),
         "depths": settings.depths,
         "split": settings.split,
         "alone": settings.alone,
         "seed": settings.seed,
-        "text": [path.name for path in text],
+        "kv_dtype": settings.kv_dtype,
+        "text": [path.name for path in _text(settings)],
         "laps": haystack.laps,
         "model": {
             "name": name,
@@ -172,15 +179,31 @@ def run(engine: Engine, settings: Settings, *, name: str = "") -> dict[str, Any]
     }
 
 
+def build(engine: Engine, settings: Settings) -> Haystack:
+    """Return the history and the questions that `run` asks, the same for any `kv_dtype`.
+
+    Raises:
+        InvalidArgument: no text, or a history too short for the statements.
+    """
+    rng = np.random.default_rng(settings.seed)
+    text = _text(settings)
+    return build_haystack(engine.tokenizer, _items(settings, rng), text, settings.length, rng)
+
+
 def _measure(
-    engine: Engine, haystack: Haystack, bar: Progress, alone: bool
+    engine: Engine, haystack: Haystack, bar: Progress, settings: Settings
 ) -> tuple[list[Outcome], float]:
     """Ingest the history and ask everything; returns outcomes and the seconds of the ingest."""
     task = bar.add_task("history", total=len(haystack.tokens))
     started = time.perf_counter()
-    state = ingest(engine, torch.from_numpy(haystack.tokens), lambda n: bar.update(task, advance=n))
+    state = ingest(
+        engine,
+        torch.from_numpy(haystack.tokens),
+        lambda n: bar.update(task, advance=n),
+        kv_dtype=settings.kv_dtype,
+    )
     seconds = time.perf_counter() - started
-    asker = Asker(engine, haystack, state, alone=alone)
+    asker = Asker(engine, haystack, state, alone=settings.alone)
     task = bar.add_task("questions", total=len(haystack.placed))
     outcomes = []
     for placed in haystack.placed:
@@ -207,6 +230,10 @@ def _place(index: int, settings: Settings, rng: np.random.Generator) -> float:
     per_part = -(-settings.questions // settings.depths)
     within = (number + 0.25 + 0.5 * float(rng.random())) / per_part
     return (part + within) / settings.depths
+
+
+def _text(settings: Settings) -> tuple[Path, ...]:
+    return settings.text or (_book(),)
 
 
 def _book() -> Path:

@@ -20,6 +20,7 @@ from .encoding import PIECE_TOKENS
 from .engine import Engine
 from .filters import Filter, Metadata
 from .fork import Fork, Source
+from .precision import DEFAULT, Precision, require_precision
 from .provenance import Locate, Passage
 from .searching import find
 
@@ -27,20 +28,22 @@ from .searching import find
 class HeldChunks:
     """Chunks of one history in tensors of fixed size, a `ChunkSource` that can be added to.
 
-    As in a session on disk, landmarks, keys and values are rounded to the disk's number format.
+    As in a session on disk, landmarks, keys and values are rounded to the disk's number formats.
 
     Args:
         engine: the model.
         capacity: most chunks to hold.
+        precision: of keys and values.
     """
 
-    def __init__(self, engine: Engine, capacity: int) -> None:
+    def __init__(self, engine: Engine, capacity: int, precision: Precision) -> None:
         config = engine.config
         heads = config.hsa_num_kv_heads
         per_chunk = (2, config.chunk_size, heads, config.head_dim)
         self._landmarks = torch.empty(capacity, heads, config.retrieval_dim, dtype=engine.dtype)
         self._kv = torch.empty(capacity, *per_chunk, dtype=engine.disk_dtype)
         self._engine = engine
+        self._precision = precision
         self.num_chunks = 0
         """Chunks held."""
 
@@ -60,23 +63,30 @@ class HeldChunks:
         stop = self.num_chunks + memory.landmarks.shape[1]
         new = slice(self.num_chunks, stop)
         self._landmarks[new] = memory.landmarks[0].to(self._engine.disk_dtype)
-        self._kv[new, 0] = memory.kv.k[0].to(self._engine.disk_dtype)
-        self._kv[new, 1] = memory.kv.v[0].to(self._engine.disk_dtype)
+        kv = self._precision.rounded(ChunkKV(memory.kv.k[0], memory.kv.v[0]))
+        self._kv[new, 0], self._kv[new, 1] = kv
         self.num_chunks = stop
 
 
 @torch.inference_mode()
-def ingest(engine: Engine, tokens: Tensor, on_piece: Callable[[int], None] | None = None) -> State:
+def ingest(
+    engine: Engine,
+    tokens: Tensor,
+    on_piece: Callable[[int], None] | None = None,
+    *,
+    kv_dtype: str = DEFAULT,
+) -> State:
     """Return the state after a history [length], its chunks in a `HeldChunks`.
 
     Args:
         engine: the model.
         tokens: int64 ids.
         on_piece: called with the number of tokens after each piece.
+        kv_dtype: number format of the chunks' keys and values, as of `hsa_memory.open`.
     """
     model, size = engine.model, engine.config.chunk_size
     piece = max(size, PIECE_TOKENS // size * size)
-    held = HeldChunks(engine, len(tokens) // size)
+    held = HeldChunks(engine, len(tokens) // size, require_precision(kv_dtype))
     state = model.start(1, held)
     for part in tokens.split(piece):
         whole = len(part) // size * size

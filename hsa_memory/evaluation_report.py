@@ -94,7 +94,11 @@ def show(report: dict[str, Any], console: Console, *, wrong: int = 0) -> None:
         markup=False,
         highlight=False,
     )
-    console.print(f"model: {model['name']}, fingerprint {model['fingerprint'][:16]}", markup=False)
+    console.print(
+        f"model: {model['name']}, fingerprint {model['fingerprint'][:16]}; keys and values in "
+        f"{report['kv_dtype']}",
+        markup=False,
+    )
     console.print(f"machine: {describe(report['machine'])}", markup=False, highlight=False)
 
 

@@ -93,7 +93,7 @@ class Asker:
         seconds = perf_counter() - started
         tokens = [step.token for step in steps]
         answer = tokenizer.decode(tokens, errors="replace").strip()
-        expected = [*tokenizer.encode(" " + item.answer), tokenizer.end_id]
+        expected = self._expected(placed)
         return Outcome(
             kind=item.kind,
             place=placed.place,
@@ -153,10 +153,25 @@ class Asker:
             )
         )
 
+    def logits(self, placed: Placed) -> Tensor:
+        """Logits [tokens, vocabulary] of the expected answer's tokens, its end included, each after
+        the right ones before it."""
+        state, prompt = self._start(placed)
+        return self._logits(prompt, self._expected(placed), state)
+
+    def _expected(self, placed: Placed) -> list[int]:
+        tokenizer = self._engine.tokenizer
+        return [*tokenizer.encode(" " + placed.item.answer), tokenizer.end_id]
+
+    @torch.inference_mode()
+    def _logits(self, prompt: list[int], expected: list[int], state: State) -> Tensor:
+        tokens = torch.tensor([[*prompt, *expected[:-1]]])
+        logits: Tensor = self._engine.model(tokens, state).logits[0, len(prompt) - 1 :]
+        return logits
+
     @torch.inference_mode()
     def _forced(self, prompt: list[int], expected: list[int], state: State) -> bool:
-        tokens = torch.tensor([[*prompt, *expected[:-1]]])
-        logits = self._engine.model(tokens, state).logits[0, len(prompt) - 1 :]
+        logits = self._logits(prompt, expected, state)
         logits[:, self._forbidden] = float("-inf")
         return bool((logits.argmax(-1) == torch.tensor(expected)).all())
 

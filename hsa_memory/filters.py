@@ -68,7 +68,7 @@ class Metadata:
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
-        self._revision = store.revision
+        self._revision: int | None = None  # of what was read
         self._maps: list[dict[str, Any]] = []
 
     def matches(self, where: Mapping[str, Any], among: NDArray[np.int64]) -> Mask:

@@ -21,6 +21,7 @@ from .boundary import public_errors
 from .engine import Engine, load_engine
 from .forgetting import write_ttl
 from .messages import parse_ttl
+from .precision import DEFAULT, Precision, precision_of, require_precision
 from .session import MemorySession
 from .sizes import bytes_in_folder
 from .types import Finding, MemoryStats, SessionInfo
@@ -32,6 +33,7 @@ def open(
     model: str | os.PathLike[str] = "mini",
     device: str = "auto",
     dtype: str = "auto",
+    kv_dtype: str = DEFAULT,
     read_only: bool = False,
     create: bool = True,
     cache_bytes: int = 64 << 20,
@@ -47,6 +49,9 @@ def open(
         device: "auto" or "cpu".
         dtype: number format to compute in: "bfloat16", "float32", or "auto" for bfloat16 where the
             processor multiplies it in hardware. Any of them opens any session.
+        kv_dtype: number format in which sessions made here keep keys and values on disk:
+            "bfloat16", "int8" or "float8" (e4m3), the latter two with scales, in about half the
+            bytes. A session that exists stays in its own.
         read_only: never write; every session is opened for reading.
         create: make a memory where there is none.
         cache_bytes: most bytes of keys and values that each session keeps in memory.
@@ -65,12 +70,13 @@ def open(
     folder, named = require_path("path", path), require_path("model", model)
     require_int("cache_bytes", cache_bytes, least=0)
     _require_urls(database, objects)
+    precision = require_precision(kv_dtype)
     with public_errors():
         engine = load_engine(named, device, dtype)
         store = Store.open(
             folder, create=create, read_only=read_only, database=database, objects=objects
         )
-    return Memory(store, engine, model=named, cache_bytes=cache_bytes)
+    return Memory(store, engine, model=named, precision=precision, cache_bytes=cache_bytes)
 
 
 def _require_urls(database: object, objects: object) -> None:
@@ -109,12 +115,15 @@ def _public(found: Iterable[storage.Finding]) -> list[Finding]:
 class Memory:
     """A folder of sessions; made by `hsa_memory.open`. A context manager, thread-safe."""
 
-    def __init__(self, store: Store, engine: Engine, *, model: str, cache_bytes: int) -> None:
+    def __init__(
+        self, store: Store, engine: Engine, *, model: str, precision: Precision, cache_bytes: int
+    ) -> None:
         self.path = Path(store.root)
         self.model = model
         """Name or path the memory was opened with."""
         self._store = store
         self._engine = engine
+        self._precision = precision
         self._cache_bytes = cache_bytes
         self._lock = threading.RLock()
         # Weak: a session that nobody has any more ends, and frees its lock.
@@ -170,15 +179,22 @@ class Memory:
                 store.close()
             raise
 
-    def _open(self, name: str, *, create: bool, read_only: bool = False) -> SessionStore:
-        layout = self._engine.layout
-        return self._store.session(name, layout=layout, create=create, read_only=read_only)
+    def _open(
+        self,
+        name: str,
+        *,
+        create: bool,
+        read_only: bool = False,
+        precision: Precision | None = None,
+    ) -> SessionStore:
+        layouts = self._engine.layouts(precision or self._precision)
+        return self._store.session(name, layout=layouts, create=create, read_only=read_only)
 
-    def start_over(self, name: str) -> SessionStore:
+    def start_over(self, name: str, old: SessionStore) -> SessionStore:
         """Delete a session that this process has closed and open a new one of its name; for
         `MemorySession.clear`."""
         self._store.delete_session(name)
-        return self._open(name, create=True)
+        return self._open(name, create=True, precision=precision_of(old.layout.dtype))
 
     def require_no_forks(self, name: str) -> None:
         """Raise SessionHasForks if there is a fork of a session; for `MemorySession.clear`."""
@@ -220,6 +236,7 @@ class Memory:
                 model=self.model,
                 fingerprint=self._engine.fingerprint,
                 num_parameters=self._engine.num_parameters,
+                kv_dtype=self._precision.name,
                 num_sessions=len(self._store.list_sessions()),
                 bytes_on_disk=bytes_in_folder(self.path),
             )

@@ -81,7 +81,7 @@ class TerminalReader:
 def run_chat(args: argparse.Namespace) -> int:
     """Talk to a session until /exit, Ctrl-D or the end of stdin."""
     view = ReplView()
-    with open_memory(args, create=True) as memory:
+    with open_memory(args, create=True, kv_dtype=args.kv_dtype) as memory:
         with Repl(memory, args.session, view) as repl:
             repl.run(_reader(repl.command_names))
     return 0

@@ -30,8 +30,8 @@ from .types import AddResult, ForgetResult, Progress, Stats
 class Home(Protocol):
     """What a session needs of the memory it belongs to."""
 
-    def start_over(self, name: str) -> SessionStore:
-        """Delete a session and open a new one of its name."""
+    def start_over(self, name: str, old: SessionStore) -> SessionStore:
+        """Delete a session and open a new one of its name, in the precision of the old."""
 
     def require_no_forks(self, name: str) -> None:
         """Raise SessionHasForks if there is a fork of it."""
@@ -70,7 +70,7 @@ class MemorySession(SessionReader):
     def _attach(self, store: SessionStore) -> None:
         self._store = store
         self._ttl = read_ttl(store)
-        cache = ChunkCache(self._cache_bytes, self._engine.layout.kv_bytes)
+        cache = ChunkCache(self._cache_bytes, store.layout.kv_bytes)
         self._encoder = Encoder(self._engine, store, cache)
         self._metadata = Metadata(store)
         self._source = Source(self._engine, store, self._encoder, self._lock)
@@ -178,7 +178,7 @@ class MemorySession(SessionReader):
             self._home.require_no_forks(self.name)
             self._store.close()
             try:
-                self._attach(self._home.start_over(self.name))
+                self._attach(self._home.start_over(self.name, self._store))
             except BaseException:
                 self.close()
                 raise

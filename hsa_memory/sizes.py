@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hsa_memory.storage import SessionStore
 
+from .precision import precision_of
 from .types import SessionStats
 
 
@@ -20,6 +21,7 @@ def session_stats(name: str, store: SessionStore, chunk_size: int) -> SessionSta
         num_tokens=tokens,
         num_chunks=store.published,
         chunk_size=chunk_size,
+        kv_dtype=precision_of(store.layout.dtype).name,
         bytes_on_disk=kinds,
         bytes_per_token=sum(kinds.values()) / tokens if tokens else 0.0,
     )

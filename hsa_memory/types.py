@@ -260,6 +260,8 @@ class SessionStats:
     """Chunks of the history whose landmark and keys and values are on disk."""
     chunk_size: int
     """Tokens per chunk."""
+    kv_dtype: str
+    """Number format of keys and values on disk, as `hsa_memory.open` takes it."""
     bytes_on_disk: Mapping[str, int]
     """Bytes by kind of file."""
     bytes_per_token: float
@@ -276,6 +278,8 @@ class MemoryStats:
     fingerprint: str
     """Hex sha256 of weights, configuration and tokenizer."""
     num_parameters: int
+    kv_dtype: str
+    """Number format of keys and values on disk, of the sessions made by this memory."""
     num_sessions: int
     bytes_on_disk: int
 

@@ -6,7 +6,6 @@ import operator
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from .errors import StoreError
 from .findings import Problem
 from .generation import Generation
-from .holes import put_holes, put_seams, read_holes, read_seams
+from .holes import Holes, merged, put_holes, put_seams, read_holes, read_seams, within
 from .layouts import Description, common_fields, read_layout
 from .parts import NO_END, Part
 from .paths import generation_folder
@@ -29,28 +28,6 @@ from .vfs import Vfs
 
 _CHECKPOINT_CHUNKS = 64
 _CHECKPOINT_SECONDS = 5.0
-
-
-class Holes(NamedTuple):
-    """Holes and seams of a generation as they are once a transaction is committed."""
-
-    holes: list[range]
-    seams: dict[int, int]
-
-
-def _merged(spans: Sequence[range]) -> list[range]:
-    """The same chunks as ranges that neither overlap nor touch, ascending."""
-    found: list[range] = []
-    for span in sorted(spans, key=lambda x: x.start):
-        if found and span.start <= found[-1].stop:
-            found[-1] = range(found[-1].start, max(found[-1].stop, span.stop))
-        else:
-            found.append(span)
-    return found
-
-
-def _within(span: range, bounds: range) -> range:
-    return range(max(span.start, bounds.start), min(span.stop, bounds.stop))
 
 
 class Derived:
@@ -167,7 +144,7 @@ class Derived:
         self._shared_holes, self._shared_seams = [], {}
         for part, truth in reversed(self._shared):
             here = range(part.first, part.stop)
-            holes = [_within(hole, here) for hole in read_holes(truth, state.gen)]
+            holes = [within(hole, here) for hole in read_holes(truth, state.gen)]
             self._shared_holes += [hole for hole in holes if hole]
             seams = read_seams(truth, state.gen)
             self._shared_seams |= {m: x for m, x in seams.items() if m in here}
@@ -305,7 +282,7 @@ class Derived:
             # Negative: the serial is used up and no tail belongs to the watermark.
             new = replace(new, tail_serial=-abs(state.tail_serial))
         below = range(num_chunks)
-        holes = [span for hole in self.holes if (span := _within(hole, below))]
+        holes = [span for hole in self.holes if (span := within(hole, below))]
         seams = {m: x for m, x in self._seams.items() if m in below}
         with self._truth.writing(new) as connection:
             drop_seals(connection, new.gen, num_chunks // self._geometry.cap)
@@ -314,7 +291,7 @@ class Derived:
             put_seams(connection, self._sid, new.gen, seams)
         if num_chunks < state.base_chunk:
             self.generation.lower_base(num_chunks)
-            self._shared_holes = [x for hole in self._shared_holes if (x := _within(hole, below))]
+            self._shared_holes = [x for hole in self._shared_holes if (x := within(hole, below))]
             self._shared_seams = {m: x for m, x in self._shared_seams.items() if m in below}
         self._set_holes(holes, seams)
         self.published = num_chunks
@@ -327,7 +304,7 @@ class Derived:
         What they hold is gone from the disk once `take_holes` returns for the result.
         """
         generation, gen = self.generation, self._truth.state.gen
-        holes = _merged([*self.holes, *spans])
+        holes = merged([*self.holes, *spans])
         seams = {}
         for chunk, chain in self._seams.items():
             if not any(hole.start < chunk < hole.stop for hole in holes):

@@ -9,7 +9,7 @@ hash it was made with, and that is its seam.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -20,6 +20,29 @@ from .truth import Truth
 
 _select_holes = sa.text("SELECT first, stop, sum FROM holes WHERE gen = :gen ORDER BY first")
 _select_seams = sa.text("SELECT chunk, chain, sum FROM seams WHERE gen = :gen")
+
+
+class Holes(NamedTuple):
+    """Holes and seams of a generation as they are once a transaction is committed."""
+
+    holes: list[range]
+    seams: dict[int, int]
+
+
+def merged(spans: Sequence[range]) -> list[range]:
+    """The same chunks as ranges that neither overlap nor touch, ascending."""
+    found: list[range] = []
+    for span in sorted(spans, key=lambda x: x.start):
+        if found and span.start <= found[-1].stop:
+            found[-1] = range(found[-1].start, max(found[-1].stop, span.stop))
+        else:
+            found.append(span)
+    return found
+
+
+def within(span: range, bounds: range) -> range:
+    """What of a range lies within another; empty ranges are false."""
+    return range(max(span.start, bounds.start), min(span.stop, bounds.stop))
 
 
 def read_holes(truth: Truth, gen: int) -> list[range]:

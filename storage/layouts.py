@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .checksums import chain_seed
@@ -12,6 +13,8 @@ from .truth import Truth
 from .types import Layout
 
 _LAYOUT_FIELDS = ("fingerprint", "chunk_size", "dtype", "kv_bytes", "landmark_bytes")
+Wanted = Layout | Sequence[Layout] | None
+"""Layouts that a caller accepts; None accepts any."""
 
 
 def layout_key(gen: int) -> str:
@@ -83,13 +86,23 @@ def read_layout(truth: Truth, gen: int) -> Description:
     return Description(layout, geometry, seed, cipher, truth.cipher.overhead)
 
 
-def require_layout(stored: Layout, wanted: Layout | None, num_tokens: int, name: str) -> None:
-    """Raise ModelMismatch unless the caller's layout is the stored one (None accepts any)."""
+def layouts_of(wanted: Wanted) -> tuple[Layout, ...]:
+    """The layouts that a caller accepts, first that of a new session; none if it takes any."""
     if wanted is None:
-        return
-    for field in _LAYOUT_FIELDS:
-        expected, found = getattr(stored, field), getattr(wanted, field)
-        if expected != found:
+        return ()
+    layouts = (wanted,) if isinstance(wanted, Layout) else tuple(wanted)
+    if not layouts:
+        raise ValueError("layout is an empty sequence; pass None to take any layout")
+    return layouts
+
+
+def require_layout(stored: Layout, wanted: Wanted, num_tokens: int, name: str) -> None:
+    """Raise ModelMismatch unless the stored layout is one that the caller accepts."""
+    left = layouts_of(wanted)
+    for field in _LAYOUT_FIELDS if left else ():
+        expected, found = getattr(stored, field), getattr(left[0], field)
+        left = tuple(layout for layout in left if getattr(layout, field) == expected)
+        if not left:
             raise ModelMismatch(
                 f"session {name!r} was written with {field}={expected!r}, the model now has "
                 f"{found!r}. Open it with the model that wrote it; its {num_tokens} tokens "

@@ -26,7 +26,7 @@ from .errors import (
 )
 from .findings import Problem
 from .index import IndexCache
-from .layouts import read_layout, require_layout
+from .layouts import Wanted, read_layout, require_layout
 from .leaving import close_after
 from .locks import Lock
 from .paths import session_folder
@@ -60,7 +60,7 @@ class SessionStore(Changing):
         store_id: bytes,
         info: SessionInfo,
         *,
-        layout: Layout | None,
+        layout: Wanted,
         lock: Lock | None,
         trust_head: bool = True,
         cipher: Cipher = PLAIN,

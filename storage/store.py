@@ -24,6 +24,7 @@ from .errors import (
     StorePermission,
 )
 from .indexes import mend_indexes
+from .layouts import Wanted, layouts_of
 from .leaving import close_after
 from .locks import Lock, catalog_lock, try_lock
 from .marker import read_marker
@@ -146,7 +147,7 @@ class Store:
         self,
         name: str,
         *,
-        layout: Layout | None,
+        layout: Wanted,
         create: bool = True,
         read_only: bool = False,
     ) -> SessionStore:
@@ -154,16 +155,16 @@ class Store:
 
         Args:
             name: any text of 1 to 1024 bytes of UTF-8; it never becomes part of a path.
-            layout: what the model's derived files look like; None takes an existing
-                session as it is.
+            layout: what the model's derived files may look like, the first for a new
+                session; None takes an existing session as it is.
             create: make the session if it is missing.
             read_only: take no lock and follow a writer with `refresh`.
 
         Raises:
             SessionBusy: another handle writes to the session, here or in another process.
             SessionMissing: no such session.
-            ModelMismatch: it was written with another layout.
-            ValueError: an impossible name.
+            ModelMismatch: it was written with none of these layouts.
+            ValueError: an impossible name, or no layout.
         """
         encode_name(name)
         with self._mutex:
@@ -173,13 +174,13 @@ class Store:
             if info is None:
                 if not create or read_only or layout is None:
                     raise SessionMissing(f"there is no session {name!r} in {self.root}")
-                info = self._create_session(name, layout)
+                info = self._create_session(name, layouts_of(layout)[0])
             return self._open_session(info, layout, read_only=read_only)
 
     def _open_session(
         self,
         info: SessionInfo,
-        layout: Layout | None,
+        layout: Wanted,
         *,
         read_only: bool,
         trust_head: bool = True,
@@ -198,7 +199,7 @@ class Store:
             raise
 
     def _make_session(
-        self, info: SessionInfo, layout: Layout | None, lock: Lock | None, trust_head: bool
+        self, info: SessionInfo, layout: Wanted, lock: Lock | None, trust_head: bool
     ) -> SessionStore:
         return SessionStore(
             self._vfs,

@@ -84,5 +84,12 @@ def test_benchmark_runs(name: str, checkpoint: Path, tmp_path: Path) -> None:
         assert (figures["lost"], figures["changed"], figures["check_findings"]) == (0, 0, 0)
     elif name == "restore":
         assert all(run["restore"] > 0 for run in report["figures"]["warm"])
+    elif name == "precision":
+        answers, disk = report["figures"]["answers"], report["figures"]["disk"]
+        assert set(answers) == set(disk) == {"bfloat16", "int8", "float8"}
+        assert answers["int8"]["exact"]["count"] == 6
+        assert 0 < answers["int8"]["logits"]["mean"] <= answers["int8"]["logits"]["largest"]
+        assert disk["int8"]["kv_bytes_per_token"] < disk["bfloat16"]["kv_bytes_per_token"]
+        assert disk["int8"]["warm"]["ratios"][0] > 0
     elif name == "haystack":
         assert report["tasks"]["dialogue"]["exact"]["count"] == 2

@@ -1,14 +1,20 @@
-"""The cache of chunks: what it returns is what it would fetch, within its bounds."""
+"""Chunks of a session: the cache returns what it would fetch, within its bounds, and the model gets
+what was encoded, in each number format."""
 
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+import hsa_memory
 from hsa_memory.chunks import ChunkCache
+from hsa_memory.model import ChunkKV
+from hsa_memory.precision import PRECISIONS
 
 WIDTH = 8
 
@@ -73,3 +79,27 @@ def test_any_sequence_of_gathers_gives_the_right_rows() -> None:
     for _ in range(300):
         fetched = take(cache, disk, *draw.sample(range(60), draw.randrange(30)))
         assert not fetched or take(cache, disk, fetched[0]) == []
+
+
+@pytest.mark.parametrize("kv_dtype", PRECISIONS)
+def test_the_model_gets_what_was_encoded(
+    tmp_path: Path, tiny_checkpoint: Path, kv_dtype: str
+) -> None:
+    memory = hsa_memory.open(tmp_path, model=tiny_checkpoint, kv_dtype=kv_dtype)
+    with memory, memory.session("alice") as session:
+        session.add("user", "The old harbour was quiet, and nobody could remember the tower. " * 9)
+        encoder, engine = session._encoder, session._engine
+        count = session.stats().num_chunks
+        with torch.inference_mode():
+            tokens = encoder._tokens(0, 8 * count)
+            k, v = engine.model.ingest(tokens, engine.model.start(1)).memory.kv
+        expected = PRECISIONS[kv_dtype].rounded(ChunkKV(k[0], v[0]))
+        chunks = encoder.chunks()
+        for ids in ([], [3], list(range(count)), [1, 3, count - 1]):
+            wanted = torch.tensor(ids, dtype=torch.long)
+            found = chunks.gather(wanted, room=2)
+            for ours, theirs in zip(found, expected, strict=True):
+                assert ours.shape[:2] == (1, len(ids) + 2)
+                assert torch.equal(ours[0, : len(ids)], theirs[wanted])
+        assert chunks.chunks_read == count
+        assert chunks.bytes_read == count * session._store.layout.kv_bytes

@@ -33,6 +33,16 @@ def run(tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str
     return call
 
 
+def test_the_number_format_is_that_of_the_command_that_made_the_session(run: Run) -> None:
+    run("add", "My dog is called Biscuit.", "--kv-dtype", "int8")
+    run("add", "My cat is called Crumb.", "--kv-dtype", "float8")
+    assert run("stats", "--json")["session"]["kv_dtype"] == "int8"
+    assert "int8" in run("stats")
+    assert run("search", "What is my dog called?", "--json")["diagnostics"] == []
+    with pytest.raises(SystemExit, match="2"):
+        run("add", "More.", "--kv-dtype", "int4")
+
+
 def test_add_then_search_finds_the_message(run: Run) -> None:
     added = run("add", "My dog is called Biscuit.", "--id", "dog", "--json")
     assert added["ids"] == ["dog"]

@@ -16,6 +16,7 @@ from torch import Tensor
 import hsa_memory
 from hsa_memory import Memory, MemorySession
 from hsa_memory.fork import Fork
+from hsa_memory.precision import DEFAULT, PRECISIONS
 
 TEXTS = [f"{i}: nobody could remember who built tower {i * i} of the harbour" for i in range(40)]
 QUESTION = "Who built the tower?"
@@ -25,8 +26,8 @@ import os, signal, sys
 import hsa_memory
 from hsa_memory.encoding import Encoder
 
-folder, model, until, moment = sys.argv[1:]
-session = hsa_memory.open(folder, model=model).session("alice")
+folder, model, kv_dtype, until, moment = sys.argv[1:]
+session = hsa_memory.open(folder, model=model, kv_dtype=kv_dtype).session("alice")
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -57,11 +58,23 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "restored"
 
 
+# For tests of what does not depend on the number format.
+one_format = pytest.mark.parametrize("kv_dtype", [DEFAULT], indirect=True)
+
+
+@pytest.fixture(scope="module", params=PRECISIONS)
+def kv_dtype(request: pytest.FixtureRequest) -> str:
+    """Number format of keys and values on disk."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def continuous(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> MemorySession:
+def continuous(
+    tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, kv_dtype: str
+) -> MemorySession:
     """A session that was never closed, with everything added one by one."""
     folder = tmp_path_factory.mktemp("continuous")
-    session = hsa_memory.open(folder / "memory", model=tiny_checkpoint).session("alice")
+    session = open_memory(folder / "memory", tiny_checkpoint, kv_dtype).session("alice")
     for i, text in enumerate(TEXTS):
         session.add("user", text, id=str(i))
     return session
@@ -79,16 +92,17 @@ def full_disk() -> Iterator[None]:
         yield
 
 
-def open_memory(folder: Path, model: Path) -> Memory:
-    return hsa_memory.open(folder, model=model)
+def open_memory(folder: Path, model: Path, kv_dtype: str = DEFAULT) -> Memory:
+    return hsa_memory.open(folder, model=model, kv_dtype=kv_dtype)
 
 
 def test_closing_and_opening_changes_no_bit(
-    folder: Path, tiny_checkpoint: Path, continuous: MemorySession
+    folder: Path, tiny_checkpoint: Path, kv_dtype: str, continuous: MemorySession
 ) -> None:
     for i, text in enumerate(TEXTS):
-        with open_memory(folder, tiny_checkpoint) as memory:
+        with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
             memory.session("alice").add("user", text, id=str(i))
+    # Whatever sessions are made in now, this one is read as it was written.
     with open_memory(folder, tiny_checkpoint) as memory:
         session = memory.session("alice")
         assert torch.equal(logits(session), logits(continuous))
@@ -104,17 +118,22 @@ def test_closing_and_opening_changes_no_bit(
 
 @pytest.mark.parametrize("moment", ["before encoding", "before publishing", "after"])
 def test_a_kill_loses_no_acknowledged_message_and_no_bit(
-    folder: Path, tiny_checkpoint: Path, continuous: MemorySession, moment: str
+    folder: Path, tiny_checkpoint: Path, kv_dtype: str, continuous: MemorySession, moment: str
 ) -> None:
     until = 23
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(folder), str(tiny_checkpoint), str(until), moment],
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            *map(str, (folder, tiny_checkpoint, kv_dtype, until, moment)),
+        ],
         input="\n".join(TEXTS),
         text=True,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
-    with open_memory(folder, tiny_checkpoint) as memory:
+    with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
         session = memory.session("alice")
         kept = until if moment == "after" else until + 1
         assert [m.text for m in session.messages()] == TEXTS[:kept]
@@ -126,10 +145,11 @@ def test_a_kill_loses_no_acknowledged_message_and_no_bit(
         assert memory.check() == []
 
 
+@one_format
 def test_what_a_kill_left_is_encoded_when_it_is_needed(
-    folder: Path, tiny_checkpoint: Path, continuous: MemorySession
+    folder: Path, tiny_checkpoint: Path, kv_dtype: str, continuous: MemorySession
 ) -> None:
-    with open_memory(folder, tiny_checkpoint) as memory:
+    with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
         session = memory.session("alice")
         session.add_messages([{"role": "user", "content": t} for t in TEXTS[:-1]])
         with full_disk():
@@ -139,7 +159,7 @@ def test_what_a_kill_left_is_encoded_when_it_is_needed(
         stats = memory.session("alice").ask(QUESTION).stats
         assert stats.prefilled_history > 0
         assert stats.tokens_ingested == 0
-    with open_memory(folder, tiny_checkpoint) as memory:
+    with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
         session = memory.session("alice")
         stats = session.ask(QUESTION).stats
         assert (stats.prefilled_history, stats.tokens_ingested % 8) == (0, 0)
@@ -149,27 +169,27 @@ def test_what_a_kill_left_is_encoded_when_it_is_needed(
 
 
 def test_a_reader_that_runs_ahead_of_the_chunks_reads_the_same(
-    folder: Path, tiny_checkpoint: Path, continuous: MemorySession
+    folder: Path, tiny_checkpoint: Path, kv_dtype: str, continuous: MemorySession
 ) -> None:
-    with open_memory(folder, tiny_checkpoint) as memory:
+    with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
         session = memory.session("alice")
         with full_disk():
             session.add_messages([{"role": "user", "content": text} for text in TEXTS])
         assert session.stats().num_chunks == 0
     with hsa_memory.open(folder, model=tiny_checkpoint, read_only=True) as memory:
         reader = memory.session("alice")
-        # Its chunks have not been rounded to bfloat16.
         assert torch.allclose(logits(reader), logits(continuous), atol=2e-3)
         assert [h.seq for h in reader.search(QUESTION, k=3)] == [
             h.seq for h in continuous.search(QUESTION, k=3)
         ]
 
 
+@one_format
 @pytest.mark.parametrize("damage", ["lost", "garbage", "another length"])
 def test_a_lost_tail_is_computed_again(
-    folder: Path, tiny_checkpoint: Path, continuous: MemorySession, damage: str
+    folder: Path, tiny_checkpoint: Path, kv_dtype: str, continuous: MemorySession, damage: str
 ) -> None:
-    with open_memory(folder, tiny_checkpoint) as memory:
+    with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
         session = memory.session("alice")
         for i, text in enumerate(TEXTS):
             session.add("user", text, id=str(i))
@@ -229,9 +249,9 @@ def flip_a_bit(path: Path, position: int) -> None:
 
 
 def test_a_damaged_chunk_is_left_out_told_and_made_again(
-    folder: Path, tiny_checkpoint: Path, continuous: MemorySession
+    folder: Path, tiny_checkpoint: Path, kv_dtype: str, continuous: MemorySession
 ) -> None:
-    with open_memory(folder, tiny_checkpoint) as memory:
+    with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
         session = memory.session("alice")
         for i, text in enumerate(TEXTS):
             session.add("user", text, id=str(i))
@@ -243,7 +263,7 @@ def test_a_damaged_chunk_is_left_out_told_and_made_again(
         (told,) = memory.session("alice").ask(QUESTION).diagnostics
         assert f"chunks {chunk} were damaged" in told
         assert "open the session for writing" in told
-    with open_memory(folder, tiny_checkpoint) as memory:
+    with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
         session = memory.session("alice")
         answer = session.ask(QUESTION)
         assert "encoded again" in answer.diagnostics[0]
@@ -253,10 +273,11 @@ def test_a_damaged_chunk_is_left_out_told_and_made_again(
         assert memory.check() == []
 
 
+@one_format
 def test_what_is_stored_is_acknowledged_though_it_cannot_be_encoded(
-    folder: Path, tiny_checkpoint: Path, continuous: MemorySession
+    folder: Path, tiny_checkpoint: Path, kv_dtype: str, continuous: MemorySession
 ) -> None:
-    with open_memory(folder, tiny_checkpoint) as memory:
+    with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
         session = memory.session("alice")
         for text in TEXTS[:30]:
             session.add("user", text)
@@ -333,14 +354,20 @@ def test_a_damaged_chunk_on_a_full_disk_is_left_out_and_told(
         assert memory.check() == []
 
 
+@one_format
 @pytest.mark.parametrize(
     ("name", "position"),
     [("landmarks.bin", 4100), ("landmarks.bin", 20), ("kv-0.seg", 30), ("tail-*.bin", 5000)],
 )
 def test_a_reader_names_the_damage_it_works_around(
-    folder: Path, tiny_checkpoint: Path, continuous: MemorySession, name: str, position: int
+    folder: Path,
+    tiny_checkpoint: Path,
+    kv_dtype: str,
+    continuous: MemorySession,
+    name: str,
+    position: int,
 ) -> None:
-    with open_memory(folder, tiny_checkpoint) as memory:
+    with open_memory(folder, tiny_checkpoint, kv_dtype) as memory:
         session = memory.session("alice")
         for text in TEXTS:
             session.add("user", text)
@@ -357,9 +384,9 @@ def test_a_reader_names_the_damage_it_works_around(
             h.seq for h in continuous.search(QUESTION)
         ]
         # Once a writer has repaired it, there is nothing more to tell.
-        with open_memory(folder, tiny_checkpoint) as writing:
+        with open_memory(folder, tiny_checkpoint, kv_dtype) as writing:
             writing.session("alice").search(QUESTION)
             assert writing.check(repair=True) is not None
-        with open_memory(folder, tiny_checkpoint) as writing:
+        with open_memory(folder, tiny_checkpoint, kv_dtype) as writing:
             writing.session("alice").add("user", "more of the harbour and the tower")
             assert reader.search(QUESTION).diagnostics == ()

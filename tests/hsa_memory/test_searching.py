@@ -213,7 +213,7 @@ def test_costs_are_reported(tmp_path: Path, tiny_checkpoint: Path, session: Memo
         fresh.add_messages(session.messages())
         stats = fresh.search(QUESTION).stats
         assert stats.chunks_read > 0
-        assert stats.bytes_read == stats.chunks_read * fresh._engine.layout.kv_bytes
+        assert stats.bytes_read == stats.chunks_read * fresh._store.layout.kv_bytes
         assert stats.tokens_prefilled == len(fresh._engine.question(QUESTION))
         assert 0 < stats.tail_tokens < 8
         assert (stats.prefilled_history, stats.tokens_ingested) == (0, 0)

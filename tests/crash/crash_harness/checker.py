@@ -98,7 +98,10 @@ def look(store: Store, expected: Expected, *, killed: bool) -> set[str]:
             kinds |= {finding.kind for finding in recovered}
             must(not (killed and recovered), f"a kill needs recovery: {recovered}")
             count, wanted = session.published, least.get(name, 0)
-            must(count >= wanted or expected.dropped, f"{count} of {wanted} chunks of {name!r}: {recovered}")
+            must(
+                count >= wanted or expected.dropped,
+                f"{count} of {wanted} chunks of {name!r}: {recovered}",
+            )
             must(expected.holes or not session.holes, f"holes of {name!r}: {session.holes}")
             if expected.dropped:
                 encode_again(session)

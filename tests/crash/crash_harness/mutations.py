@@ -6,9 +6,7 @@ the store bears by construction says so in its docstring, and its test shows wha
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from hsa_memory.storage import checksums, database, derived, generation, records, segment, tail
