@@ -39,6 +39,8 @@ _MODULES = {
     "check": "cli_commands",
     "context": "cli_commands",
     "demo": "demo",
+    "forget": "cli_history",
+    "fork": "cli_history",
     "ingest": "cli_ingest",
     "search": "cli_commands",
     "sessions": "cli_commands",
@@ -147,6 +149,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_search(command("search", "find past messages"))
     _add_ask(command("ask", "answer a question from memory"))
     _add_context(command("context", "lay out past messages for another model's prompt"))
+    _add_forget(command("forget", "remove messages for good, from every file"))
+    _add_fork(command("fork", "make a session that begins with the history of this one"))
     command("sessions", "list the sessions of the store")
     command("stats", "sizes of the store and of a session")
     check = command(
@@ -231,6 +235,12 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--id", help="id of the message; adding it again changes nothing")
     parser.add_argument("--timestamp", help="ISO 8601, for example 2026-03-01T09:30 (default: now)")
+    parser.add_argument(
+        "--ttl",
+        type=float,
+        metavar="SECONDS",
+        help="forget it so long after its timestamp (default: never, or as the session was set)",
+    )
 
 
 def _add_ingest(parser: argparse.ArgumentParser) -> None:
@@ -278,6 +288,22 @@ def _add_context(parser: argparse.ArgumentParser) -> None:
         "--max-tokens", type=_positive, default=1024, help="longest text (default: 1024)"
     )
     _add_filters(parser)
+
+
+def _add_forget(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID", help="messages by id; or use conditions")
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+    parser.add_argument(
+        "--scan", action="store_true", help="search the session's files for what was removed"
+    )
+    _add_filters(parser)
+
+
+def _add_fork(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="of the new session")
+    point = parser.add_mutually_exclusive_group()
+    point.add_argument("--at", metavar="TIME", help="leave the history at this time, ISO 8601")
+    point.add_argument("--message", metavar="ID", help="leave it after this message")
 
 
 def _add_filters(parser: argparse.ArgumentParser) -> None:

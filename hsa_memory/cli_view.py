@@ -40,6 +40,11 @@ def room(out: Console) -> int:
     return max(_SHORTEST, out.width - _BESIDES)
 
 
+def line(text: str) -> None:
+    """Print a line as it is."""
+    console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def added(result: AddResult) -> None:
     """Say what `add` did."""
     state = "remembered" if result.num_added else "already known"
