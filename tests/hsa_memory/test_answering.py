@@ -4,10 +4,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 import hsa_memory
 from hsa_memory import Memory, MemorySession
 from hsa_memory.answering import _Text
+from hsa_memory.excerpts import fork_of_excerpts
+from hsa_memory.filters import make_filter
+from hsa_memory.fork import Fork
 
 QUESTION = "Where is the spare key?"
 
@@ -140,6 +144,27 @@ def test_a_filtered_answer_depends_on_allowed_messages_alone(
         assert answer.stats.prefilled_history > 0
     ids = {c.id for c in filtered.citations}
     assert ids <= {m.id for m in kept}
+
+
+def test_logits_under_a_filter_do_not_know_the_rest(memory: Memory) -> None:
+    """The text that is filtered out is replaced, and not a bit of the logits changes."""
+    found = []
+    for rest in ("The harbour was quiet.", "The combination is 4817, behind the tower " * 9):
+        session = memory.session(f"with {len(rest)}")
+        for i in range(12):
+            session.add("assistant", f"{rest} {i}", timestamp=1000 + i, metadata={"keep": 0})
+            session.add(
+                "user", f"Number {i}: {i * 7919 % 997}.", timestamp=2000, metadata={"keep": 1}
+            )
+        for options in ({"role": "user"}, {"where": {"keep": 1}}, {"since": 2000}):
+            filter = make_filter(*(options.get(x) for x in ("role", "since", "until", "where")))
+            source, prompt = session._source, session._engine.question(QUESTION)
+            history = Fork.of_history(source)
+            fork = fork_of_excerpts(source, history, prompt, filter, session._metadata)
+            with torch.inference_mode():
+                tokens = torch.tensor([[*fork.padding(), *prompt]])
+                found.append(fork.forward(tokens, fork.state).logits)
+    assert all(torch.equal(logits, found[0]) for logits in found)
 
 
 def test_a_filter_that_nothing_passes_leaves_an_empty_memory(
