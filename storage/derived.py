@@ -23,7 +23,6 @@ from .rows import State
 from .seals import drop_seals, put_seals, read_seals
 from .tail import Tails
 from .truth import Truth
-from .types import Layout
 from .vfs import Vfs
 
 _CHECKPOINT_CHUNKS = 64
