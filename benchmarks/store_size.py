@@ -2,8 +2,8 @@
 
 Target: at most 1.1 times at 1M tokens with the bundled model. The raw state is what nothing can do
 without: K/V and landmarks of the chunks as the model made them, four bytes for each token, and the
-text in UTF-8. On disk are allocated blocks, of everything in the session's folder: the tail, records,
-checksums, indexes and logs too. The sessions are made by the memory itself, from the demo's book.
+text in UTF-8. On disk are allocated blocks, of everything in the session's folder: the tail,
+records, checksums, indexes and logs too. The sessions are made by the memory, of the demo's book.
 """
 
 from __future__ import annotations

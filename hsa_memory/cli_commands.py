@@ -77,8 +77,8 @@ def run_add(args: argparse.Namespace) -> int:
     with open_memory(args, create=True, kv_dtype=args.kv_dtype) as memory:
         with memory.session(args.session) as session:
             result = session.add(
-            args.role, text, id=args.id, timestamp=args.timestamp, ttl=args.ttl
-        )
+                args.role, text, id=args.id, timestamp=args.timestamp, ttl=args.ttl
+            )
     if args.json:
         print_json(result)
     else:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .derived import Derived
-from .errors import CorruptMetadata, StoreError
+from .errors import CorruptChunk, CorruptMetadata, StoreError
 from .findings import Problem
 from .seals import damaged_seals
 from .truth import Truth
@@ -132,11 +132,11 @@ def _check_head(folder: str, truth: Truth, repair: bool) -> list[Problem]:
 def _check_derived(truth: Truth, derived: Derived, repair: bool) -> list[Problem]:
     published = derived.published
     derived.reopen()
-    problems = derived.follow()
+    problems = derived.follow(thorough=True)
     state, generation = truth.state, derived.generation
     bad = generation.damaged(derived.published)
     # Damaged turns are reported by themselves; chunks that lost their tokens cannot be judged.
-    with suppress(CorruptMetadata):
+    with suppress(CorruptMetadata, CorruptChunk):
         bad = sorted({*bad, *_broken_chain(truth, derived)})
     for chunk in bad:
         path = generation.segment_path(chunk)
@@ -168,8 +168,8 @@ def _check_tail(truth: Truth, derived: Derived, repair: bool) -> list[Problem]:
     state, generation = truth.state, derived.generation
     if state.tail_serial <= 0 or derived.published != state.pub_chunk:
         return []
-    chain = generation.records.chain_before(derived.published)
     try:
+        chain = generation.records.chain_before(derived.published)
         generation.tails.read(state.tail_serial, derived.published, chain)
     except StoreError as error:
         if repair:

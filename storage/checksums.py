@@ -39,23 +39,34 @@ def bound_sum(generation: int, chunk: int, chain: int, data: Buffer) -> int:
     return digest.intdigest()
 
 
+def digest_of(rows: NDArray[np.uint8]) -> bytes:
+    """Digest of rows [n, bytes] in one piece, as 8 bytes."""
+    return xxh3_bytes(memoryview(rows.reshape(-1)))
+
+
+def sums_of(
+    generation: int, chunks: Iterable[int], chains: Iterable[int], rows: Iterable[Buffer]
+) -> list[int]:
+    """`bound_sum` of each row, one per chunk and chain hash."""
+    start, pack = xxhash.xxh3_64, _PREFIX.pack
+    sums = []
+    for chunk, chain, row in zip(chunks, chains, rows, strict=True):
+        digest = start(pack(generation, chunk, chain))
+        digest.update(row)
+        sums.append(digest.intdigest())
+    return sums
+
+
 def bound_sums(
     generation: int, chunks: NDArray[np.int64], chains: NDArray[np.uint64], data: NDArray[np.uint8]
 ) -> NDArray[np.uint64]:
     """`bound_sum` of each row of data [n, bytes]."""
-    prefixes = np.empty((len(chunks), 3), "<u8")
-    prefixes[:, 0], prefixes[:, 1], prefixes[:, 2] = generation, chunks, chains
-    sums = np.empty(len(chunks), np.uint64)
-    opening = rows_of(prefixes.view(np.uint8))
-    for i, (prefix, row) in enumerate(zip(opening, rows_of(data), strict=True)):
-        digest = xxhash.xxh3_64(prefix)
-        digest.update(row)
-        sums[i] = digest.intdigest()
-    return sums
+    sums = sums_of(generation, chunks.tolist(), chains.tolist(), rows_of(data))
+    return np.array(sums, np.uint64)
 
 
-def rows_of(data: NDArray[np.uint8]) -> Iterable[memoryview]:
+def rows_of(data: NDArray[np.uint8]) -> list[memoryview]:
     """The rows of a contiguous [n, bytes] array as buffers, without a copy."""
     n, width = data.shape
     flat = memoryview(data.reshape(-1))
-    return (flat[i * width : (i + 1) * width] for i in range(n))
+    return [flat[i : i + width] for i in range(0, n * width, width)]

@@ -101,6 +101,7 @@ class Database:
         self.path = path
         self._write = write
         self._wal_limit = _WAL_BYTES
+        self._must_empty = False
         self._open = True
         self._connect_anew()
         _live.add(self)
@@ -208,7 +209,7 @@ class Database:
         """
         if only_if_large and self.wal_bytes() <= self._wal_limit:
             return
-        mode = "PASSIVE" if only_if_large else "TRUNCATE"
+        mode = "PASSIVE" if only_if_large and not self._must_empty else "TRUNCATE"
         with self._use("write"):
             # Readers are not waited for: what they keep back goes with the next try.
             self._driver.execute("PRAGMA busy_timeout=0")
@@ -216,8 +217,10 @@ class Database:
             self._driver.execute(f"PRAGMA busy_timeout={int(_BUSY_SECONDS * 1000)}")
         busy, frames, copied = done
         # The next commit begins the log anew and cuts it to journal_size_limit.
-        emptied = not busy and frames == copied
-        self._wal_limit = _WAL_BYTES if emptied else self.wal_bytes() + _WAL_BYTES
+        copied_all = not busy and frames == copied
+        self._wal_limit = _WAL_BYTES if copied_all else self.wal_bytes() + _WAL_BYTES
+        # Who asked for an empty log did not get it yet: it may hold what is to be forgotten.
+        self._must_empty = mode == "TRUNCATE" and not copied_all
 
     def wal_bytes(self) -> int:
         """Length of the log file."""

@@ -23,7 +23,6 @@ from .rows import State
 from .seals import drop_seals, put_seals, read_seals
 from .tail import Tails
 from .truth import Truth
-from .types import Layout
 from .vfs import Vfs
 
 _CHECKPOINT_CHUNKS = 64
@@ -69,9 +68,8 @@ class Derived:
         self._shared: list[tuple[Part, Truth]] = []
         self._shared_holes: list[range] = []
         self._shared_seams: dict[int, int] = {}
-        self.published = 0
-        self.layout: Layout
-        self.generation: Generation
+        # What can be read, and whether anybody has looked since the files were opened.
+        self.published, self.taken_in = 0, False
         self._open()
 
     def _open(self) -> None:
@@ -84,6 +82,7 @@ class Derived:
         parts = [*(part for part, _ in reversed(self._shared)), own]
         common = common_fields(self._store_id, self._sid, gen, described)
         self.generation = Generation(
+            self._vfs,
             gen,
             described,
             parts,
@@ -130,14 +129,21 @@ class Derived:
     def reopen(self) -> None:
         """Forget everything about the files and read them again."""
         self.generation.close()
-        self.published = 0
+        self.published, self.taken_in = 0, False
         self._open()
 
-    def follow(self) -> list[Problem]:
+    def has_holes(self) -> bool:
+        """Whether chunks of this session's own wait to be wiped or encoded anew."""
+        return bool(read_holes(self._truth, self._truth.state.gen))
+
+    def follow(self, *, thorough: bool = False) -> list[Problem]:
         """Take in what the state row publishes, up to the first chunk that cannot be used.
 
-        The writer lowers the watermark to that chunk; a reader only sees less.
+        The writer lowers the watermark to that chunk; a reader only sees less. `thorough` as of
+        `Generation.advance`.
         """
+        if not self.taken_in and self.generation.count:
+            self.reopen()  # an earlier attempt was interrupted
         state = self._truth.state
         known = self.generation.count
         seals: dict[int, Seal] = {}
@@ -151,7 +157,9 @@ class Derived:
             seals |= read_seals(truth, state.gen)
         self._set_holes(read_holes(self._truth, state.gen), read_seams(self._truth, state.gen))
         seals |= read_seals(self._truth, state.gen)
-        problems = self.generation.advance(state.pub_chunk, seals)
+        problems = self.generation.advance(
+            state.pub_chunk, state.durable_chunk, seals, thorough=thorough or self._is_cache
+        )
         good = self.generation.count
         # Published but never forced to disk: may be torn after a power cut.
         unsynced = np.arange(max(known, min(state.durable_chunk, good)), good)
@@ -172,6 +180,7 @@ class Derived:
             self.generation.own.remake_landmarks()
         if self._write and self.holes:
             self._wipe()
+        self.taken_in = True
         return problems
 
     def _set_holes(self, holes: list[range], seams: dict[int, int]) -> None:
@@ -260,9 +269,11 @@ class Derived:
     def settle(self) -> None:
         """Sync what is published and note a clean end, unless nothing has changed."""
         state = self._truth.state
-        if state.clean and state.durable_chunk == state.pub_chunk:
-            return
-        self._commit(replace(self._truth.state, clean=1), force_sync=True)
+        synced = state.durable_chunk == state.pub_chunk
+        # What an earlier writer left unsynced is synced by whoever looks at it.
+        nothing_to_do = state.clean if synced else not self.taken_in
+        if not nothing_to_do:
+            self._commit(replace(state, clean=1), force_sync=True)
 
     def roll_back(self, num_chunks: int) -> None:
         """Lower the watermark; readers that follow start over."""
@@ -376,9 +387,9 @@ class Derived:
         state = self._truth.state
         if self.published != state.pub_chunk or state.tail_serial <= 0:
             return None, None
-        chain = self.generation.records.chain_before(self.published)
         tails = self.generation.tails
         try:
+            chain = self.generation.records.chain_before(self.published)
             return tails.read(state.tail_serial, self.published, chain), None
         except StoreError as error:
             return None, Problem(tails.path(state.tail_serial), "corrupt-tail", str(error))

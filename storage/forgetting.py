@@ -15,6 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from .derived import Derived
+from .errors import CorruptChunk
 from .maps import pack_map
 from .rows import FORGOTTEN, SCALARS, check_row, forget_turn
 from .scanning import Scan, spread
@@ -59,6 +60,7 @@ def forget_turns(
     gone = [turn for turn in wanted if not turn.forgotten]
     if not gone:
         return Forgotten(0, 0, [], None, finish(truth))
+    _look_at([span for turn in gone if (span := _reached(turn, derived, reach))], derived)
     spans = [span for turn in gone if (span := _reached(turn, derived, reach))]
     # Chunks that were not synced could not tell their tokens from others beside a hole.
     derived.generation.sync()
@@ -105,6 +107,19 @@ def _needles(truth: Truth, derived: Derived, gone: list[Turn]) -> Needles:
             tokens += [ids[i : i + _TOKENS_PIECE].tobytes() for i in pieces]
     found = {"text": texts, "tokens": tokens, "landmark": landmarks, "kv": blocks}
     return {kind: spread(values) for kind, values in found.items()}
+
+
+def _look_at(spans: Sequence[range], derived: Derived) -> None:
+    """Read the records in and around holes to be, while their seals cover them; the watermark goes
+    down to one that is damaged."""
+    records = derived.generation.records
+    for span in filter(None, spans):
+        try:
+            records.need(span.start, span.stop)
+            for chunk in (span.start, min(span.stop, derived.published)):
+                records.chain_before(chunk)
+        except CorruptChunk as error:
+            derived.roll_back(min(error.chunk_ids))
 
 
 def finish(truth: Truth) -> bool:
@@ -165,6 +180,8 @@ def touch_chunks(
         range(max(own, a // size), min(-(-(b + reach) // size), derived.published))
         for a, b in spans
     ]
+    _look_at(chunks, derived)
+    chunks = [range(span.start, min(span.stop, derived.published)) for span in chunks]
     derived.generation.sync()
     state = truth.state
     new = replace(

@@ -7,11 +7,13 @@ published; what lies above is garbage that nobody reads.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .checksums import bound_sums, xxh3_bytes
+from .blocks import BlockReader
+from .checksums import bound_sums, digest_of, rows_of, sums_of, xxh3_bytes
 from .cipher import Cipher
 from .errors import CorruptChunk, CorruptMetadata
 from .findings import Problem
@@ -22,6 +24,7 @@ from .parts import Part
 from .records import Records, RecordTable, Seal, TokensOf
 from .segment import runs
 from .tail import Tails
+from .vfs import Vfs
 
 _SCAN = 64
 
@@ -40,6 +43,7 @@ class Generation:
 
     def __init__(
         self,
+        vfs: Vfs,
         number: int,
         described: Description,
         parts: list[Part],
@@ -56,12 +60,19 @@ class Generation:
         self._geometry = described.geometry
         self._dirty: set[int] = set()
         size = self._layout.chunk_size
-        self.records = RecordTable(number, size, chain_seed, tokens_of, self._cipher_of)
+        self.records = RecordTable(
+            number,
+            size,
+            chain_seed,
+            tokens_of,
+            self._cipher_of,
+        )
         # Chunks whose records are in memory; those above the watermark are not visible yet.
         self.count = 0
         # Chunks that are being encoded anew, ascending: their bytes are nobody's.
         self.holes: list[range] = []
         self._joined = JoinedLandmarks()
+        self._blocks = BlockReader(vfs, self._geometry)
 
     def part_of(self, chunk: int) -> Part:
         """Where a chunk lies."""
@@ -91,15 +102,30 @@ class Generation:
 
     # ---- opening
 
-    def advance(self, published: int, seals: dict[int, Seal]) -> list[Problem]:
+    def advance(
+        self, published: int, durable: int, seals: dict[int, Seal], *, thorough: bool = False
+    ) -> list[Problem]:
         """Take in chunks count..published-1; stops before the first that cannot be used.
 
         Args:
+            published: the watermark.
+            durable: chunks below it were on the disk before they were published.
             seals: of full segments by number, of whatever part they are.
+            thorough: read all records now; otherwise those of sealed segments are read, and
+                verified, when they are first used.
         """
+        self.records.reserve(published)
         while (first := self.count) < published:
             stop = min(published, (first // self._geometry.cap + 1) * self._geometry.cap)
             stop = min(stop, self.part_of(first).stop)
+            cap, part = self._geometry.cap, self.part_of(first)
+            seal, n = seals.get(first // cap), first // cap
+            # The last chunk is looked at: the chain goes on from its record.
+            may_wait = not thorough and stop - first == cap and stop <= durable and stop < published
+            if seal and may_wait and part.agrees_with(n, seal):
+                self.records.expect(n, cap, seal.table_sum, partial(part.table, n))
+                self.count = stop
+                continue
             self.count, problems = self._advance_segment(first, stop, seals)
             if self.count < stop:
                 return problems
@@ -180,6 +206,7 @@ class Generation:
 
     def landmark_sums(self, first: int, stop: int) -> NDArray[np.uint64]:
         """Checksums that the stored landmark rows have now."""
+        self.records.need(first, stop)
         chains, sums = self.records.rows["chain"], []
         for _, rows in self._stored_landmarks(first, stop):
             ids = np.arange(first, first + len(rows))
@@ -191,10 +218,8 @@ class Generation:
         first = n * self._geometry.cap
         stop = first + self._geometry.cap
         rows = self.part_of(first).landmarks().rows(stop)[first:stop]
-        return Seal(
-            xxh3_bytes(self.records.rows[first:stop].tobytes()),
-            xxh3_bytes(memoryview(rows.reshape(-1))),
-        )
+        self.records.need(first, stop)
+        return Seal(xxh3_bytes(self.records.rows[first:stop].tobytes()), digest_of(rows))
 
     # ---- writing
 
@@ -225,6 +250,8 @@ class Generation:
     def _put(
         self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8], records: Records
     ) -> None:
+        # Of a segment that waits, the seal covers the records as they are before this.
+        self.records.need(first, first + len(kv))
         for start, chunk, length in runs(range(first, first + len(kv)), self._geometry.cap):
             n = self._geometry.segment_of(chunk)
             segment = self.own.segment_to_write(n, chunk)
@@ -248,7 +275,7 @@ class Generation:
     def sync(self) -> None:
         """Force everything written to the disk."""
         for n in sorted(self._dirty):
-            self.own.segments[n].sync()
+            self.own.segment(n).sync()
         if self._dirty:
             self.own.landmarks().sync()
         self._dirty.clear()
@@ -276,7 +303,7 @@ class Generation:
     def roll_back(self, count: int) -> None:
         """Forget chunks from `count` on; their bytes are overwritten later."""
         self.count = min(self.count, count)
-        self.records.forget(self.count)
+        self.records.drop(self.count)
 
     # ---- reading
 
@@ -306,18 +333,13 @@ class Generation:
             bad.update(ids[self.in_holes(ids)].tolist())
         sealed = self.own.cipher.overhead
         stored = np.empty((len(ids), self.own.stored_kv), np.uint8) if sealed else out
-        wanted = [
-            (part.segments[self._geometry.segment_of(first)], start, first, length)
-            for part, start, first, length in self._runs(ids.tolist())
-        ]
-        for segment, _, first, length in wanted:
-            segment.prefetch_blocks(first, length)
-        for segment, start, first, length in wanted:
-            if not segment.read_blocks(first, stored[start : start + length]):
-                bad.update(range(first, first + length))
-        found = bound_sums(self.number, ids, self.records.rows["chain"][ids], stored)
-        wrong = found != self.records.rows["kv_sum"][ids]
-        bad.update(ids[wrong].tolist())
+        # Lists and not arrays: for a few chunks each call of numpy costs as much as a checksum.
+        chunks, rows = ids.tolist(), rows_of(stored)
+        bad.update(self._blocks.read(chunks, rows, self.part_of))
+        found = sums_of(self.number, chunks, self.records.rows["chain"][ids].tolist(), rows)
+        expected = self.records.rows["kv_sum"][ids].tolist()
+        if found != expected:
+            bad.update(x for x, a, b in zip(chunks, found, expected, strict=True) if a != b)
         if sealed and not bad:
             for part, start, _, length in self._runs(ids.tolist()):
                 run = slice(start, start + length)
@@ -356,6 +378,7 @@ class Generation:
         """Chunks below `count` whose landmark, record, K/V or tokens do not agree."""
         if count == 0:
             return []
+        self.records.need(0, count)
         wrong = self.landmark_sums(0, count) != self.records.rows["landmark_sum"][:count]
         wrong |= self.records.sums(0, count) != self.records.rows["record_sum"][:count]
         whole = ~self.in_holes(np.arange(count))

@@ -7,11 +7,16 @@ import os
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
+
+from .checksums import digest_of
 from .cipher import Cipher
 from .errors import CorruptMetadata
+from .geometry import RECORD
 from .landmarks import Landmarks, create_landmarks
 from .layouts import Description
-from .segment import Segment
+from .records import Seal
+from .segment import Records, Segment
 from .vfs import Vfs
 
 NO_END = 1 << 62
@@ -89,6 +94,37 @@ class Part:
                 write=self._write,
             )
         return self.segments[n]
+
+    def agrees_with(self, n: int, seal: Seal) -> bool:
+        """Whether segment n has the landmarks of its seal and a file that is long enough, which
+        stays closed: its records are read when they are needed."""
+        status = self._vfs.lstat(self.segment_path(n))
+        unpadded = self._geometry.segment_bytes - self._geometry.stride + self.stored_kv
+        if status is None or status.st_size < unpadded:
+            return False
+        first, stop = n * self._geometry.cap, (n + 1) * self._geometry.cap
+        try:
+            return digest_of(self.landmarks().rows(stop)[first:]) == seal.landmarks_sum
+        except CorruptMetadata:
+            return False
+
+    def table(self, n: int) -> Records:
+        """All records of segment n: zeros, which no checksum accepts, where there are none."""
+        cap = self._geometry.cap
+        try:
+            found = self.segment(n).read_records(n * cap, (n + 1) * cap)
+        except CorruptMetadata:
+            return np.zeros(cap, RECORD)
+        if len(found) == cap:
+            return found
+        return np.concatenate([found, np.zeros(cap - len(found), RECORD)])
+
+    def descriptor(self, n: int) -> int | None:
+        """Of the file of segment n, to be read from; None if it cannot be opened."""
+        try:
+            return self.segment(n).descriptor
+        except CorruptMetadata:
+            return None
 
     def _segment_fields(self, n: int) -> dict[str, Any]:
         return {**self._common, "chunk0": n * self._geometry.cap}

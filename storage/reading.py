@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,10 @@ class Reading(Gate):
 
     _truth: Truth
     _index: IndexCache
-    _derived: Derived
+
+    @property
+    @abstractmethod
+    def _derived(self) -> Derived: ...
 
     @property
     def num_turns(self) -> int:

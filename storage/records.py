@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .checksums import bound_sums
+from .checksums import bound_sums, xxh3_bytes
 from .cipher import Cipher
+from .errors import CorruptChunk
 from .geometry import RECORD, RECORD_BYTES, RECORD_SUMMED_BYTES
 
 _NONCE_BYTES = RECORD["nonce"].itemsize
@@ -56,12 +57,64 @@ class RecordTable:
         self.rows: Records = np.zeros(0, RECORD)
         # Which records need no further look.
         self._good = np.zeros(0, bool)
+        # Segments whose records are read when they are needed: the digest of all of them, and how
+        # to read them. All have as many chunks.
+        self._waiting: dict[int, tuple[bytes, Callable[[], Records]]] = {}
+        self._cap = 1
+        # Chunks of such segments whose record turned out to be damaged.
+        self._damaged: set[int] = set()
 
     def chain_before(self, chunk: int) -> int:
-        """Chain hash of all tokens before a chunk."""
+        """Chain hash of all tokens before a chunk.
+
+        Raises:
+            CorruptChunk: the record that says it is damaged.
+        """
         if chunk in self.seams:
             return self.seams[chunk]
-        return int(self.rows["chain"][chunk - 1]) if chunk else self._chain_seed
+        if not chunk:
+            return self._chain_seed
+        self.need(chunk - 1, chunk)
+        if chunk - 1 in self._damaged:
+            raise CorruptChunk(f"the record of chunk {chunk - 1} is damaged", chunk_ids=[chunk - 1])
+        return int(self.rows["chain"][chunk - 1])
+
+    def expect(self, n: int, cap: int, table_sum: bytes, read: Callable[[], Records]) -> None:
+        """Take in the records of segment n by their digest.
+
+        Args:
+            cap: chunks in every segment.
+            table_sum: digest of the segment's records.
+            read: gives them, good or not, when they are needed.
+        """
+        self._cap = cap
+        self._waiting[n] = table_sum, read
+
+    def need(self, first: int, stop: int) -> None:
+        """Have the records of chunks first..stop-1 in `rows`."""
+        if self._waiting:
+            self._need(set(range(first // self._cap, -(-stop // self._cap))))
+
+    def _need(self, numbers: set[int]) -> None:
+        for n in sorted(numbers & self._waiting.keys()):
+            first, stop = n * self._cap, (n + 1) * self._cap
+            table_sum, read = self._waiting[n]
+            records = read()
+            good = xxh3_bytes(memoryview(records.view(np.uint8))) == table_sum
+            self.keep(first, records, good=good)
+            if not good:
+                self._good[first:stop] = self.sums(first, stop) == records["record_sum"]
+                self._damaged.update((first + np.flatnonzero(~self._good[first:stop])).tolist())
+            # Last: who is interrupted before this reads them again.
+            del self._waiting[n]
+
+    def reserve(self, count: int) -> None:
+        """Make room for the records of `count` chunks at once."""
+        known = len(self.rows)
+        if count > known:
+            rows, good = np.zeros(count, RECORD), np.zeros(count, bool)
+            rows[:known], good[:known] = self.rows, self._good
+            self.rows, self._good = rows, good
 
     def chain_of(self, chunk: int, tokens: NDArray[np.uint32], before: int | None = None) -> int:
         """Chain hash that a chunk of these tokens [chunk_size] has after the hash `before`, by
@@ -79,14 +132,11 @@ class RecordTable:
         """Take in records of chunks first, first+1, ...; good if they need no further look."""
         stop = first + len(records)
         if stop > len(self.rows):
-            room = max(stop, len(self.rows) * 3 // 2, 64)
-            grown = np.zeros(room, RECORD)
-            grown[:first] = self.rows[:first]
-            self.rows = grown
-            self._good = np.resize(self._good, room)
-            self._good[first:] = False
+            self.reserve(max(stop, len(self.rows) * 3 // 2, 64))
         self.rows[first:stop] = records
         self._good[first:stop] = good
+        if self._damaged:
+            self._damaged.difference_update(range(first, stop))
 
     def forget(self, count: int) -> None:
         """Records of chunks from `count` on are to be looked at anew."""
@@ -95,6 +145,11 @@ class RecordTable:
     def unsure(self, first: int, stop: int) -> NDArray[np.int64]:
         """Those of chunks first..stop-1 whose records nobody has vouched for yet."""
         return first + np.flatnonzero(~self._good[first:stop])
+
+    def drop(self, count: int) -> None:
+        """Records of chunks from `count` on are to be written anew."""
+        self.forget(count)
+        self._waiting = {n: known for n, known in self._waiting.items() if n * self._cap < count}
 
     def sums(self, first: int, stop: int) -> NDArray[np.uint64]:
         """Checksums that the records in memory have now."""
@@ -113,10 +168,12 @@ class RecordTable:
             durable: chunks below it were on the disk before anything was said about them, so
                 that only their records can be damaged; the others are bound to the tokens.
         """
+        if self._waiting:
+            self._need({chunk // self._cap for chunk in ids.tolist()})
+        if self._good[ids].all():
+            return []
         # Not np.unique: its first call imports numpy.ma, which costs more than the restore.
         ids = np.array(sorted(set(ids[~self._good[ids]].tolist())), np.int64)
-        if not len(ids):
-            return []
         whole = self._sums_of(ids, self.rows[ids]) == self.rows["record_sum"][ids]
         bad = ids[~whole].tolist()
         bad += self._foreign(ids[whole & (ids >= durable)].tolist())

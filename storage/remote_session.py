@@ -144,10 +144,10 @@ class RemoteSession(SessionStore):
 
     def _follow(self) -> None:
         super()._follow()
-        self.recovered += [x for x in self._damaged_objects if x not in self.recovered]
+        self._recovered += [x for x in self._damaged_objects if x not in self._recovered]
         if not self.writable:
-            found = [*self._damaged_objects, *self.damaged]
-            self.damaged = [finding for finding in found if finding.kind not in _ABSENT]
+            found = [*self._damaged_objects, *self._damaged]
+            self._damaged = [finding for finding in found if finding.kind not in _ABSENT]
 
     def _dropped(self, connection: sa.Connection, gen: int, chunks: range) -> None:
         drop_pieces(connection, gen, chunks)

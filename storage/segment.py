@@ -88,6 +88,11 @@ class Segment:
             vfs.close(fd)
             raise
 
+    @property
+    def descriptor(self) -> int:
+        """Of the open file."""
+        return self._fd
+
     def read_records(self, first: int, stop: int) -> Records:
         """Records of chunks first..stop-1; a short file gives fewer."""
         offset = self._geometry.record_offset(first)
@@ -97,11 +102,6 @@ class Segment:
     def write_records(self, first: int, records: Records) -> None:
         """Put records of chunks first, first+1, ..."""
         self._vfs.write(self._fd, records.tobytes(), self._geometry.record_offset(first))
-
-    def prefetch_blocks(self, first: int, count: int) -> None:
-        """Have the disk read `count` blocks from chunk `first` on in the background."""
-        offset = self._geometry.block_offset(first)
-        self._vfs.prefetch(self._fd, offset, count * self._geometry.stride)
 
     def read_blocks(self, first: int, out: NDArray[np.uint8]) -> bool:
         """Fill out [n, kv_bytes] with the blocks from chunk `first` on; False if too short."""

@@ -46,9 +46,6 @@ class SessionStore(Changing):
     Attributes:
         info: the session's row of the catalog.
         folder: its directory.
-        recovered: what the opening, or a refresh, found damaged; the chunks from there on
-            are not published any more, so the caller encodes them again.
-        damaged: what a reader cannot use now, because no writer has repaired it yet.
     """
 
     _released = True  # until everything is open
@@ -76,6 +73,8 @@ class SessionStore(Changing):
         sid = bytes.fromhex(info.id)
         self._truth = self._open_truth(sid, cipher)
         self._index = IndexCache(self._truth)
+        self._recovered: list[Finding] = []
+        self._damaged: list[Finding] = []
         derived = None
         try:
             state = self._truth.load()
@@ -85,7 +84,7 @@ class SessionStore(Changing):
             described = read_layout(self._truth, state.gen)
             require_layout(described.layout, layout, state.n_tok, info.name)
             self._fetch()
-            self._derived = derived = Derived(
+            self._files = derived = Derived(
                 vfs,
                 self.folder,
                 store_id,
@@ -98,8 +97,10 @@ class SessionStore(Changing):
             if lock is not None and not state.clean:
                 # What a crash kept from being emptied may hold what was forgotten.
                 self._truth.database.checkpoint()
-            self.recovered = self._findings(self._lost())
-            self._follow()
+            self._recovered = self._findings(self._lost())
+            if self.writable and self._files.has_holes():
+                # What was forgotten goes before anything else, whatever is asked for here.
+                self._follow()
         except BaseException:
             if derived is not None:
                 derived.close()
@@ -119,9 +120,33 @@ class SessionStore(Changing):
         return problem.as_finding(self.info.name, self._root)
 
     @property
+    def _derived(self) -> Derived:
+        """The derived files, looked at when they are first used: an append needs none of them."""
+        if not self._files.taken_in:
+            with self._mutex:
+                if not self._files.taken_in:
+                    self._follow()
+        return self._files
+
+    @property
+    def recovered(self) -> list[Finding]:
+        """What a first look at the derived files, or a refresh, found damaged; the chunks from
+        there on are not published any more, so the caller encodes them again."""
+        if not self._closed:
+            _ = self._derived
+        return self._recovered
+
+    @property
+    def damaged(self) -> list[Finding]:
+        """What a reader cannot use now, because no writer has repaired it yet."""
+        if not self._closed:
+            _ = self._derived
+        return self._damaged
+
+    @property
     def layout(self) -> Layout:
         """What the session's derived files hold."""
-        return self._derived.layout
+        return self._files.layout
 
     @property
     def writable(self) -> bool:
@@ -138,7 +163,7 @@ class SessionStore(Changing):
             try:
                 if self._may_write() and not again:
                     self._recover()
-                    self._derived.settle()
+                    self._files.settle()
                     self._settled()
                     self._truth.database.checkpoint()
             except (StoreFull, StoreLocked, StoreUnreachable) as error:
@@ -154,7 +179,7 @@ class SessionStore(Changing):
     def _release(self) -> None:
         if self._released:
             return
-        self._derived.close()
+        self._files.close()
         self._truth.close()
         if self._lock_file is not None:
             self._lock_file.release()
@@ -181,13 +206,12 @@ class SessionStore(Changing):
         self._truth.reload()
         self._index = IndexCache(self._truth)
         self._fetch()
-        self._derived.reopen()
-        self._follow()
+        self._files.reopen()
 
     def _follow(self) -> None:
-        found = self._findings(self._derived.follow())
-        self.recovered += [finding for finding in found if finding not in self.recovered]
-        self.damaged = [] if self.writable else found
+        found = self._findings(self._files.follow())
+        self._recovered += [finding for finding in found if finding not in self._recovered]
+        self._damaged = [] if self.writable else found
 
     # ---- truth
 
@@ -281,7 +305,7 @@ class SessionStore(Changing):
             blob, problem = self._derived.tail()
             # A reader may be looking at a slot that its writer fills anew.
             if problem and not self.writable and self._truth.read_state() == self._truth.state:
-                self.damaged.append(self._finding(problem))
+                self._damaged.append(self._finding(problem))
             return blob
 
     def refresh(self) -> bool:
@@ -301,8 +325,9 @@ class SessionStore(Changing):
             if self._fetch() or changed or self._truth.state.gen != old.gen:
                 self._index = IndexCache(self._truth)
                 self._truth.forgot()
-                self._derived.reopen()
-            self._follow()
+                self._files.reopen()
+            if self._files.taken_in:
+                self._follow()
             return True
 
     # ---- inspection

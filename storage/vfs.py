@@ -21,6 +21,8 @@ _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP)
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 # Linux guarantees 1024 buffers per call.
 _MAX_BUFFERS = 1024
+# Linux only; elsewhere the first try waits like the second.
+_IF_CACHED = getattr(os, "RWF_NOWAIT", 0)
 
 
 @contextmanager
@@ -91,6 +93,31 @@ class Vfs:
         except OSError as error:
             raise _from_os_error(error, "read", f"descriptor {fd}") from error
         return total
+
+    def read_rows(self, rows: Sequence[tuple[int, memoryview, int]]) -> list[int]:
+        """Fill many buffers, each from one range: (descriptor, buffer, offset).
+
+        What lies in the page cache is copied first. The rest is announced to the kernel before it
+        is waited for, so that the disk works on all of it at once.
+
+        Returns:
+            Places in `rows` of those whose range is not all inside its file.
+        """
+        preadv, missed = os.preadv, []
+        for place, (fd, row, offset) in enumerate(rows):
+            try:
+                if preadv(fd, (row,), offset, _IF_CACHED) != len(row):
+                    missed.append(place)
+            except OSError:
+                # Not in the cache, or a file system that cannot tell.
+                missed.append(place)
+        for place in missed:
+            fd, row, offset = rows[place]
+            self.prefetch(fd, offset, len(row))
+        return [place for place in missed if not self._fills(*rows[place])]
+
+    def _fills(self, fd: int, row: memoryview, offset: int) -> bool:
+        return self.read_into(fd, [row], offset) == len(row)
 
     def prefetch(self, fd: int, offset: int, length: int) -> None:
         """Say that a range will be read soon, so that the disk works on many at once."""

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .derived import Derived
 from .errors import SessionClosed
 from .gate import Gate
 from .index import IndexCache
 from .session import SessionStore
-from .types import Turn
+from .types import Finding, Layout, Turn
 
 
 class SessionView(SessionStore):
@@ -30,9 +31,8 @@ class SessionView(SessionStore):
         self._whole = whole
         self._num_turns = num_turns
         self.info, self.folder = whole.info, whole.folder
-        self._truth, self._derived = whole._truth, whole._derived
+        self._truth = whole._truth
         self._index = IndexCache(self._truth)
-        self.recovered, self.damaged = [], whole.damaged
         self._seen = whole.revision
         with whole._reading():
             self._num_tokens = self._truth.tokens_upto(num_turns)
@@ -43,6 +43,25 @@ class SessionView(SessionStore):
             raise SessionClosed(f"this view of session {self.info.name!r} is closed; make another")
         with self._whole._reading():
             yield
+
+    @property
+    def _derived(self) -> Derived:
+        return self._whole._derived
+
+    @property
+    def layout(self) -> Layout:
+        """What the session's derived files hold."""
+        return self._whole.layout
+
+    @property
+    def recovered(self) -> list[Finding]:
+        """Nothing: the whole session tells it."""
+        return []
+
+    @property
+    def damaged(self) -> list[Finding]:
+        """What the whole session cannot use now."""
+        return self._whole.damaged
 
     @property
     def num_turns(self) -> int:
@@ -83,7 +102,6 @@ class SessionView(SessionStore):
         with self._reading():
             pass
         self._whole.refresh()
-        self.damaged = self._whole.damaged
         changed = self._seen != self._whole.revision
         if changed:
             self._seen = self._whole.revision

@@ -84,8 +84,8 @@ def test_a_link_in_place_of_a_file_is_not_followed(tmp_path, open_session, kit) 
         path = os.path.join(folder, name)
         os.rename(path, path + ".aside")
         os.symlink(victim, path)
-        with pytest.raises(StoreError):
-            open_session()
+        with pytest.raises(StoreError), open_session() as session:
+            kit.assert_right(session)
         os.replace(path + ".aside", path)
     assert victim.read_bytes() == b"untouched"
     kit.assert_right(open_session())
