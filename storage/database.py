@@ -226,6 +226,7 @@ class Database:
 
         If an fsync of it has failed, part of it is read from memory and on no disk, and no later
         fsync would write it: what came behind would be lost with it. A copy is written and synced.
+        And what a crash kept from being emptied may hold what was forgotten.
         """
         if not self.wal_bytes():
             return

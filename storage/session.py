@@ -95,9 +95,6 @@ class SessionStore(Changing):
                 dropped=self._dropped,
                 is_cache=self._is_cache,
             )
-            if lock is not None and not state.clean:
-                # What a crash kept from being emptied may hold what was forgotten.
-                self._truth.database.checkpoint()
             self.recovered = self._findings(self._lost())
             self._follow()
         except BaseException:
