@@ -276,6 +276,19 @@ def forget(play: Play) -> None:
         play.fill(session)
 
 
+@scenario(a_session)
+def fork(play: Play) -> None:
+    """A session is forked, and both go on."""
+    with Store.open(play.root) as store, play.session("alice", store) as session:
+        play.fork(store, session, "branch", 1)
+        with play.session("branch", store) as branch:
+            play.append(branch, 11)
+            play.catch_up(branch)
+        play.append(session, 5)
+        play.catch_up(session)
+        play.fork(store, session, "twig", 3)
+
+
 @scenario(an_old_store)
 def migrate(play: Play) -> None:
     """Catalog and session of format 1.0 are brought up to ours."""
