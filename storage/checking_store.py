@@ -99,7 +99,7 @@ def check_one(
         return [*mended, _finding(info, type(error).__name__, str(error))]
     with session:
         found = mended + session.recovered + session.check(repair=repair)
-        empty = session.num_turns == 0
+        empty = session.num_turns == session.num_shared
         try:
             identity = session.identity()
         except CorruptMetadata as error:

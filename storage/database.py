@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import sys
@@ -31,6 +32,7 @@ from .errors import (
 from .header import VERSION_MAJOR, VERSION_MINOR, require_version
 from .vfs import Vfs
 
+_log = logging.getLogger(__name__)
 APPLICATION_ID = 0x48534131
 USER_VERSION = VERSION_MAJOR << 8 | VERSION_MINOR
 _BUSY_SECONDS = 5.0
@@ -221,6 +223,20 @@ class Database:
         self._wal_limit = _WAL_BYTES if copied_all else self.wal_bytes() + _WAL_BYTES
         # Who asked for an empty log did not get it yet: it may hold what is to be forgotten.
         self._must_empty = mode == "TRUNCATE" and not copied_all
+
+    def adopt_log(self) -> None:
+        """Copy back the log that an earlier writer has left, before anything is added to it.
+
+        If an fsync of it has failed, part of it is read from memory and on no disk, and no later
+        fsync would write it: what came behind would be lost with it. A copy is written and synced.
+        And what a crash kept from being emptied may hold what was forgotten.
+        """
+        if not self.wal_bytes():
+            return
+        try:
+            self.checkpoint()
+        except StoreFull as error:
+            _log.warning("%s: its log stays as it is: %s", self.path, error)
 
     def wal_bytes(self) -> int:
         """Length of the log file."""

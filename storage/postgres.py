@@ -223,6 +223,9 @@ class PostgresDatabase(Database):
     def checkpoint(self, *, only_if_large: bool = False) -> None:
         """The server does this by itself."""
 
+    def adopt_log(self) -> None:
+        """The server has done this when it was started."""
+
     def wal_bytes(self) -> int:
         """The log is the server's."""
         return 0

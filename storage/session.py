@@ -94,9 +94,6 @@ class SessionStore(Changing):
                 dropped=self._dropped,
                 is_cache=self._is_cache,
             )
-            if lock is not None and not state.clean:
-                # What a crash kept from being emptied may hold what was forgotten.
-                self._truth.database.checkpoint()
             self._recovered = self._findings(self._lost())
             if self.writable and self._files.has_holes():
                 # What was forgotten goes before anything else, whatever is asked for here.

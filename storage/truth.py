@@ -82,6 +82,7 @@ class Truth(TurnReader):
         self.database = database or Database(os.path.join(folder, "session.db"), write=write)
         self.where = self.database.path
         if write:
+            self.database.adopt_log()
             migrate_session(self.database, sid, self.where)
         self.stream = TokenStream(self.database, sid, self.where, cipher)
         self.state = State()

@@ -259,6 +259,24 @@ def test_a_session_that_was_made_again_leaves_nothing(tmp_path, kit) -> None:
             assert session.num_turns == 1
 
 
+def test_a_fork_that_was_made_again_leaves_nothing(tmp_path, kit) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store:
+        with store.session("alice", layout=kit.layout) as session:
+            session.append([kit.turn(0), kit.turn(1)])
+            for _ in range(2):
+                store.fork(session, "branch", 1)
+                made = next(x for x in store.list_sessions() if x.name == "branch")
+                store._catalog.remove(made.id)
+        store._catalog.add(made)
+        assert {(x.kind, x.repaired) for x in store.check(repair=True)} == {
+            ("unlisted-session", True)
+        }
+        assert store.check() == []
+        with store.session("branch", layout=kit.layout) as branch:
+            assert branch.num_turns == 1
+
+
 def test_two_sessions_of_one_name_both_stay(tmp_path, kit) -> None:
     with Store.open(tmp_path / "store") as store:
         for number in range(2):

@@ -141,10 +141,20 @@ class Disk:
         if isinstance(node, File):
             node.sync(failed=failed)
         elif not failed:
-            mine = [e for e in self.entries if any(folder is node for folder, _ in e.places)]
-            for entry in mine:
-                put(entry, lambda folder: folder.durable)
-            self.entries = [entry for entry in self.entries if entry not in mine]
+            self._sync_names(node)
+
+    def _sync_names(self, node: Node) -> None:
+        """Entries of a folder are durable, and what came before them under the same names."""
+        mine: list[Entry] = []
+        names: set[tuple[int, bytes]] = set()
+        for entry in reversed(self.entries):
+            own = {(id(folder), name) for folder, name in entry.places}
+            if names & own or any(folder is node for folder, _ in entry.places):
+                mine.append(entry)
+                names |= own
+        for entry in reversed(mine):
+            put(entry, lambda folder: folder.durable)
+        self.entries = [entry for entry in self.entries if entry not in mine]
 
     def _place(self, path: bytes) -> Place:
         """The folder, as the process sees it, and the name in it."""

@@ -92,7 +92,10 @@ def _number_of(session: SessionStore, seq: int, turn: Turn) -> list[int]:
     must(found == wanted, f"turn {number} is not as appended: {found}")
     must(np.array_equal(turn.tokens, right.tokens), f"turn {number} has other tokens")
     if has_attachment(number):
-        must(session.get_meta(attachment_key(number)) == {"number": number}, "no attachment")
+        must(
+            session.get_meta(attachment_key(number), inherited=True) == {"number": number},
+            "no attachment",
+        )
     return [number, size]
 
 

@@ -1,7 +1,7 @@
-"""The process that records scenarios and checks states, with the shim preloaded; and its other end.
+"""The process that records and checks, with the shim preloaded; and its other end.
 
-A host reads one job per line from its input and answers with one line, both JSON. It is started once
-and forks for every run, so that nothing is imported twice.
+A host reads one job per line from its input and answers with one line, both JSON. It is started
+once and forks for every run, so that nothing is imported twice.
 """
 
 from __future__ import annotations
@@ -100,8 +100,18 @@ class Jobs:
         """Names of what can be recorded, and of what can be wrong."""
         return {"scenarios": list(self._make.SCENARIOS), "mutations": list(self._make.MUTATIONS)}
 
+    def mutate(self, mutation: str) -> dict[str, Any]:
+        """Let something be wrong with everything that this host does from here on."""
+        self._make.MUTATIONS[mutation]()
+        return {}
+
     def record(
-        self, scenario: str, folder: str, mutation: str = "", fault: dict[str, Any] | None = None
+        self,
+        scenario: str,
+        folder: str,
+        mutation: str = "",
+        fault: dict[str, Any] | None = None,
+        after: bool = False,
     ) -> dict[str, Any]:
         """Record into a folder; which changes there were, and how it ended."""
         path = Path(folder)
@@ -112,11 +122,23 @@ class Jobs:
             prepared=self._prepare(scenario),
             mutation=mutation,
             fault=self._make.Fault(**fault) if fault else None,
-            after=fault is not None,
+            after=after,
         )
         done = self._make.Recording(path)
         kinds = [op.kind for op in done.log.ops]
-        return {"ops": done.num_ops, "kinds": kinds, "ends": done.outcomes()}
+        left = self._unexplained(path, done)
+        return {"ops": done.num_ops, "kinds": kinds, "ends": done.outcomes(), "unexplained": left}
+
+    def _unexplained(self, path: Path, done: Any) -> list[str]:
+        """Files that are not what the log makes of them: something has passed by the shim."""
+        from .disk import everything
+
+        model = done.disk_at(done.num_ops)
+        tree, arena = model.tree(model.entries, everything), path / "arena"
+        paths = [x for x in arena.rglob("*") if not x.name.endswith("-shm")]
+        there = {str(x.relative_to(arena)): content_of(x) for x in paths}
+        same = {name for name in there.keys() & tree.keys() if there[name] == tree[name]}
+        return sorted((there.keys() | tree.keys()) - same)
 
     def fault(self, scenario: str, kind: str, at: int) -> dict[str, Any]:
         """Run a scenario with a fault, then check what is there.
@@ -126,7 +148,7 @@ class Jobs:
         """
         path = self._scratch / "fault"
         try:
-            told = self.record(scenario, str(path), fault={"kind": kind, "at": at})
+            told = self.record(scenario, str(path), fault={"kind": kind, "at": at}, after=True)
             done = self._make.Recording(path)
             wrong = self._after_fault(path, done)
         finally:
@@ -140,7 +162,7 @@ class Jobs:
         if any(op.error for op in done.log.ops):
             for number, kind in enumerate((*FIXED, "some, names all")):
                 choice = Choice(number, done.num_ops, kind, f"after:{number}")
-                error, _ = self._check(done, choice, set())
+                error, _, _ = self._check(done, choice, set())
                 if error:
                     return f"{kind}: {error}"
             return ""
@@ -159,29 +181,38 @@ class Jobs:
         seed: int,
         numbers: list[int],
         thorough: bool = False,
+        stop: bool = False,
         keep: str = "",
     ) -> dict[str, Any]:
-        """Check crash states of a recording; `keep` gets the files of one that is wrong."""
+        """Check crash states of a recording.
+
+        Args:
+            numbers: of the states; one that is equal to an earlier one is not checked again.
+            stop: at the first that is wrong.
+            keep: a folder that gets the files of one that is wrong.
+        """
         from .states import choose
 
         recorded = self._recordings.setdefault(folder, self._make.Recording(Path(folder)))
         seen = self._seen.setdefault(folder, set())
         chosen = [choose(recorded.num_ops, seed, number) for number in numbers]
-        wrong, same, kinds = [], 0, Counter()
+        wrong: list[dict[str, Any]] = []
+        kinds: Counter[str] = Counter()
+        digests = []
         for choice in sorted(chosen, key=lambda choice: choice.cut):
-            error, found = self._check(recorded, choice, seen, thorough, keep)
-            if found is None:
-                same += 1
-            else:
-                kinds.update(found)
+            error, found, digest = self._check(recorded, choice, seen, thorough, keep)
+            kinds.update(found)
+            digests.append(digest)
             if error:
                 told = {"number": choice.number, "cut": choice.cut, "kind": choice.kind}
                 wrong.append({**told, "error": error})
-        return {"checked": len(numbers) - same, "same": same, "wrong": wrong, "kinds": kinds}
+                if stop:
+                    break
+        return {"digests": digests, "wrong": wrong, "kinds": kinds}
 
     def _check(
         self, recorded: Any, choice: Any, seen: set[int], thorough: bool = False, keep: str = ""
-    ) -> tuple[str, set[str] | None]:
+    ) -> tuple[str, set[str], int]:
         from .checker import check_state
         from .disk import write_tree
         from .states import render
@@ -190,7 +221,7 @@ class Jobs:
         tree = render(recorded.disk_at(choice.cut), choice)
         digest = digest_of(tree, f"{expected}{choice.killed}")
         if digest in seen:
-            return "", None
+            return "", set(), digest
         seen.add(digest)
         state = self._scratch / "state"
         write_tree(tree, state)
@@ -198,13 +229,18 @@ class Jobs:
         try:
             rng = random.Random(choice.seed)
             options = {"killed": choice.killed, "rng": rng, "thorough": thorough}
-            return "", check_state(state / "store", expected, **options)
+            return "", check_state(state / "store", expected, **options), digest
         except Exception:
             if keep:
                 write_tree(tree, Path(keep))
-            return traceback.format_exc(), set()
+            return traceback.format_exc(), set(), digest
         finally:
             shutil.rmtree(state)
+
+
+def content_of(path: Path) -> bytes | None:
+    """What a tree holds for a path."""
+    return None if path.is_dir() else path.read_bytes()
 
 
 def digest_of(tree: dict[str, bytes | None], text: str) -> int:

@@ -186,6 +186,11 @@ class Play:
             known[name] = min(count, known.get(name, 0))
         self.say()
 
+    def fork(self, store: Store, session: SessionStore, name: str, num_turns: int) -> None:
+        """Fork a session after some of its turns."""
+        with self.becoming({**self.world, name: self.world[session.info.name][:num_turns]}):
+            store.fork(session, name, num_turns)
+
     def delete(self, store: Store, name: str) -> None:
         """Delete a session."""
         self._forget_chunks(name, 0)

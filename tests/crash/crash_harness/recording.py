@@ -20,11 +20,21 @@ from .disk import Disk, inodes_below
 from .mutations import MUTATIONS
 from .oplog import read_log
 from .play import Expected, Play
-from .scenarios import SCENARIOS
+from .scenarios import LONG, SCENARIOS, Scenario
 from .shim import Mode, Shim
 
 # Segments of 8 chunks and syncs every 5: a short run sees everything.
 _CAP, _CHECKPOINT = 8, 5
+
+
+# What the shim is to do, and with which error.
+FAULTS = {
+    "kill": (Mode.KILL, 0),
+    "eio": (Mode.FAIL, errno.EIO),
+    "enospc": (Mode.FAIL, errno.ENOSPC),
+    "full": (Mode.FAIL_FROM_HERE, errno.ENOSPC),
+    "eio, kill": (Mode.FAIL_AND_DIE, errno.EIO),
+}
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,7 @@ class Fault:
     @property
     def armed(self) -> tuple[Mode, int, int]:
         """As the shim wants it."""
-        mode, error = {
-            "kill": (Mode.KILL, 0),
-            "eio": (Mode.FAIL, errno.EIO),
-            "enospc": (Mode.FAIL, errno.ENOSPC),
-            "eio, kill": (Mode.FAIL_AND_DIE, errno.EIO),
-            "full": (Mode.FAIL_FROM_HERE, errno.ENOSPC),
-        }[self.kind]
+        mode, error = FAULTS[self.kind]
         return mode, self.at, error
 
 
@@ -119,13 +123,17 @@ class Recording:
         return [note["end"] for _, note in self.log.notes if "end" in note]
 
 
+def _scenario(name: str) -> Scenario:
+    return SCENARIOS.get(name) or LONG[name]
+
+
 def prepare(name: str, folder: Path) -> Play:
     """Make what a scenario begins with, in folder/base."""
     base = folder / "base"
     base.mkdir(parents=True)
     reseed(f"prepare {name}")
     play = Play(base)
-    SCENARIOS[name].prepare(play)
+    _scenario(name).prepare(play)
     return play
 
 
@@ -183,7 +191,7 @@ def _run(
     if fault is not None and fault.kind == "full":
         play.heal = shim.heal
     shim.arm(folder / "arena", folder / "log", *(fault.armed if fault else ()))
-    _to_the_end(play, lambda: SCENARIOS[name].run(play), shim)
+    _to_the_end(play, lambda: _scenario(name).run(play), shim)
 
 
 def _go_on(folder: Path, shim: Shim) -> None:

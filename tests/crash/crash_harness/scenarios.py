@@ -6,6 +6,7 @@ keep what is expected right. What the preparation leaves counts as durable.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -38,14 +39,16 @@ class Scenario:
 
 
 SCENARIOS: dict[str, Scenario] = {}
+# Recorded to be counted, not to be cut into crash states.
+LONG: dict[str, Scenario] = {}
 
 
-def scenario(prepare: Part) -> Callable[[Part], Part]:
+def scenario(prepare: Part, *, long: bool = False) -> Callable[[Part], Part]:
     """Register a function as the scenario of its name."""
 
     def register(run: Part) -> Part:
         name = run.__name__.replace("_", "-")
-        SCENARIOS[name] = Scenario(name, prepare, run)
+        (LONG if long else SCENARIOS)[name] = Scenario(name, prepare, run)
         return run
 
     return register
@@ -92,7 +95,8 @@ def an_old_store(play: Play) -> None:
             play.expected.worlds = [
                 {"raw": [[int(turn.turn_id[5:]), len(turn.tokens)] for turn in turns]}
             ]
-            play.expected.durable = play.expected.published = {"raw": session.published}
+            play.expected.durable = {"raw": session.published}
+            play.expected.published = {"raw": session.published}
 
 
 def two_sessions(play: Play) -> None:
@@ -193,6 +197,9 @@ def append(play: Play) -> None:
         play.roll_back(session, session.published - 2)
         play.catch_up(session)
         play.append(session, 13)
+        # A new segment, whose first chunks no sync has followed.
+        play.catch_up(session, step=1)
+        play.append(session, 2)
 
 
 @scenario(a_session)
@@ -202,6 +209,18 @@ def seal(play: Play) -> None:
         for size in (20, 33, 50):
             play.append(session, size)
             play.catch_up(session, step=5)
+
+
+@scenario(a_session, long=True)
+def many_turns(play: Play) -> None:
+    """Many turns one by one."""
+    with play.session() as session:
+        for _ in range(60):
+            play.note(json.dumps({"count": "append"}))
+            play.append(session, 5)
+            play.note(json.dumps({"count": "publish"}))
+            play.catch_up(session)
+        play.note(json.dumps({"count": "append"}))
 
 
 @scenario(a_session)
@@ -255,6 +274,19 @@ def forget(play: Play) -> None:
         play.append(session, 3)
         play.forget(session, 3, 4)
         play.fill(session)
+
+
+@scenario(a_session)
+def fork(play: Play) -> None:
+    """A session is forked, and both go on."""
+    with Store.open(play.root) as store, play.session("alice", store) as session:
+        play.fork(store, session, "branch", 1)
+        with play.session("branch", store) as branch:
+            play.append(branch, 11)
+            play.catch_up(branch)
+        play.append(session, 5)
+        play.catch_up(session)
+        play.fork(store, session, "twig", 3)
 
 
 @scenario(an_old_store)

@@ -1,0 +1,56 @@
+"""kill -9, a failing disk and a full disk at the operations of every scenario."""
+
+import pytest
+from crash_harness.lab import Lab
+from crash_harness.recording import FAULTS
+from crash_harness.scenarios import SCENARIOS
+
+
+def wrong_of(kind: str, at: int, told: dict) -> str:
+    """What is wrong with one run, or nothing."""
+    untyped = [end["trace"] for end in told["ends"][:1] if not end["typed"]]
+    # Whoever comes after a fault must not fail.
+    untyped += [end["trace"] for end in told["ends"][1:] if end["error"]]
+    return (
+        "\n".join([f"{kind} at {at}:", *untyped, told["wrong"]]) if untyped or told["wrong"] else ""
+    )
+
+
+def run_all(lab: Lab, name: str, faults: list[tuple[str, int]]) -> list[str]:
+    def call(kind: str, at: int):
+        return lambda: wrong_of(kind, at, lab.run("fault", scenario=name, kind=kind, at=at))
+
+    return [wrong for wrong in lab.each([call(*fault) for fault in faults]) if wrong]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_fault_at_any_operation_loses_nothing(lab, name) -> None:
+    others = [kind for kind in FAULTS if kind != "kill"]
+    # The campaign does each of them to every operation.
+    faults = [
+        fault
+        for at in range(len(lab.record(name).kinds))
+        for fault in (("kill", at), (others[at % len(others)], at))
+        if at % 2 or fault[0] != "kill"
+    ]
+    assert run_all(lab, name, faults) == []
+
+
+def test_a_turn_that_follows_a_failed_sync_does_not_hang_on_lost_bytes(lab) -> None:
+    kinds = lab.record("append").kinds
+    syncs = [("eio, kill", at) for at, kind in enumerate(kinds) if kind == "sync"]
+    assert len(syncs) > 5
+    assert run_all(lab, "append", syncs) == []
+
+
+def test_a_full_disk_goes_on_when_there_is_space(lab) -> None:
+    kinds = lab.record("append").kinds
+    ends = []
+    for at in range(0, len(kinds), 9):
+        told = lab.run("fault", scenario="append", kind="full", at=at)
+        assert wrong_of("full", at, told) == ""
+        ends += [end["error"] for end in told["ends"]]
+    # Some runs get to their end once `heal` has made space, some fail where nobody waits for it.
+    assert None in ends
+    assert set(ends) <= {None, "StoreFull", "StorePermission"}
