@@ -12,7 +12,7 @@ from types import TracebackType
 
 from .catalog import Catalog
 from .checking_store import check_store
-from .creating import create_store, encode_name, write_files, write_session
+from .creating import Start, create_store, encode_name, new_start, write_files
 from .errors import (
     CorruptMetadata,
     ReadOnly,
@@ -83,8 +83,7 @@ class Store:
         vfs = vfs or Vfs()
         root = os.path.abspath(os.fspath(path))
         if database is not None or objects is not None:
-            # Brings the drivers of the servers.
-            from .remote import open_remote
+            from .remote import open_remote  # with the drivers of the servers
 
             return open_remote(vfs, root, database, objects, create=create, read_only=read_only)
         require_folder(root)
@@ -249,10 +248,7 @@ class Store:
                     user=session.info.user,
                     parent=parent,
                 )
-                staged = self._path("tmp", info.id)
-                self._vfs.ensure_dir(self._path("tmp"))
-                write_files(self._vfs, staged, self._id, info, start)
-                self._put_in_place(info, staged)
+                self._write_session(info, start)
 
     def _lock_session(self, info: SessionInfo) -> Lock:
         lock = try_lock(self._vfs, self._path("locks", f"s-{info.id}.lock"))
@@ -325,16 +321,16 @@ class Store:
             if found is not None:
                 return found
             info = SessionInfo(name=name, id=os.urandom(16).hex(), created=time.time())
-            # All but the session may have been removed by hand, or not copied while empty.
-            for parent in ("tmp", "s"):
-                self._vfs.ensure_dir(self._path(parent))
-            staged = self._path("tmp", info.id)
-            write_session(self._vfs, staged, self._id, info, layout)
-            self._put_in_place(info, staged)
+            self._write_session(info, new_start(layout))
             return info
 
-    def _put_in_place(self, info: SessionInfo, staged: str) -> None:
-        """Give a session that was written elsewhere its place, and then its name."""
+    def _write_session(self, info: SessionInfo, start: Start) -> None:
+        """Make a session, and then give it its name."""
+        # All but the session may have been removed by hand, or not copied while empty.
+        for parent in ("tmp", "s"):
+            self._vfs.ensure_dir(self._path(parent))
+        staged = self._path("tmp", info.id)
+        write_files(self._vfs, staged, self._id, info, start)
         folder = session_folder(self.root, info.id)
         fan = os.path.dirname(folder)
         if self._vfs.lstat(fan) is None:
