@@ -67,8 +67,7 @@ class Store:
             read_only: never write, not even locks.
             vfs: file access, for tests.
             database: URL of a PostgreSQL database that holds the truth; the directory is then a
-                cache, and sessions can be opened from any machine. `schema=NAME` (default
-                hsa_memory) and `lease=SECONDS` (default 15) in its query are ours.
+                cache. Of its query, `schema=NAME` and `lease=SECONDS` (15) are ours.
             objects: URL of an object storage (s3://bucket/prefix) that holds the chunks too, so
                 that another machine need not encode them again. Only with a database.
 
@@ -91,8 +90,7 @@ class Store:
         if vfs.lstat(marker) is None and create and not read_only:
             create_store(vfs, root)
         store_id = read_marker(vfs, root)
-        status = os.stat(root)
-        if status.st_mode & 0o002:
+        if os.stat(root).st_mode & 0o002:
             raise StorePermission(f"{root} is writable by everybody; run chmod o-w on it")
         store = cls(vfs, root, store_id, read_only=read_only)
         if not read_only:
@@ -104,7 +102,6 @@ class Store:
         return Catalog(self._path("catalog.db"), self._id)
 
     def _catalog_lock(self) -> AbstractContextManager[None]:
-        """Held by whoever changes the catalog."""
         return catalog_lock(self._vfs, self.root)
 
     def _path(self, *parts: str) -> str:
