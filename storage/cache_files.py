@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from .checksums import xxh3_bytes
-from .cipher import Cipher
 from .errors import CorruptMetadata
 from .geometry import RECORD_BYTES
 from .header import HEADER_BYTES, decode_header, encode_header, require_fields
@@ -30,17 +29,18 @@ class CacheFiles:
         folder: the generation's; it need not exist.
         fields: what every header of the generation says.
         described: the generation's layout and geometry.
-        cipher: only its overhead matters here.
+        base: the session's first own chunk; there are no bytes in front of it.
     """
 
     def __init__(
-        self, vfs: Vfs, folder: str, fields: dict[str, Any], described: Description, cipher: Cipher
+        self, vfs: Vfs, folder: str, fields: dict[str, Any], described: Description, base: int = 0
     ) -> None:
+        self._base = base
         self._vfs = vfs
         self.folder = folder
         self._fields = fields
         self._geometry = described.geometry
-        self._row_bytes = described.layout.landmark_bytes + cipher.overhead
+        self._row_bytes = described.landmark_width
         self._landmarks = os.path.join(folder, "landmarks.bin")
 
     def _segment(self, chunk: int) -> str:
@@ -125,7 +125,8 @@ class CacheFiles:
         for folder in reversed(made):
             self._vfs.ensure_dir(folder)
         if self._vfs.lstat(self._landmarks) is None:
-            create_landmarks(self._vfs, self._landmarks, self._fields)
+            first = self._base * self._row_bytes
+            create_landmarks(self._vfs, self._landmarks, self._fields, first=first)
 
     def replace_segment(self, first: int, parts: Iterable[tuple[int, Content]]) -> None:
         """Put a segment's file together anew.
@@ -146,7 +147,8 @@ class CacheFiles:
         """Put the landmark file together anew: the first `kept` rows as they are, then parts."""
         with _Staged(self._vfs, self._landmarks) as fd:
             self._vfs.write(fd, encode_header("landmarks", self._fields), 0)
-            for chunk in range(0, kept, self._geometry.cap):
+            self._vfs.extend(fd, HEADER_BYTES + self._base * self._row_bytes)
+            for chunk in range(self._base, kept, self._geometry.cap):
                 rows = self._rows(chunk, min(chunk + self._geometry.cap, kept))
                 if rows is not None:
                     self._vfs.write(fd, rows, HEADER_BYTES + chunk * self._row_bytes)

@@ -107,6 +107,7 @@ class Changing(Reading, InFolder):
         """Force what is published to the disk, as `close` does."""
         with self._writing():
             self._derived.settle()
+            self._settled()
 
     def start_of_fork(self, store_id: bytes, num_turns: int) -> tuple[Start, str]:
         """What a fork after `num_turns` turns begins with, and the id of the session it is a fork

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from .catalog import create_catalog
 from .cipher import PLAIN, Cipher
-from .database import Database, create_database
+from .database import create_database
 from .errors import StoreError, StorePermission
 from .holes import put_seams
 from .landmarks import create_landmarks
@@ -74,36 +74,18 @@ def _require_free(vfs: Vfs, root: str) -> None:
         read_marker(vfs, root)
 
 
-def _initialise(
-    database: Database, sid: bytes, start: Start, maps: dict[str, dict[str, Any]]
+def fill_tables(
+    connection: sa.Connection, store_id: bytes, info: SessionInfo, start: Start
 ) -> None:
     """Fill the tables of a new session: its first state row, its notes and seams."""
-    with database.write() as connection:
-        fill_tables(connection, sid, start, maps)
-
-
-def fill_tables(
-    connection: sa.Connection, sid: bytes, start: Start, maps: dict[str, dict[str, Any]]
-) -> None:
-    """The same inside a transaction."""
+    sid, gen = bytes.fromhex(info.id), start.state.gen
     connection.execute(sa.insert(state), {"id": 1, **start.state.to_row(sid)})
-    put_seams(connection, sid, start.state.gen, start.seams)
+    put_seams(connection, sid, gen, start.seams)
+    maps = {"identity": identity_of(store_id, info), layout_key(gen): start.described.to_note()}
     for key, value in maps.items():
         packed = pack_map(value, key)
         row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
         connection.execute(sa.insert(notes), row)
-
-
-def write_session(
-    vfs: Vfs,
-    folder: str,
-    store_id: bytes,
-    info: SessionInfo,
-    layout: Layout,
-    cipher: Cipher = PLAIN,
-) -> None:
-    """Write all files of a new session into a staging directory and sync them."""
-    write_files(vfs, folder, store_id, info, Start(State(), describe(layout, cipher), {}))
 
 
 class Start(NamedTuple):
@@ -114,13 +96,18 @@ class Start(NamedTuple):
     seams: dict[int, int]
 
 
+def new_start(layout: Layout, cipher: Cipher = PLAIN) -> Start:
+    """What a session without turns begins with."""
+    return Start(State(), describe(layout, cipher), {})
+
+
 def write_files(vfs: Vfs, folder: str, store_id: bytes, info: SessionInfo, start: Start) -> None:
     """Write all files of a session that begins so into a staging directory and sync them."""
     sid, gen, described = bytes.fromhex(info.id), start.state.gen, start.described
     vfs.make_dir(folder)
     database = create_database(vfs, os.path.join(folder, "session.db"), session_tables)
-    maps = {"identity": identity_of(store_id, info), layout_key(gen): described.to_note()}
-    _initialise(database, sid, start, maps)
+    with database.write() as connection:
+        fill_tables(connection, store_id, info, start)
     database.checkpoint()
     database.close()
     fd = vfs.open(os.path.join(folder, "head.bin"), create=True)

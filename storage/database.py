@@ -173,6 +173,11 @@ class Database:
         self.version: int = version
         """As `USER_VERSION`, of the file as it was opened."""
 
+    def of_session(self, session_id: str) -> Database | None:
+        """The rows of another session for reading, if they are in the same place; here they are
+        not."""
+        return None
+
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A read transaction: every statement sees the same state."""

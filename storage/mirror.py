@@ -34,39 +34,45 @@ class Mirror:
 
     Args:
         objects: where they are; None: this session has none, and what is here is all there is.
-        folder: the session's directory.
         truth: of the session.
         write: whether this is the session's writer.
+        gen: the generation that matters, by default the one in use.
     """
 
     def __init__(
         self,
         vfs: Vfs,
         objects: ObjectStore | None,
-        folder: str,
         store_id: bytes,
         truth: Truth,
         *,
         write: bool,
+        gen: int | None = None,
     ) -> None:
+        self.session_id = truth.sid.hex()
         self._write = write
+        self._given = gen
         self._vfs = vfs
         self._objects = objects
-        self._folder = folder
         self._store_id = store_id
         self._truth = truth
         self._prefix = f"{store_id.hex()}/{truth.sid.hex()}"
+
+    @property
+    def _gen(self) -> int:
+        return self._truth.state.gen if self._given is None else self._given
 
     def _key(self, piece: Piece) -> str:
         return f"{self._prefix}/{piece.key}"
 
     def _files(self) -> tuple[CacheFiles, int]:
-        """The files of the generation in use, and its chunks per segment."""
-        gen = self._truth.state.gen
-        described = read_layout(self._truth, gen)
-        fields = common_fields(self._store_id, self._truth.sid, gen, described)
-        folder = generation_folder(self._folder, gen)
-        files = CacheFiles(self._vfs, folder, fields, described, self._truth.cipher)
+        """The files of the generation, and its chunks per segment."""
+        gen, truth = self._gen, self._truth
+        described = read_layout(truth, gen)
+        fields = common_fields(self._store_id, truth.sid, gen, described)
+        folder = generation_folder(truth.folder, gen)
+        base = truth.state.base_chunk
+        files = CacheFiles(self._vfs, folder, fields, described, base)
         return files, described.geometry.cap
 
     # ---- down
@@ -98,7 +104,7 @@ class Mirror:
                     "say where they are (objects=URL)"
                 )
             size = sum(piece.num_bytes for piece in missing)
-            _log.info("fetching %d objects, %d bytes, to %s", len(missing), size, self._folder)
+            _log.info("fetching %d objects, %d bytes, to %s", len(missing), size, files.folder)
             problems = self._bring(files, pieces, missing)
             replaced = True
             if self._write or not problems:
@@ -108,8 +114,8 @@ class Mirror:
         return replaced, problems
 
     def _usable(self, named: list[Piece]) -> list[Piece]:
-        """Pieces of the generation in use that follow one another from the first chunk on."""
-        gen, reached, found = self._truth.state.gen, 0, []
+        """Pieces of the generation that follow one another from the session's first chunk on."""
+        gen, reached, found = self._gen, self._truth.state.base_chunk, []
         for piece in named:
             if piece.gen == gen and piece.kind == CHUNKS and piece.first == reached:
                 reached = piece.stop
@@ -121,7 +127,7 @@ class Mirror:
         return [
             piece
             for piece in named
-            if (piece.gen, piece.kind, piece.first) == (state.gen, TAIL, state.tail_serial)
+            if (piece.gen, piece.kind, piece.first) == (self._gen, TAIL, state.tail_serial)
             and digest_of(files.read_file(_tail_name(piece))) != piece.digest
         ]
 
@@ -213,19 +219,19 @@ class Mirror:
         limit = min([state.pub_chunk, *(hole.start for hole in holes)])
         here = [p for p in named if p.gen == state.gen and _is_here(files, p) and p.stop <= limit]
         kept = {piece.key for piece in named if piece.gen > state.gen}
-        for first in range(0, limit, cap):
-            stop = min(first + cap, limit)
-            if stop < first + cap and not everything:
-                kept |= {piece.key for piece in here if piece.first >= first}
-                continue
+        base = state.base_chunk
+        for end in range((base // cap + 1) * cap, limit + cap, cap):
+            first, stop = max(end - cap, base), min(end, limit)
             own = [piece for piece in here if first <= piece.first < stop]
-            kept |= {piece.key for piece in self._covered(files, own, first, stop, cap)}
+            if stop == end or everything:
+                own = self._covered(files, own, first, stop, full=stop == end)
+            kept |= {piece.key for piece in own}
         tails = [piece for piece in named if piece.kind == TAIL]
         kept |= {piece.key for piece in (self._push_tail(files, tails) if everything else tails)}
         self._drop(old - kept)
 
     def _covered(
-        self, files: CacheFiles, own: list[Piece], first: int, stop: int, cap: int
+        self, files: CacheFiles, own: list[Piece], first: int, stop: int, *, full: bool
     ) -> list[Piece]:
         """Pieces that hold chunks first..stop-1 of a segment; what is missing is stored.
 
@@ -237,9 +243,9 @@ class Mirror:
             if piece.first == (kept[-1].stop if kept else first):
                 kept.append(piece)
         start = kept[-1].stop if kept else first
-        if start == stop and (stop < first + cap or len(kept) == 1):
+        if start == stop and (len(kept) == 1 or not full):
             return kept
-        while kept and (stop == first + cap or kept[-1].stop - kept[-1].first <= stop - start):
+        while kept and (full or kept[-1].stop - kept[-1].first <= stop - start):
             start = kept.pop().first
         data = files.pack(start, stop)
         sums = files.sums(start, stop)
@@ -292,6 +298,10 @@ class Mirror:
         self._objects.delete([f"{self._prefix}/{key}" for key in keys])
 
     # ---- order
+
+    def object_bytes(self) -> list[int]:
+        """Length of each object that is named."""
+        return [piece.num_bytes for piece in pieces_of(self._truth)[0]]
 
     def orphans(self) -> list[str]:
         """Keys below the session's that no row names, by a writer that still has its lease.

@@ -76,6 +76,10 @@ class PostgresDatabase(Database):
         # A commit of ours may still be under way.
         self._unsettled = False
 
+    def of_session(self, session_id: str) -> Database | None:
+        """The rows of another session, for reading."""
+        return PostgresDatabase(self._server, session_id, write=False)
+
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A read transaction: every statement sees the same state."""

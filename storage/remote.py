@@ -13,11 +13,10 @@ import sqlalchemy as sa
 from .addresses import check_addresses, parse_address
 from .catalog import Catalog
 from .checking_store import check_one
-from .cipher import PLAIN
-from .creating import Start, fill_tables, identity_from, identity_of
+from .creating import Start, fill_tables, identity_from
 from .errors import CorruptMetadata, SessionBusy, SessionMissing, StoreError, StoreLocked
 from .findings import told
-from .layouts import Wanted, describe, layout_key
+from .layouts import Wanted
 from .leases import Leases
 from .locks import Lock, catalog_lock, try_lock
 from .marker import read_marker, write_marker
@@ -28,12 +27,11 @@ from .postgres import PostgresDatabase
 from .postgres_server import Server
 from .postgres_tables import delete_rows, open_tables
 from .remote_session import RemoteSession, WriterLock
-from .rows import State
 from .session import SessionStore
 from .store import Store
 from .tables import sessions
 from .truth import Truth
-from .types import Finding, Layout, SessionInfo
+from .types import Finding, SessionInfo
 from .vfs import Vfs
 
 _CATALOG = "catalog"
@@ -159,6 +157,7 @@ class RemoteStore(Store):
             layout=layout,
             lock=lock,
             trust_head=trust_head,
+            open_forks=lambda: self._open_forks(info),
         )
 
     def _lock_session(self, info: SessionInfo) -> Lock:
@@ -179,24 +178,12 @@ class RemoteStore(Store):
             files.release()
             raise
 
-    def _create_session(self, name: str, layout: Layout) -> SessionInfo:
-        with self._catalog_lock():
-            found = self._catalog.find(name)
-            if found is not None:
-                return found
-            info = SessionInfo(name=name, id=os.urandom(16).hex(), created=time.time())
-            self._write_session(info, layout)
-            return info
-
-    def _write_session(self, info: SessionInfo, layout: Layout) -> None:
+    def _write_session(self, info: SessionInfo, start: Start) -> None:
         """All rows of a new session and its row in the catalog, in one transaction."""
-        described = describe(layout, PLAIN)
-        maps = {"identity": identity_of(self._id, info), layout_key(1): described.to_note()}
         database = PostgresDatabase(self._server, info.id, write=True)
         try:
             with database.write() as connection:
-                start = Start(State(), described, {})
-                fill_tables(connection, bytes.fromhex(info.id), start, maps)
+                fill_tables(connection, self._id, info, start)
                 connection.execute(sa.insert(sessions), self._catalog.row_of(info))
         finally:
             database.close()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from .changing import OpenForks, no_forks
 from .cipher import PLAIN, Cipher
 from .errors import DurabilityLost, Erased, FencedWriter, SessionClosed, StoreError, StoreLocked
 from .layouts import Wanted
@@ -76,6 +77,7 @@ class RemoteSession(SessionStore):
         lock: WriterLock | None,
         trust_head: bool = True,
         cipher: Cipher = PLAIN,
+        open_forks: OpenForks = no_forks,
     ) -> None:
         self._server = server
         self._objects = objects
@@ -92,6 +94,7 @@ class RemoteSession(SessionStore):
             lock=lock,
             trust_head=trust_head,
             cipher=cipher,
+            open_forks=open_forks,
         )
 
     def _open_truth(self, sid: bytes, cipher: Cipher) -> Truth:
@@ -101,9 +104,7 @@ class RemoteSession(SessionStore):
         truth = Truth(
             self._vfs, self.folder, sid, write=self._writable, cipher=cipher, database=database
         )
-        self._mirror = Mirror(
-            self._vfs, self._objects, self.folder, self._store_id, truth, write=self._writable
-        )
+        self._mirror = Mirror(self._vfs, self._objects, self._store_id, truth, write=self._writable)
         return truth
 
     def _require_there(self) -> None:
@@ -115,29 +116,42 @@ class RemoteSession(SessionStore):
     # ---- derived files
 
     def _fetch(self) -> bool:
-        with self._fetching() as allowed:
-            if not allowed:
-                return False
-            replaced, problems = self._mirror.fetch()
+        mirrors = [self._mirror]
+        truth = self._truth
+        while truth.base is not None:
+            # Chunks that a fork shares are objects of the session it was forked from.
+            truth = truth.base.truth
+            gen = self._truth.state.gen
+            mirrors.append(
+                Mirror(self._vfs, self._objects, self._store_id, truth, write=False, gen=gen)
+            )
+        replaced, problems = False, []
+        for mirror in mirrors:
+            with self._fetching(mirror.session_id) as allowed:
+                if allowed:
+                    new, damaged = mirror.fetch()
+                    replaced |= new
+                    problems += damaged
         self._damaged_objects = self._findings(problems)
         return replaced
 
     @contextmanager
-    def _fetching(self) -> Iterator[bool]:
-        """Change the files here; False if another process of this machine is their writer."""
+    def _fetching(self, session_id: str) -> Iterator[bool]:
+        """Change a session's files here; False if another process of this machine is its writer."""
         deadline = time.monotonic() + _FETCH_SECONDS
-        path = os.path.join(self._locks, f"f-{self.info.id}.lock")
+        path = os.path.join(self._locks, f"f-{session_id}.lock")
         while (lock := try_lock(self._vfs, path)) is None:
             if time.monotonic() > deadline:
                 raise StoreLocked(f"{path} is held by another process; try again")
             time.sleep(_POLL_SECONDS)
         try:
-            yield self._writable or not self._is_written_here()
+            own = self._writable and session_id == self.info.id
+            yield own or not self._is_written_here(session_id)
         finally:
             lock.release()
 
-    def _is_written_here(self) -> bool:
-        lock = try_lock(self._vfs, os.path.join(self._locks, f"s-{self.info.id}.lock"))
+    def _is_written_here(self, session_id: str) -> bool:
+        lock = try_lock(self._vfs, os.path.join(self._locks, f"s-{session_id}.lock"))
         if lock is not None:
             lock.release()
         return lock is None

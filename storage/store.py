@@ -12,7 +12,7 @@ from types import TracebackType
 
 from .catalog import Catalog
 from .checking_store import check_store
-from .creating import create_store, encode_name, write_files, write_session
+from .creating import Start, create_store, encode_name, new_start, write_files
 from .errors import (
     CorruptMetadata,
     ReadOnly,
@@ -67,8 +67,7 @@ class Store:
             read_only: never write, not even locks.
             vfs: file access, for tests.
             database: URL of a PostgreSQL database that holds the truth; the directory is then a
-                cache, and sessions can be opened from any machine. `schema=NAME` (default
-                hsa_memory) and `lease=SECONDS` (default 15) in its query are ours.
+                cache. Of its query, `schema=NAME` and `lease=SECONDS` (15) are ours.
             objects: URL of an object storage (s3://bucket/prefix) that holds the chunks too, so
                 that another machine need not encode them again. Only with a database.
 
@@ -83,8 +82,7 @@ class Store:
         vfs = vfs or Vfs()
         root = os.path.abspath(os.fspath(path))
         if database is not None or objects is not None:
-            # Brings the drivers of the servers.
-            from .remote import open_remote
+            from .remote import open_remote  # with the drivers of the servers
 
             return open_remote(vfs, root, database, objects, create=create, read_only=read_only)
         require_folder(root)
@@ -92,8 +90,7 @@ class Store:
         if vfs.lstat(marker) is None and create and not read_only:
             create_store(vfs, root)
         store_id = read_marker(vfs, root)
-        status = os.stat(root)
-        if status.st_mode & 0o002:
+        if os.stat(root).st_mode & 0o002:
             raise StorePermission(f"{root} is writable by everybody; run chmod o-w on it")
         store = cls(vfs, root, store_id, read_only=read_only)
         if not read_only:
@@ -105,7 +102,6 @@ class Store:
         return Catalog(self._path("catalog.db"), self._id)
 
     def _catalog_lock(self) -> AbstractContextManager[None]:
-        """Held by whoever changes the catalog."""
         return catalog_lock(self._vfs, self.root)
 
     def _path(self, *parts: str) -> str:
@@ -249,10 +245,7 @@ class Store:
                     user=session.info.user,
                     parent=parent,
                 )
-                staged = self._path("tmp", info.id)
-                self._vfs.ensure_dir(self._path("tmp"))
-                write_files(self._vfs, staged, self._id, info, start)
-                self._put_in_place(info, staged)
+                self._write_session(info, start)
 
     def _lock_session(self, info: SessionInfo) -> Lock:
         lock = try_lock(self._vfs, self._path("locks", f"s-{info.id}.lock"))
@@ -325,16 +318,16 @@ class Store:
             if found is not None:
                 return found
             info = SessionInfo(name=name, id=os.urandom(16).hex(), created=time.time())
-            # All but the session may have been removed by hand, or not copied while empty.
-            for parent in ("tmp", "s"):
-                self._vfs.ensure_dir(self._path(parent))
-            staged = self._path("tmp", info.id)
-            write_session(self._vfs, staged, self._id, info, layout)
-            self._put_in_place(info, staged)
+            self._write_session(info, new_start(layout))
             return info
 
-    def _put_in_place(self, info: SessionInfo, staged: str) -> None:
-        """Give a session that was written elsewhere its place, and then its name."""
+    def _write_session(self, info: SessionInfo, start: Start) -> None:
+        """Make a session, and then give it its name."""
+        # All but the session may have been removed by hand, or not copied while empty.
+        for parent in ("tmp", "s"):
+            self._vfs.ensure_dir(self._path(parent))
+        staged = self._path("tmp", info.id)
+        write_files(self._vfs, staged, self._id, info, start)
         folder = session_folder(self.root, info.id)
         fan = os.path.dirname(folder)
         if self._vfs.lstat(fan) is None:

@@ -110,12 +110,14 @@ class Truth(TurnReader):
             return
         parent = str((self.note("identity") or {}).get("parent", ""))
         folder = session_folder(root, parent)
-        if self._vfs.lstat(folder) is None:
+        rows = self.database.of_session(parent)
+        if rows is None and self._vfs.lstat(folder) is None:
             raise CorruptMetadata(
                 f"{self.where}: session {parent!r}, which it was forked from, is missing"
             )
         sid = bytes.fromhex(parent)
-        truth = Truth(self._vfs, folder, sid, write=False, cipher=self.cipher.of_session(sid))
+        cipher = self.cipher.of_session(sid)
+        truth = Truth(self._vfs, folder, sid, write=False, cipher=cipher, database=rows)
         try:
             truth.load()
             truth.open_base(root)

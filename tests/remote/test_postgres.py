@@ -51,6 +51,17 @@ def put(database: PostgresDatabase, key: str, value: bytes = b"v", **options: bo
         connection.execute(sa.insert(notes), {"key": key, "value": value, "sum": b"s"})
 
 
+def put_all(
+    database: PostgresDatabase, names: list[str], after_first: Callable[[], object] = list
+) -> None:
+    """Put notes in one transaction; something happens after the first."""
+    with database.write() as connection:
+        for place, key in enumerate(names):
+            connection.execute(sa.insert(notes), {"key": key, "value": b"", "sum": b""})
+            if place == 0:
+                after_first()
+
+
 def keys(database: PostgresDatabase) -> list[str]:
     with database.read() as connection:
         return sorted(connection.execute(sa.select(notes.c.key)).scalars())
@@ -113,12 +124,10 @@ def test_numbers_come_back_whole(rows: PostgresDatabase) -> None:
 
 
 def test_a_block_that_fails_writes_nothing(rows: PostgresDatabase) -> None:
-    with pytest.raises(KeyError), rows.write() as connection:
-        connection.execute(sa.insert(notes), {"key": "a", "value": b"", "sum": b""})
-        raise KeyError("ours")
-    with pytest.raises(StoreError), rows.write() as connection:
-        connection.execute(sa.insert(notes), {"key": "b", "value": b"", "sum": b""})
-        connection.execute(sa.insert(notes), {"key": "b", "value": b"", "sum": b""})
+    with pytest.raises(ZeroDivisionError):
+        put_all(rows, ["a"], lambda: 1 // 0)
+    with pytest.raises(StoreError):
+        put_all(rows, ["b", "b"])
     assert keys(rows) == []
     put(rows, "c")
     assert keys(rows) == ["c"]
@@ -162,19 +171,16 @@ def test_a_connection_that_died_while_idle_is_replaced(
 def test_a_connection_lost_before_the_commit_wrote_nothing(
     rows: PostgresDatabase, backends: Callable[[], int]
 ) -> None:
-    with pytest.raises(StoreUnreachable), rows.write() as connection:
-        connection.execute(sa.insert(notes), {"key": "a", "value": b"", "sum": b""})
-        backends()
-        connection.execute(sa.insert(notes), {"key": "b", "value": b"", "sum": b""})
+    with pytest.raises(StoreUnreachable):
+        put_all(rows, ["a", "b"], backends)
     assert keys(rows) == []
 
 
 def test_a_connection_lost_at_the_commit_is_told(
     rows: PostgresDatabase, backends: Callable[[], int]
 ) -> None:
-    with pytest.raises(DurabilityLost), rows.write() as connection:
-        connection.execute(sa.insert(notes), {"key": "a", "value": b"", "sum": b""})
-        backends()
+    with pytest.raises(DurabilityLost):
+        put_all(rows, ["a"], backends)
     assert keys(rows) == []
 
 
@@ -271,10 +277,12 @@ def test_who_stops_in_mid_transaction_does_not_keep_the_session(database: str) -
     lease = here.take(SID, "alice")
     rows = PostgresDatabase(server, SID, write=True, lease=lease)
     here._end.set()
-    with pytest.raises(StoreError), rows.write() as connection:
-        connection.execute(sa.insert(notes), {"key": "a", "value": b"", "sum": b""})
+
+    def another_takes_it() -> None:
         threading.Event().wait(1.5)
         there.take(SID, "alice").release()
-        connection.execute(sa.insert(notes), {"key": "b", "value": b"", "sum": b""})
+
+    with pytest.raises(StoreError):
+        put_all(rows, ["a", "b"], another_takes_it)
     assert keys(rows) == []
     server.close()

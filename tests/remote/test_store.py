@@ -467,6 +467,40 @@ def test_a_stale_writer_is_fenced(
     session.close()
 
 
+def test_a_fork_shares_what_lies_elsewhere(
+    machine: Open, alice: Callable[..., SessionStore], kit: SimpleNamespace, stored: Any
+) -> None:
+    store = machine("here")
+    with store.session("alice", layout=kit.layout) as session:
+        fill(session, kit, 0, 20)
+        store.fork(session, "what if", 12)
+        fill(session, kit, 20, 24)
+    objects = len(stored())
+    there = machine("there")
+    with there.session("what if", layout=kit.layout) as fork:
+        assert fork.recovered == []
+        shared = fork.published
+        assert (fork.num_turns, shared) == (12, 12 * 6 // 4)
+        kit.assert_right(fork)
+        fork.append([kit.turn(number, turn_id=f"other-{number}") for number in range(30, 40)])
+        kit.catch_up(fork)
+        kit.assert_right(fork)
+        count = fork.published
+    # Only its own chunks and its tail went up.
+    assert len(stored()) == objects + 2
+    with machine("third").session("what if", layout=kit.layout) as fork:
+        assert fork.recovered == []
+        assert (fork.num_turns, fork.published) == (22, count)
+        assert fork.tail() == kit.tail(count)
+        kit.assert_right(fork)
+        assert fork.check() == []
+    with alice("third") as session:
+        assert session.recovered == []
+        assert session.num_turns == 24
+        kit.assert_right(session)
+    assert machine("third").check() == []
+
+
 # ---- folders
 
 

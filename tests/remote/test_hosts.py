@@ -1,0 +1,441 @@
+"""Several machines and one memory: each machine is a process with a folder of its own."""
+
+from __future__ import annotations
+
+import gc
+import json
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import hsa_memory
+from hsa_memory import DurabilityLost, Memory, MemorySession, SessionBusy, WriterFenced
+from hsa_memory.cli import main
+from hsa_memory.fork import Fork
+
+TEXTS = [f"{i}: nobody could remember who built tower {i * i} of the harbour" for i in range(40)]
+QUESTION = "Who built the tower?"
+HOST = """
+import json, sys
+import hsa_memory
+
+options = json.loads(sys.argv[1])
+memory = hsa_memory.open(options.pop("folder"), **options)
+session = memory.session("alice")
+print("open", flush=True)
+for line in sys.stdin:
+    command, *values = json.loads(line)
+    try:
+        if command == "add":
+            print(session.add("user", values[1], id=values[0]).ids, flush=True)
+        elif command == "close":
+            memory.close()
+            print("closed", flush=True)
+    except hsa_memory.HSAMemoryError as error:
+        print(type(error).__name__, flush=True)
+"""
+
+
+class Host:
+    """A process that has the session alice open for writing."""
+
+    def __init__(self, folder: Path, model: Path, **servers: str) -> None:
+        options = {"folder": str(folder), "model": str(model), **servers}
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", HOST, json.dumps(options)]
+            if sys.version_info >= (3, 11)
+            else [sys.executable, "-c", HOST, json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder.parent,
+        )
+        assert self.answer() == "open"
+
+    def answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def ask(self, *command: object) -> str:
+        self.send(*command)
+        return self.answer()
+
+    def send(self, *command: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def host(tmp_path: Path, tiny_checkpoint: Path) -> Iterator[Callable[..., Host]]:
+    hosts = []
+
+    def started(name: str, **servers: str) -> Host:
+        hosts.append(Host(tmp_path / name, tiny_checkpoint, **servers))
+        return hosts[-1]
+
+    yield started
+    for each in hosts:
+        each.end()
+
+
+@pytest.fixture
+def here(tmp_path: Path, tiny_checkpoint: Path) -> Iterator[Callable[..., Memory]]:
+    """Opens the memory in this process, in a folder of that name."""
+    memories = []
+
+    def opened(name: str, **servers: str) -> Memory:
+        memories.append(hsa_memory.open(tmp_path / name, model=tiny_checkpoint, **servers))
+        return memories[-1]
+
+    yield opened
+    for memory in memories:
+        memory.close()
+
+
+def logits(session: MemorySession) -> torch.Tensor:
+    """Logits of the token that starts the answer, with the whole history in reach."""
+    fork = Fork.of_history(session._source)
+    with torch.inference_mode():
+        prompt = torch.tensor([fork.engine.question(QUESTION)])
+        return fork.forward(prompt, fork.state).logits
+
+
+def texts(session: MemorySession) -> list[str]:
+    return [message.text for message in session.messages()]
+
+
+def soon(call: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """What a call returns once the session is not busy any more."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except SessionBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def test_another_host_with_an_empty_disk_restores_every_bit(
+    host: Callable[..., Host],
+    here: Callable[..., Memory],
+    tmp_path: Path,
+    database: str,
+    bucket: str,
+) -> None:
+    servers = {"database": database, "objects": bucket}
+    never = here("never").session("alice")
+    for i, text in enumerate(TEXTS):
+        never.add("user", text, id=str(i))
+    # Three hosts in turn, the last one with an empty disk.
+    for name, part in (("first", slice(0, 17)), ("second", slice(17, 40))):
+        there = host(name, **servers)
+        for i in range(40)[part]:
+            assert there.ask("add", str(i), TEXTS[i]) == f"('{i}',)"
+        assert there.ask("close") == "closed"
+    assert not (tmp_path / "third").exists()
+    session = here("third", **servers).session("alice")
+    assert texts(session) == TEXTS
+    assert session.catch_up().tokens_ingested == 0
+    for ours, theirs in (
+        (session.search(QUESTION), never.search(QUESTION)),
+        (session.ask(QUESTION, max_tokens=4), never.ask(QUESTION, max_tokens=4)),
+    ):
+        assert ours.stats.tokens_ingested == ours.stats.prefilled_history == 0
+        assert ours.stats.chunks_read > 0
+        assert ours.diagnostics == theirs.diagnostics == ()
+    assert torch.equal(logits(session), logits(never))
+    assert [(hit.text, hit.score) for hit in session.search(QUESTION)] == [
+        (hit.text, hit.score) for hit in never.search(QUESTION)
+    ]
+
+
+def test_a_killed_host_loses_its_lease_and_no_message(
+    host: Callable[..., Host], here: Callable[..., Memory], database: str, bucket: str
+) -> None:
+    servers = {"database": database.replace("lease=5", "lease=1.5"), "objects": bucket}
+    first = host("first", **servers)
+    for i in range(25):
+        first.ask("add", str(i), TEXTS[i])
+    memory = here("second", **servers)
+    with pytest.raises(SessionBusy, match="more seconds"):
+        memory.session("alice")
+    first.signal(signal.SIGKILL)
+    first.process.wait()
+    session = soon(lambda: memory.session("alice"))
+    assert texts(session) == TEXTS[:25]
+    # It had stored nothing but messages: what it encoded is encoded again from those.
+    encoded = session.catch_up().tokens_ingested + session.stats().num_chunks * 8
+    assert encoded >= session.stats().num_tokens // 8 * 8
+    session.add("user", TEXTS[25], id="25")
+    again = here("first", **servers)
+    session.close()
+    restored = again.session("alice")
+    assert texts(restored) == TEXTS[:26]
+    never = here("never").session("alice")
+    for i in range(26):
+        never.add("user", TEXTS[i], id=str(i))
+    assert torch.equal(logits(restored), logits(never))
+
+
+def test_a_host_that_was_stopped_past_its_lease_writes_nothing(
+    host: Callable[..., Host], here: Callable[..., Memory], database: str, bucket: str
+) -> None:
+    servers = {"database": database.replace("lease=5", "lease=1"), "objects": bucket}
+    first = host("first", **servers)
+    for i in range(10):
+        first.ask("add", str(i), TEXTS[i])
+    first.signal(signal.SIGSTOP)
+    memory = here("second", **servers)
+    session = soon(lambda: memory.session("alice"))
+    first.send("add", "late", "written by one who slept too long")
+    first.signal(signal.SIGCONT)
+    # The other one has not written yet, and still the first is out.
+    assert first.answer() == WriterFenced.__name__
+    assert texts(session) == TEXTS[:10]
+    session.add("user", "a new beginning")
+    assert first.ask("add", "late", "again") == WriterFenced.__name__
+    assert texts(session) == [*TEXTS[:10], "a new beginning"]
+    first.ask("close")
+    assert here("third", **servers).session("alice", read_only=True).get("late") is None
+    # Whoever lost the session does not take the new one's lease with it.
+    with pytest.raises(SessionBusy):
+        here("third", **servers).session("alice")
+
+
+def test_two_hosts_at_once_are_told_apart(
+    host: Callable[..., Host], here: Callable[..., Memory], database: str, bucket: str
+) -> None:
+    servers = {"database": database, "objects": bucket}
+    first = host("first", **servers)
+    with pytest.raises(SessionBusy, match=str(first.process.pid)):
+        here("second", **servers).session("alice")
+    reader = here("second", **servers).session("alice", read_only=True)
+    first.ask("add", "a", "Is anybody there?")
+    assert texts(reader) == ["Is anybody there?"]
+    assert first.ask("close") == "closed"
+    here("second", **servers).session("alice").add("user", "Now there is.")
+    assert len(texts(reader)) == 2
+
+
+# ---- connections that end at the worst moment
+
+
+class Relay(threading.Thread):
+    """Passes bytes between clients and the database server; cuts one connection on demand.
+
+    Attributes:
+        cut: what to do with the next message that holds COMMIT: "before" it reaches the server, or
+            "after" it did, so that only the answer is lost.
+    """
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.cut = ""
+        self.start()
+
+    def run(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with client, socket.create_connection(self._target) as server:
+            ways = {client: server, server: client}
+            with selectors.DefaultSelector() as ready:
+                for way in ways:
+                    ready.register(way, selectors.EVENT_READ)
+                while True:
+                    for key, _ in ready.select():
+                        data = key.fileobj.recv(1 << 16)  # type: ignore[union-attr]
+                        if not data:
+                            return
+                        if key.fileobj is client and self.cut and b"COMMIT\0" in data:
+                            if self.cut == "after":
+                                server.sendall(data)
+                                # The server's answer has begun: it is done.
+                                server.recv(1)
+                            self.cut = ""
+                            return
+                        ways[key.fileobj].sendall(data)  # type: ignore[index]
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def relay(postgres: str) -> Iterator[Relay]:
+    relay = Relay(int(postgres.rsplit(":", 1)[1].split("/")[0]))
+    yield relay
+    relay.close()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_commit_whose_answer_is_lost_is_stored_once(
+    here: Callable[..., Memory], relay: Relay, database: str, bucket: str, moment: str
+) -> None:
+    parts = database.split("/postgres?")
+    through = f"{parts[0].rsplit(':', 1)[0]}:{relay.port}/postgres?{parts[1]}"
+    memory = here("first", database=through, objects=bucket)
+    session = memory.session("alice")
+    session.add("user", TEXTS[0], id="0")
+    relay.cut = moment
+    with pytest.raises(DurabilityLost, match="same id"):
+        session.add("user", TEXTS[1], id="1")
+    assert relay.cut == ""
+    # Nobody knows whether it is stored, so this handle says nothing any more.
+    with pytest.raises(DurabilityLost):
+        session.messages()
+    session.close()
+    session = soon(lambda: memory.session("alice"))
+    assert texts(session) == TEXTS[: 2 if moment == "after" else 1]
+    session.add("user", TEXTS[1], id="1")
+    session.add("user", TEXTS[2], id="2")
+    session.close()
+    assert texts(here("second", database=database, objects=bucket).session("alice")) == TEXTS[:3]
+
+
+def test_a_server_that_ends_all_connections_stops_nobody(
+    here: Callable[..., Memory], backends: Callable[[], int], database: str, bucket: str
+) -> None:
+    session = here("first", database=database, objects=bucket).session("alice")
+    for i in range(6):
+        session.add("user", TEXTS[i], id=str(i))
+        assert backends() >= 1
+        assert texts(session) == TEXTS[: i + 1]
+        backends()
+    session.close()
+    restored = here("second", database=database, objects=bucket).session("alice")
+    assert texts(restored) == TEXTS[:6]
+    assert restored.catch_up().tokens_ingested == 0
+
+
+# ---- Ctrl-C
+
+
+class _At:
+    """Interrupts at the n-th place where Python handles a signal."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+        self.count = 0
+
+    def __call__(self, frame: object, event: str, arg: object) -> None:
+        if event in ("call", "c_return"):
+            self.count += 1
+            if self.count == self.place:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+
+def watched(call: Callable[[], object], at: _At) -> KeyboardInterrupt | None:
+    gc.disable()
+    sys.setprofile(at)
+    try:
+        call()
+    except KeyboardInterrupt as error:
+        # Its frames, and all they hold, stay as long as this does.
+        return error
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return None
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupted_add_stores_its_message_or_not(
+    here: Callable[..., Memory], database: str, bucket: str
+) -> None:
+    session = here("first", database=database, objects=bucket).session("alice")
+    count = _At(0)
+    watched(lambda: session.add("user", TEXTS[0], id="first"), count)
+    acknowledged, begun = ["first"], ["first"]
+    errors = []
+    for place in range(1, count.count, max(1, count.count // 60)):
+        begun.append(f"at {place}")
+        error = watched(
+            lambda place=place: session.add("user", TEXTS[1], id=f"at {place}"), _At(place)
+        )
+        errors.append(error)
+        if error is None:
+            acknowledged.append(f"at {place}")
+        session.add("user", TEXTS[2], id=f"after {place}")
+        begun.append(f"after {place}")
+        acknowledged.append(f"after {place}")
+    stored = [message.id for message in session.messages()]
+    assert len(acknowledged) < len(begun)
+    assert [id for id in stored if id in acknowledged] == acknowledged
+    assert [id for id in begun if id in stored] == stored
+    session.close()
+    restored = here("second", database=database, objects=bucket).session("alice")
+    assert [message.id for message in restored.messages()] == stored
+    assert restored.catch_up().tokens_ingested == 0
+
+
+# ---- the command line
+
+
+def test_the_command_line_opens_it_from_anywhere(
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    database: str,
+    bucket: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def run(folder: str, *words: str) -> Any:
+        common = ["--json", "--store", str(tmp_path / folder), "--model", str(tiny_checkpoint)]
+        assert main([*common, *words]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    run("first", "--database", database, "--objects", bucket, "add", TEXTS[0])
+    monkeypatch.setenv("HSA_MEMORY_DATABASE", database)
+    monkeypatch.setenv("HSA_MEMORY_OBJECTS", bucket)
+    run("second", "add", TEXTS[1])
+    assert [found["name"] for found in run("third", "sessions")] == ["default"]
+    hits = run("third", "search", QUESTION)["hits"]
+    assert {hit["message"]["text"] for hit in hits} == set(TEXTS[:2])
+    assert run("third", "check", "--repair") == []
+
+
+@pytest.mark.parametrize(
+    "servers",
+    [
+        {"objects": "s3://bucket"},
+        {"database": "sqlite:///x"},
+        {"database": 7},
+        {"database": "postgresql://h/d", "objects": "ftp://x"},
+    ],
+)
+def test_an_impossible_address_is_an_invalid_argument(
+    tmp_path: Path, tiny_checkpoint: Path, servers: dict[str, Any]
+) -> None:
+    with pytest.raises(hsa_memory.InvalidArgument):
+        hsa_memory.open(tmp_path / "x", model=tiny_checkpoint, **servers)
+    assert not (tmp_path / "x").exists()
