@@ -17,7 +17,7 @@ from .cipher import PLAIN
 from .creating import Start, fill_tables, identity_from, identity_of
 from .errors import CorruptMetadata, SessionBusy, SessionMissing, StoreError, StoreLocked
 from .findings import told
-from .layouts import describe, layout_key
+from .layouts import Wanted, describe, layout_key
 from .leases import Leases
 from .locks import Lock, catalog_lock, try_lock
 from .marker import read_marker, write_marker
@@ -104,6 +104,8 @@ class RemoteStore(Store):
         objects: with the chunks; None if every machine encodes for itself.
     """
 
+    has_files = False
+
     def __init__(
         self,
         vfs: Vfs,
@@ -146,7 +148,7 @@ class RemoteStore(Store):
     # ---- sessions
 
     def _make_session(
-        self, info: SessionInfo, layout: Layout | None, lock: Lock | None, trust_head: bool
+        self, info: SessionInfo, layout: Wanted, lock: Lock | None, trust_head: bool
     ) -> SessionStore:
         assert lock is None or isinstance(lock, WriterLock)
         return RemoteSession(

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from .cipher import PLAIN, Cipher
 from .errors import DurabilityLost, Erased, FencedWriter, SessionClosed, StoreError, StoreLocked
+from .layouts import Wanted
 from .leases import Lease
 from .locks import FileLock, try_lock
 from .mirror import Mirror
@@ -21,7 +22,7 @@ from .postgres import PostgresDatabase
 from .postgres_server import Server
 from .session import SessionStore
 from .truth import Truth
-from .types import Finding, Layout, SessionInfo
+from .types import Finding, SessionInfo
 from .vfs import Vfs
 
 _log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class RemoteSession(SessionStore):
         *,
         server: Server,
         objects: ObjectStore | None,
-        layout: Layout | None,
+        layout: Wanted,
         lock: WriterLock | None,
         trust_head: bool = True,
         cipher: Cipher = PLAIN,

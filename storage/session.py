@@ -26,12 +26,13 @@ from .errors import (
 )
 from .findings import Problem
 from .index import IndexCache
-from .layouts import Wanted, read_layout, require_layout
+from .layouts import Wanted, read_layout, require_followed, require_layout
 from .leaving import close_after
 from .locks import Lock
 from .paths import session_folder
 from .truth import CALLERS
 from .types import Finding, Layout, SessionInfo, Turn
+from .unfinished import clear_generations
 from .vfs import Vfs
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ class SessionStore(Changing):
         self.folder = session_folder(root, info.id)
         self._vfs = vfs
         self._root = root
+        self._store_id = store_id
+        self._wanted = layout
         self._lock_file = lock
         self._open_forks = open_forks
         sid = bytes.fromhex(info.id)
@@ -98,6 +101,8 @@ class SessionStore(Changing):
             if lock is not None and not state.clean:
                 # What a crash kept from being emptied may hold what was forgotten.
                 self._truth.database.checkpoint()
+            if lock is not None and not self._is_cache:
+                clear_generations(vfs, root, self.folder, self._truth)
             self.recovered = self._findings(self._lost())
             self._follow()
         except BaseException:
@@ -289,6 +294,7 @@ class SessionStore(Changing):
 
         Raises:
             Erased: the session was deleted.
+            ModelMismatch: its derived state was made anew with another layout.
         """
         with self._reading():
             if self.writable:
@@ -297,6 +303,7 @@ class SessionStore(Changing):
             old = self._truth.state
             if self._truth.load() == old:
                 return False
+            require_followed(self._truth, old, self._wanted, self.info.name)
             changed = self._truth.state.revision != old.revision
             if self._fetch() or changed or self._truth.state.gen != old.gen:
                 self._index = IndexCache(self._truth)
