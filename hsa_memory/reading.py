@@ -109,8 +109,8 @@ class SessionReader(ABC):
 
         With a filter the answer is made from allowed messages only: the ones that `search` ranks
         highest, up to 4,096 tokens, are read again by themselves, so that nothing else can
-        influence a word of it. Where more are allowed, the ranking decides which are read; a chunk's
-        rank may depend on what stands beside it.
+        influence a word of it. Where more are allowed, the ranking decides which; the rank of a
+        chunk may depend on what stands beside it.
 
         Args:
             question: text; at most 8,192 tokens.
