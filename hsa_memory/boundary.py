@@ -12,6 +12,7 @@ from . import errors
 
 _PUBLIC: dict[type[Exception], type[errors.HSAMemoryError]] = {
     storage.StoreLocked: errors.StoreLocked,
+    storage.ImportRejected: errors.ImportRejected,
     storage.SessionBusy: errors.SessionBusy,
     storage.SessionExists: errors.SessionExists,
     storage.SessionHasForks: errors.SessionHasForks,

@@ -35,13 +35,17 @@ EXIT_INTERRUPTED = 130
 _MODULES = {
     "add": "cli_commands",
     "ask": "cli_commands",
+    "backup": "cli_moving",
     "chat": "repl",
     "check": "cli_commands",
     "context": "cli_commands",
     "demo": "demo",
+    "export": "cli_moving",
     "forget": "cli_history",
     "fork": "cli_history",
+    "import": "cli_moving",
     "ingest": "cli_ingest",
+    "reingest": "cli_moving",
     "search": "cli_commands",
     "sessions": "cli_commands",
     "stats": "cli_commands",
@@ -161,6 +165,23 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="recompute what can be recomputed; messages that are lost still make it exit code 1",
     )
+    _add_export(command("export", "write sessions into one file"))
+    _add_import(command("import", "add the sessions of a file that `export` wrote"))
+    backup = command("backup", "copy the whole store into another folder, while it is in use")
+    backup.add_argument("folder", help="missing or empty")
+    reingest = command(
+        "reingest",
+        "encode a session that another model wrote with this one; interrupted, the same command "
+        "goes on",
+    )
+    reingest.add_argument(
+        "--kv-dtype",
+        choices=KV_DTYPES,
+        help="keys and values on disk from now on (default: as they are)",
+    )
+    reingest.add_argument(
+        "--force", action="store_true", help="also if this model wrote it already"
+    )
     commands.add_parser("train", help="train a model; `hsa-memory train --help`", add_help=False)
     commands.add_parser("eval", help="measure a model; `hsa-memory eval --help`", add_help=False)
     return parser
@@ -263,6 +284,30 @@ def _add_ingest(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", help="a new file; what is encrypted in the store is not in it")
+    parser.add_argument(
+        "--all", action="store_true", help="all sessions instead of the one of --session"
+    )
+    parser.add_argument(
+        "--derived",
+        action="store_true",
+        help="with landmarks, keys and values: a hundred times larger, but the same model needs "
+        "not encode it again",
+    )
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file")
+    parser.add_argument(
+        "--rename",
+        metavar="OLD=NEW",
+        action="append",
+        type=_renamed,
+        help="give a session of the file another name (repeatable)",
+    )
+
+
 def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query")
     parser.add_argument("-k", type=_positive, default=5, help="most messages (default: 5)")
@@ -323,6 +368,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or not 0 < len(text) < 19 or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1; found {text!r}")
     return int(text)
+
+
+def _renamed(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not old or not equals or not new:
+        raise argparse.ArgumentTypeError(f"must be OLD=NEW; found {text!r}")
+    return old, new
 
 
 def _key_value(text: str) -> tuple[str, object]:

@@ -48,6 +48,11 @@ def _open(
     )
 
 
+def open_existing(args: argparse.Namespace) -> Memory:
+    """Open the store that the arguments name for writing, but make none."""
+    return _open(args)
+
+
 def _require_there(store: str) -> None:
     try:
         os.lstat(store)

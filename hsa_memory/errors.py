@@ -6,9 +6,10 @@ HSAMemoryError
  +-- ModelNotFound      no checkpoint of that name or at that path
  +-- InvalidCheckpoint  a checkpoint folder that is damaged or incomplete
  +-- ModelMismatch      the session was written with another model
- +-- SessionExists      a session of that name is there already
  +-- SessionHasForks    sessions that were forked from this one still read it
  +-- SessionNotFound    no session of that name
+ +-- SessionExists      a session of that name is there already
+ +-- ImportRejected     a file is no export, or not as it was written
  +-- SessionBusy        another writer has the session open
  +-- SessionClosed      the memory, session or stream was closed, or belongs to a fork's parent
  +-- SessionDeleted     the session was deleted while it was open here
@@ -47,7 +48,19 @@ class InvalidCheckpoint(HSAMemoryError):
 
 
 class ModelMismatch(HSAMemoryError):
-    """The session's memory was written with another model, tokenizer or number format."""
+    """The session's memory was written with another model, tokenizer or number format.
+
+    Attributes:
+        num_tokens: history that `Memory.reingest` would encode again.
+        estimated_seconds: what that would take here, from a measurement.
+    """
+
+    def __init__(
+        self, message: str, *, num_tokens: int = 0, estimated_seconds: float = 0.0
+    ) -> None:
+        super().__init__(message)
+        self.num_tokens = num_tokens
+        self.estimated_seconds = estimated_seconds
 
 
 class SessionExists(HSAMemoryError):
@@ -60,6 +73,10 @@ class SessionHasForks(HSAMemoryError):
 
 class SessionNotFound(HSAMemoryError):
     """The named session does not exist and creation was not asked for."""
+
+
+class ImportRejected(HSAMemoryError):
+    """A file is no export, or not as it was written; the memory is unchanged."""
 
 
 class SessionBusy(HSAMemoryError):

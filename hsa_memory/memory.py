@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,10 +21,13 @@ from .boundary import public_errors
 from .engine import Engine, load_engine
 from .forgetting import write_ttl
 from .messages import parse_ttl
+from .moving import Told
 from .precision import DEFAULT, Precision, precision_of, require_precision
+from .reingesting import mismatch
 from .session import MemorySession
 from .sizes import bytes_in_folder
-from .types import Finding, MemoryStats, SessionInfo
+from .transfers import Transfers, public_findings
+from .types import Finding, MemoryStats, Moved, SessionInfo
 
 
 def open(
@@ -102,17 +105,10 @@ def repair_marker(path: str | os.PathLike[str]) -> list[Finding]:
     """
     folder = require_path("path", path)
     with public_errors():
-        return _public(rebuild_marker(folder))
+        return public_findings(rebuild_marker(folder))
 
 
-def _public(found: Iterable[storage.Finding]) -> list[Finding]:
-    return [
-        Finding(session=x.session, path=x.path, kind=x.kind, detail=x.detail, repaired=x.repaired)
-        for x in found
-    ]
-
-
-class Memory:
+class Memory(Transfers):
     """A folder of sessions; made by `hsa_memory.open`. A context manager, thread-safe."""
 
     def __init__(
@@ -188,13 +184,24 @@ class Memory:
         precision: Precision | None = None,
     ) -> SessionStore:
         layouts = self._engine.layouts(precision or self._precision)
-        return self._store.session(name, layout=layouts, create=create, read_only=read_only)
+        try:
+            return self._store.session(name, layout=layouts, create=create, read_only=read_only)
+        except storage.ModelMismatch as error:
+            raise mismatch(self._engine, name, error) from error
 
     def start_over(self, name: str, old: SessionStore) -> SessionStore:
         """Delete a session that this process has closed and open a new one of its name; for
         `MemorySession.clear`."""
         self._store.delete_session(name)
         return self._open(name, create=True, precision=precision_of(old.layout.dtype))
+
+    def made_anew(
+        self, name: str, kv_dtype: str | None, progress: Told
+    ) -> tuple[Moved, SessionStore]:
+        """Encode a session again that this process has closed, and open it; for
+        `MemorySession.reingest`."""
+        moved = self.reingest(name, kv_dtype=kv_dtype, force=True, progress=progress)
+        return moved, self._open(name, create=False)
 
     def require_no_forks(self, name: str) -> None:
         """Raise SessionHasForks if there is a fork of a session; for `MemorySession.clear`."""
@@ -252,7 +259,7 @@ class Memory:
                 Sessions that are open for writing are left alone.
         """
         with self._use():
-            return _public(self._store.check(repair=repair))
+            return public_findings(self._store.check(repair=repair))
 
     def close(self) -> None:
         """Close every session and the store; may be called again."""

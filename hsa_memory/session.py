@@ -23,30 +23,30 @@ from .filters import Metadata, make_filter
 from .forgetting import chosen, forget, read_ttl
 from .fork import Source
 from .messages import Draft, make_draft, make_drafts, parse_time
-from .reading import SessionReader, Time
+from .moving_session import MovingHome, MovingSession
+from .reading import Time
 from .types import AddResult, ForgetResult, Progress, Stats
 
 
-class Home(Protocol):
+class Home(MovingHome, Protocol):
     """What a session needs of the memory it belongs to."""
 
     def start_over(self, name: str, old: SessionStore) -> SessionStore:
         """Delete a session and open a new one of its name, in the precision of the old."""
 
-    def require_no_forks(self, name: str) -> None:
-        """Raise SessionHasForks if there is a fork of it."""
-
     def fork(self, store: SessionStore, name: str, num_turns: int) -> MemorySession:
         """Make a fork and open it."""
 
 
-class MemorySession(SessionReader):
+class MemorySession(MovingSession):
     """One stream of messages; made by `Memory.session`.
 
     A context manager, safe to share between threads, and the only writer of its session: whoever
     opens it for writing meanwhile gets `SessionBusy`. Everything that `add` has returned for is on
     disk, also after a kill or a power cut.
     """
+
+    _home: Home
 
     def __init__(
         self,

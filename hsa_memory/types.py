@@ -239,6 +239,20 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MoveProgress:
+    """How far an export, import, backup or re-ingest is; passed to its `progress` callback."""
+
+    session: str
+    """Name of the session at hand; empty where all are."""
+    done: int
+    total: int
+    """What `done` will be at the end, as far as that is known."""
+    unit: str
+    """Of both: "bytes" or "tokens"."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionInfo:
     """A session in the list of a memory."""
 
@@ -296,3 +310,23 @@ class Finding:
     """Short name, for example "corrupt-chunk"."""
     detail: str
     repaired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moved:
+    """What `export`, `import_file`, `backup` and `reingest` return."""
+
+    path: str
+    """The file or folder; the memory's own folder for `reingest`."""
+    sessions: tuple[str, ...]
+    """Names, as they are where the sessions have come to."""
+    num_messages: int
+    """Messages, forgotten ones included."""
+    num_tokens: int
+    num_bytes: int = 0
+    """Bytes written to the file or folder; 0 where none were written outside of the memory."""
+    tokens_ingested: int = 0
+    """History tokens that were encoded; 0 if derived state came along and could be used."""
+    seconds: float = 0.0
+    findings: tuple[Finding, ...] = ()
+    """What the verification of a backup found; normally empty."""

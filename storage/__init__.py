@@ -1,6 +1,9 @@
 """Sessions on disk: turns in SQLite, chunk memory in checksummed files. See FORMAT.md."""
 
 from .addresses import check_addresses
+from .archive import ArchiveReader, ArchiveWriter
+from .archive_truth import NoteRecord, SessionRecord, TurnRecord
+from .creating import encode_name
 from .errors import (
     CorruptChunk,
     CorruptMetadata,
@@ -9,6 +12,7 @@ from .errors import (
     FencedWriter,
     FormatTooNew,
     FormatTooOld,
+    ImportRejected,
     LimitExceeded,
     ModelMismatch,
     NotAFolder,
@@ -26,9 +30,11 @@ from .errors import (
     StoreUnreachable,
     TurnConflict,
 )
+from .exporting import ExportChoice, SessionExport, SessionImport, TokenSum
 from .leaving import close_after
 from .maps import map_as_stored
 from .marker import rebuild_marker
+from .rebuilding import Rebuilding
 from .rows import MAX_TEXT_BYTES, check_fields
 from .session import SessionStore
 from .store import Store
@@ -37,26 +43,35 @@ from .vfs import Vfs
 from .view import SessionView
 
 __all__ = [
+    "ArchiveReader",
+    "ArchiveWriter",
     "CorruptChunk",
     "CorruptMetadata",
     "DurabilityLost",
     "Erased",
+    "ExportChoice",
     "FencedWriter",
     "Finding",
     "FormatTooNew",
     "FormatTooOld",
+    "ImportRejected",
     "Layout",
     "LimitExceeded",
     "MAX_TEXT_BYTES",
     "ModelMismatch",
     "NotAFolder",
+    "NoteRecord",
     "ReadOnly",
+    "Rebuilding",
     "SessionBusy",
     "SessionClosed",
     "SessionExists",
     "SessionHasForks",
+    "SessionExport",
+    "SessionImport",
     "SessionInfo",
     "SessionMissing",
+    "SessionRecord",
     "SessionStore",
     "SessionView",
     "SharedTurn",
@@ -66,13 +81,16 @@ __all__ = [
     "StoreLocked",
     "StorePermission",
     "StoreUnreachable",
+    "TokenSum",
     "Turn",
     "TurnConflict",
     "TurnIndex",
+    "TurnRecord",
     "Vfs",
     "check_addresses",
     "check_fields",
     "close_after",
+    "encode_name",
     "map_as_stored",
     "rebuild_marker",
 ]

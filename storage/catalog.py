@@ -112,10 +112,21 @@ class Catalog:
     def mark_deleted(self, info: SessionInfo) -> None:
         """Decide a deletion: from here on the session does not exist."""
         with self._write() as connection:
-            connection.execute(sa.delete(sessions).where(sessions.c.sid == info.id))
-            # The name is free at once; the id stands in for it until the files are gone.
-            gone = SessionInfo(name=f"deleted {info.id}", id=info.id, created=info.created)
-            connection.execute(sa.insert(sessions), self.row_of(gone, deleted=1))
+            self._mark_deleted(connection, info)
+
+    def _mark_deleted(self, connection: sa.Connection, info: SessionInfo) -> None:
+        connection.execute(sa.delete(sessions).where(sessions.c.sid == info.id))
+        # The name is free at once; the id stands in for it until the files are gone.
+        gone = SessionInfo(name=f"deleted {info.id}", id=info.id, created=info.created)
+        connection.execute(sa.insert(sessions), self.row_of(gone, deleted=1))
+
+    def replace(self, infos: Sequence[SessionInfo], gone: SessionInfo | None) -> None:
+        """Insert sessions whose files are there, and decide a deletion, in one transaction."""
+        with self._write() as connection:
+            if gone is not None:
+                self._mark_deleted(connection, gone)
+            for info in infos:
+                connection.execute(sa.insert(sessions), self.row_of(info))
 
     def restore(self, info: SessionInfo) -> None:
         """Insert a session in place of damaged rows of its id."""

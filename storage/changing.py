@@ -26,6 +26,7 @@ from .reading import Reading
 from .scanning import Scan
 from .scanning import scan as scan_files
 from .types import SessionInfo
+from .unfinished import drop_unfinished
 
 
 class Changing(Reading, InFolder):
@@ -76,6 +77,8 @@ class Changing(Reading, InFolder):
             spans = token_spans(self._truth, seqs)
             for fork in forks:
                 fork.touch(self.info.id, spans, reach)
+            if not self._is_cache:
+                drop_unfinished(self._vfs, self.folder, self._truth)
             done = forget_turns(
                 self._truth,
                 self._derived,

@@ -20,6 +20,7 @@ StoreError
  +-- CorruptChunk       derived bytes of some chunks fail their checksum
  +-- ModelMismatch      the session was written by another model
  +-- TurnConflict       a turn id is known with another content
+ +-- ImportRejected     a file is no export, or not the one that was written
  +-- LimitExceeded      a value is larger than the format allows (also a ValueError)
  +-- FormatTooNew       written by a newer hsa-memory
  +-- FormatTooOld       written by a version that this one no longer reads
@@ -118,10 +119,14 @@ class ModelMismatch(StoreError):
         field: name of the layout field that differs.
         expected: its value in the session's files.
         found: its value in the layout that was passed in.
+        num_tokens: length of the session.
     """
 
-    def __init__(self, message: str, *, field: str, expected: object, found: object) -> None:
+    def __init__(
+        self, message: str, *, field: str, expected: object, found: object, num_tokens: int
+    ) -> None:
         super().__init__(message)
+        self.num_tokens = num_tokens
         self.field = field
         self.expected = expected
         self.found = found
@@ -129,6 +134,10 @@ class ModelMismatch(StoreError):
 
 class TurnConflict(StoreError):
     """A turn with this id is stored already, with another role or text."""
+
+
+class ImportRejected(StoreError):
+    """A file is no export of ours, or not as it was written; the store is unchanged."""
 
 
 class LimitExceeded(StoreError, ValueError):

@@ -9,6 +9,7 @@ from .checksums import chain_seed
 from .cipher import Cipher
 from .errors import CorruptMetadata, ModelMismatch
 from .geometry import Geometry, geometry_of
+from .rows import State
 from .truth import Truth
 from .types import Layout
 
@@ -110,4 +111,19 @@ def require_layout(stored: Layout, wanted: Wanted, num_tokens: int, name: str) -
                 field=field,
                 expected=expected,
                 found=found,
+                num_tokens=num_tokens,
             )
+
+
+def require_followed(truth: Truth, old: State, wanted: Wanted, name: str) -> None:
+    """Raise ModelMismatch, and go back to the state `old`, if a reader's session has gone over to a
+    generation of another layout."""
+    if truth.state.gen == old.gen:
+        return
+    try:
+        layout = read_layout(truth, truth.state.gen).layout
+        require_layout(layout, wanted, truth.state.n_tok, name)
+    except ModelMismatch:
+        # So that the next try finds it again.
+        truth.state = old
+        raise

@@ -23,10 +23,14 @@ def read_state(database: Database, sid: bytes, where: str) -> State:
     if database.version < _FORMAT_2:
         # Somebody may have brought it up to our format meanwhile.
         database.look_again()
-    statement = _select_state if database.version >= _FORMAT_2 else _select_state_1
     with database.read() as connection:
-        row = connection.execute(statement).one_or_none()
-    return decode_state(row, sid, where)
+        return state_in(connection, database, sid, where)
+
+
+def state_in(connection: sa.Connection, database: Database, sid: bytes, where: str) -> State:
+    """The state row as an open transaction sees it."""
+    statement = _select_state if database.version >= _FORMAT_2 else _select_state_1
+    return decode_state(connection.execute(statement).one_or_none(), sid, where)
 
 
 def migrate_session(database: Database, sid: bytes, where: str) -> None:

@@ -89,6 +89,11 @@ class Reading(Gate):
         with self._reading():
             return self._truth.prefix_until(moment, self.num_turns)
 
+    def expiries(self) -> dict[int, float]:
+        """Unix seconds from which on turns are to be forgotten, by their numbers."""
+        with self._reading():
+            return dict(self._truth.expiries())
+
     def turn_index(self) -> TurnIndex:
         """Numbers of all turns as arrays; read once, then extended."""
         with self._reading():
@@ -113,6 +118,12 @@ class Reading(Gate):
                     return note
                 truth = base.truth
         return None
+
+    def meta_keys(self) -> list[str]:
+        """Keys of all maps of the caller's."""
+        with self._reading():
+            keys = self._truth.note_keys()
+            return sorted(key[len(CALLERS) :] for key in keys if key.startswith(CALLERS))
 
     # ---- derived state
 

@@ -102,6 +102,8 @@ class RemoteStore(Store):
         objects: with the chunks; None if every machine encodes for itself.
     """
 
+    has_files = False
+
     def __init__(
         self,
         vfs: Vfs,

@@ -135,7 +135,7 @@ def encode_turn(turn: Turn, compressor: zstandard.ZstdCompressor) -> dict[str, A
         "ts": float(turn.timestamp) + 0.0,
         "role": turn.role,
         "n_tok": len(tokens),
-        "flags": TEXT_IS_ZSTD if smaller else 0,
+        "flags": (TEXT_IS_ZSTD if smaller else 0) | (FORGOTTEN if turn.forgotten else 0),
         "meta": pack_map(turn.metadata),
         "text": packed if smaller else text,
         "tok": tokens.astype("<u4", copy=False).tobytes(),
@@ -188,6 +188,8 @@ def place_turn(row: dict[str, Any], sid: bytes, state: State, cipher: Cipher) ->
         state,
         n_turn=state.n_turn + 1,
         n_tok=state.n_tok + row["n_tok"],
+        # One that was forgotten before it came here.
+        forgotten=state.forgotten + bool(row["flags"] & FORGOTTEN),
         link=link,
         newest=newest,
     )

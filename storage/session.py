@@ -26,12 +26,13 @@ from .errors import (
 )
 from .findings import Problem
 from .index import IndexCache
-from .layouts import Wanted, read_layout, require_layout
+from .layouts import Wanted, read_layout, require_followed, require_layout
 from .leaving import close_after
 from .locks import Lock
 from .paths import session_folder
 from .truth import CALLERS
 from .types import Finding, Layout, SessionInfo, Turn
+from .unfinished import clear_generations
 from .vfs import Vfs
 
 _log = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class SessionStore(Changing):
         self.folder = session_folder(root, info.id)
         self._vfs = vfs
         self._root = root
+        self._store_id = store_id
+        self._wanted = layout
         self._lock_file = lock
         self._open_forks = open_forks
         sid = bytes.fromhex(info.id)
@@ -94,6 +97,8 @@ class SessionStore(Changing):
                 dropped=self._dropped,
                 is_cache=self._is_cache,
             )
+            if self.writable and not self._is_cache:
+                clear_generations(vfs, root, self.folder, self._truth)
             self._recovered = self._findings(self._lost())
             if self.writable and self._files.has_holes():
                 # What was forgotten goes before anything else, whatever is asked for here.
@@ -310,6 +315,7 @@ class SessionStore(Changing):
 
         Raises:
             Erased: the session was deleted.
+            ModelMismatch: its derived state was made anew with another layout.
         """
         with self._reading():
             if self.writable:
@@ -318,6 +324,7 @@ class SessionStore(Changing):
             old = self._truth.state
             if self._truth.load() == old:
                 return False
+            require_followed(self._truth, old, self._wanted, self.info.name)
             changed = self._truth.state.revision != old.revision
             if self._fetch() or changed or self._truth.state.gen != old.gen:
                 self._index = IndexCache(self._truth)

@@ -28,13 +28,15 @@ from .layouts import Wanted, layouts_of
 from .leaving import close_after
 from .locks import Lock, catalog_lock, try_lock
 from .marker import read_marker
+from .moving import Moving
 from .paths import require_folder, session_folder
 from .session import SessionStore
+from .staging import sweep_leftover
 from .types import Finding, Layout, SessionInfo
 from .vfs import Vfs
 
 
-class Store:
+class Store(Moving):
     """An open store; made by `Store.open`, a context manager, safe between threads."""
 
     def __init__(self, vfs: Vfs, root: str, store_id: bytes, *, read_only: bool) -> None:
@@ -127,7 +129,7 @@ class Store:
             for session_id in self._catalog.deleted_ids():
                 self.finish_deletion(session_id)
             for path in leftovers:
-                self._vfs.remove_tree(path)
+                sweep_leftover(self._vfs, self.root, path, self._catalog)
         finally:
             lock.release()
 
@@ -234,8 +236,10 @@ class Store:
             self._require_writable()
             if session.writable:
                 session.settle()
-            start, parent = session.start_of_fork(self._id, num_turns)
             with self._catalog_lock():
+                # Here, so that no generation goes while a fork of it is made.
+                session.refresh()
+                start, parent = session.start_of_fork(self._id, num_turns)
                 if self._catalog.find(name, session.info.user) is not None:
                     raise SessionExists(f"there is a session {name!r} in {self.root} already")
                 info = SessionInfo(

@@ -1,0 +1,211 @@
+"""Part of a store: sessions that are made beside the others, copies, and generations made anew."""
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from .backup import StoreCopy
+from .catalog import Catalog
+from .errors import SessionMissing, StoreError
+from .locks import Lock
+from .rebuilding import Rebuilding
+from .session import SessionStore
+from .staging import Staging
+from .types import Finding, Layout, SessionInfo
+from .vfs import Vfs
+
+if TYPE_CHECKING:
+    from .store import Store
+
+
+class Moving(ABC):
+    """Part of `Store`."""
+
+    root: str
+    read_only: bool
+    has_files = True
+    """Whether the folder is all there is; a store on servers keeps copies there."""
+    _vfs: Vfs
+    _id: bytes
+    _catalog: Catalog
+    _mutex: threading.RLock
+
+    @classmethod
+    @abstractmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        vfs: Vfs | None = None,
+    ) -> Store:
+        """Open the store in a directory."""
+
+    @abstractmethod
+    def _require_open(self) -> None: ...
+
+    @abstractmethod
+    def _require_writable(self) -> None: ...
+
+    @abstractmethod
+    def _lock_session(self, info: SessionInfo) -> Lock: ...
+
+    @abstractmethod
+    def _catalog_lock(self) -> AbstractContextManager[None]: ...
+
+    @abstractmethod
+    def require_no_forks(self, name: str) -> None:
+        """Raise SessionHasForks if a session was forked from that one."""
+
+    @abstractmethod
+    def finish_deletion(self, session_id: str) -> None:
+        """Remove what is left of a session whose deletion was decided."""
+
+    @property
+    def vfs(self) -> Vfs:
+        """Access to files, for what is written outside of the store."""
+        return self._vfs
+
+    def _require_files(self, action: str) -> None:
+        if not self.has_files:
+            raise StoreError(
+                f"a store on servers cannot {action}; export its sessions and import them into "
+                "one in a folder, or use what the servers have for it"
+            )
+
+    @contextmanager
+    def staging(self, place: str | None = None) -> Iterator[Staging]:
+        """A place to make sessions that nobody sees before `install`; see `Staging`."""
+        with self._mutex:
+            self._require_open()
+            self._require_writable()
+            self._require_files("take sessions in")
+            staging = Staging(self._vfs, self.root, self._id, place)
+        try:
+            yield staging
+        finally:
+            staging.close(self._catalog)
+
+    def make_staged(
+        self, staging: Staging, name: str, created: float, layout: Layout
+    ) -> SessionStore:
+        """A new session of a staging, open for writing; it is closed before `install`."""
+        info = SessionInfo(name=name, id=os.urandom(16).hex(), created=created)
+        return staging.make(info, layout)
+
+    def staged_successor(
+        self, staging: Staging, session: Rebuilding, layout: Layout
+    ) -> SessionStore:
+        """A session that is to take the place of another: one that an earlier attempt has begun in
+        that staging, if it has the layout, else a new one."""
+        for session_id in staging.found():
+            info = replace(session.info, id=session_id)
+            with suppress(StoreError):
+                store = staging.open(info, layout)
+                if _is_beginning(store, session):
+                    return store
+                store.close()
+            session.drop_unfinished()
+        return staging.make(replace(session.info, id=os.urandom(16).hex()), layout)
+
+    def install(
+        self, staging: Staging, infos: Sequence[SessionInfo], *, gone: SessionInfo | None = None
+    ) -> None:
+        """Put staged sessions into their places, all or none; raises as `Staging.install`.
+
+        Args:
+            gone: a session that is deleted in the same moment; the caller holds its lock.
+        """
+        with self._mutex, self._catalog_lock():
+            self._require_open()
+            if gone is not None:
+                self.require_no_forks(gone.name)
+            staging.install(self._catalog, infos, gone=gone)
+            if gone is not None:
+                self.finish_deletion(gone.id)
+
+    def backup(
+        self, folder: str, on_session: Callable[[str, int, int], None] | None = None
+    ) -> tuple[list[str], int, list[Finding]]:
+        """Copy the store into a missing or empty folder, while its writers go on.
+
+        The copy is verified; damage that it shares with the store is repaired in it as `check`
+        does. Until all of that is done it has another name, and before all is copied it is no
+        store. A file `<folder>.partial` that a kill leaves is cleared away by the next backup.
+
+        Args:
+            on_session: called with each session's name, the bytes copied and all bytes.
+
+        Returns:
+            Names of its sessions, bytes copied, and what the verification found.
+
+        Raises:
+            StoreError, NotAFolder: the folder cannot be used; StoreLocked: another backup to it is
+                on its way.
+        """
+        with self._mutex:
+            self._require_open()
+            self._require_files("be copied")
+        copy = StoreCopy(self._vfs, self.root, self._id, folder)
+        with closing(copy):
+            copy.copy(on_session or (lambda name, done, total: None))
+            with type(self).open(copy.staged, create=False, vfs=self._vfs) as store:
+                found = store.check(repair=True)
+                names = [info.name for info in store.list_sessions()]
+            copy.finish()
+        return names, copy.num_bytes, found
+
+    def switch(self, session: Rebuilding) -> None:
+        """Make what was built the derived state of a session; raises as `Rebuilding.switch`.
+
+        Raises:
+            SessionHasForks: somebody has forked it meanwhile.
+        """
+        with self._catalog_lock():
+            self.require_no_forks(session.info.name)
+            session.switch()
+
+    @contextmanager
+    def rebuilding(self, name: str) -> Iterator[Rebuilding]:
+        """A session open for writing, whatever its layout, to have its derived state made anew.
+
+        Raises:
+            SessionMissing, SessionBusy.
+            SessionHasForks: forks read its chunks.
+        """
+        with self._mutex:
+            self._require_open()
+            self._require_writable()
+            self._require_files("encode a session anew")
+            info = self._catalog.find(name)
+            if info is None:
+                raise SessionMissing(f"there is no session {name!r} in {self.root}")
+            self.require_no_forks(name)
+            session = self._open_rebuilding(info)
+        with session:
+            yield session
+
+    def _open_rebuilding(self, info: SessionInfo) -> Rebuilding:
+        lock = self._lock_session(info)
+        try:
+            return Rebuilding(self._vfs, self.root, self._id, info, layout=None, lock=lock)
+        except BaseException:
+            lock.release()
+            raise
+
+
+def _is_beginning(store: SessionStore, session: SessionStore) -> bool:
+    """Whether all of a session's turns are the first of another's, some of them forgotten there
+    and here."""
+    count = store.num_turns
+    if count > session.num_turns or store.num_forgotten != session.num_forgotten:
+        return False
+    ours, theirs = store.turns(count - 1, count), session.turns(count - 1, count)
+    return [turn.turn_id for turn in ours] == [turn.turn_id for turn in theirs]

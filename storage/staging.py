@@ -1,0 +1,167 @@
+"""Sessions that are made beside a store's own: nobody sees them before all of them are whole.
+
+They lie in a folder of `tmp/`, guarded by a lock, until they move to their places and one
+transaction of the catalog lists them. Before the first moves, an empty file with its id is put into
+the folder: whoever finds that folder without its lock removes each of them that is not listed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+
+from .catalog import Catalog
+from .cipher import PLAIN, Cipher
+from .creating import write_session
+from .errors import SessionBusy, SessionExists
+from .locks import FileLock, try_lock
+from .paths import session_folder, session_ids
+from .session import SessionStore
+from .types import Layout, SessionInfo
+from .vfs import Vfs
+
+_HEX = set("0123456789abcdef")
+
+
+class Staging:
+    """Sessions on their way into a store; a context manager that removes what was not installed.
+
+    Args:
+        root: of the store.
+        place: where they are made, a folder that outlives this object; by default one in `tmp/`
+            that does not.
+    """
+
+    def __init__(self, vfs: Vfs, root: str, store_id: bytes, place: str | None = None) -> None:
+        self._vfs = vfs
+        self._root = root
+        self._store_id = store_id
+        name = os.urandom(16).hex()
+        self._lock = self._locked(name)
+        self._folder = os.path.join(root, "tmp", name)
+        self.place = place or self._folder
+        self._open: list[SessionStore] = []
+        vfs.ensure_dir(os.path.dirname(self._folder))
+        for folder in (self._folder, self.place):
+            vfs.ensure_dir(folder)
+
+    def _locked(self, name: str) -> FileLock:
+        lock = try_lock(self._vfs, os.path.join(self._root, "locks", f"s-{name}.lock"))
+        if lock is None:
+            raise SessionBusy(f"session {name} is being written by another handle or process")
+        return lock
+
+    def found(self) -> list[str]:
+        """Ids of the sessions that lie here, made by this object or an earlier one."""
+        return list(session_ids(self._vfs, self.place))
+
+    def make(self, info: SessionInfo, layout: Layout, cipher: Cipher = PLAIN) -> SessionStore:
+        """A new session, open for writing; it is closed before `install`."""
+        folder = session_folder(self.place, info.id)
+        for parent in (self.place, os.path.join(self.place, "s"), os.path.dirname(folder)):
+            self._vfs.ensure_dir(parent)
+        write_session(self._vfs, folder, self._store_id, info, layout, cipher)
+        return self.open(info, layout, cipher)
+
+    def open(self, info: SessionInfo, layout: Layout, cipher: Cipher = PLAIN) -> SessionStore:
+        """A session that lies here, open for writing."""
+        lock = self._locked(info.id)
+        try:
+            store = SessionStore(
+                self._vfs,
+                self.place,
+                self._store_id,
+                info,
+                layout=layout,
+                lock=lock,
+                cipher=cipher,
+            )
+        except BaseException:
+            lock.release()
+            raise
+        self._open.append(store)
+        return store
+
+    def install(
+        self, catalog: Catalog, infos: Iterable[SessionInfo], *, gone: SessionInfo | None = None
+    ) -> None:
+        """Put sessions into their places and list them, all or none; under the catalog's lock.
+
+        Args:
+            gone: a session that is deleted in the same moment.
+
+        Raises:
+            SessionExists: one of their names is taken; nothing was changed.
+        """
+        infos = list(infos)
+        for info in infos:
+            there = catalog.find(info.name, info.user)
+            if there is not None and (gone is None or there.id != gone.id):
+                raise SessionExists(
+                    f"there is a session {info.name!r} already; rename one of the two"
+                )
+        self._close_sessions()
+        for info in infos:
+            self._vfs.close(self._vfs.open(os.path.join(self._folder, info.id), create=True))
+        self._vfs.sync_dir(self._folder)
+        self._vfs.sync_dir(os.path.dirname(self._folder))
+        for info in infos:
+            self._move(info.id)
+        catalog.replace(infos, gone)
+
+    def _move(self, session_id: str) -> None:
+        folder = session_folder(self._root, session_id)
+        fan = os.path.dirname(folder)
+        self._vfs.ensure_dir(os.path.dirname(fan))
+        if self._vfs.lstat(fan) is None:
+            self._vfs.make_dir(fan)
+            self._vfs.sync_dir(os.path.dirname(fan))
+        self._vfs.rename(session_folder(self.place, session_id), folder)
+        self._vfs.sync_dir(fan)
+
+    def _close_sessions(self) -> None:
+        with ExitStack() as closing:
+            while self._open:
+                closing.callback(self._open.pop().close)
+
+    def close(self, catalog: Catalog) -> None:
+        """Close what is open and remove what is left of this object in `tmp/`."""
+        try:
+            self._close_sessions()
+            clear_leftover(self._vfs, self._root, self._folder, catalog)
+        finally:
+            self._lock.release()
+
+
+def sweep_leftover(vfs: Vfs, root: str, path: str, catalog: Catalog) -> None:
+    """Remove something from `tmp/` or `trash/`, unless somebody works on it; under the catalog's
+    lock."""
+    name = os.path.basename(path)
+    if not is_id(name) or vfs.lstat(os.path.join(root, "locks", f"s-{name}.lock")) is None:
+        clear_leftover(vfs, root, path, catalog)
+        return
+    lock = try_lock(vfs, os.path.join(root, "locks", f"s-{name}.lock"))
+    if lock is not None:
+        try:
+            clear_leftover(vfs, root, path, catalog)
+        finally:
+            lock.release()
+
+
+def clear_leftover(vfs: Vfs, root: str, path: str, catalog: Catalog) -> None:
+    """Remove a folder, and the sessions that were to be installed from it and are not listed."""
+    names: list[str] = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        names = [name for name in os.listdir(path) if is_id(name)]
+    moved = [name for name in names if not os.path.isdir(os.path.join(path, name))]
+    if moved:
+        listed = {info.id for info in catalog.sessions()}
+        for session_id in set(moved) - listed:
+            vfs.remove_tree(session_folder(root, session_id))
+    vfs.remove_tree(path)
+
+
+def is_id(name: str) -> bool:
+    """Whether a name is one that we make up."""
+    return len(name) == 32 and set(name) <= _HEX
