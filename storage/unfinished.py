@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
+from typing import Any
 
 import sqlalchemy as sa
 
+from .errors import CorruptMetadata
 from .layouts import layout_key
 from .tables import holes, notes, seams, segments
 from .truth import Truth
@@ -16,6 +19,7 @@ from .vfs import Vfs
 BUILDING = "building"
 """Key of the note that holds the watermark of a generation that is being built."""
 
+_select_begun = sa.text(f"SELECT key FROM notes WHERE key = '{BUILDING}'")
 _GENERATION = re.compile(r"g([1-9][0-9]{0,17})")
 _PIECE = 1 << 20
 
@@ -27,20 +31,20 @@ def drop_unfinished(vfs: Vfs, folder: str, truth: Truth) -> None:
     place = os.path.join(folder, "next")
     if vfs.lstat(place) is not None:
         paths.append(place)
-    found = truth.note(BUILDING)
-    if not paths and found is None:
+    with truth.database.read() as connection:
+        begun = connection.execute(_select_begun).first() is not None
+    if not paths and not begun:
         return
     for path in paths:
         _overwrite(vfs, path)
         vfs.remove_tree(path)
     vfs.sync_dir(folder)
-    if found is not None:
-        gen = int(found.get("gen", 0))
-        with truth.writing(truth.state, durable=True) as connection:
-            gone = [BUILDING] + ([layout_key(gen)] if gen != truth.state.gen else [])
-            connection.execute(sa.delete(notes).where(notes.c.key.in_(gone)))
-            for table in (segments, holes, seams):
-                connection.execute(sa.delete(table).where(table.c.gen != truth.state.gen))
+    own = layout_key(truth.state.gen)
+    with truth.writing(truth.state, durable=True) as connection:
+        others = notes.c.key.startswith(own[: own.rindex("-") + 1]) & (notes.c.key != own)
+        connection.execute(sa.delete(notes).where(others | (notes.c.key == BUILDING)))
+        for table in (segments, holes, seams):
+            connection.execute(sa.delete(table).where(table.c.gen != truth.state.gen))
 
 
 def clear_generations(vfs: Vfs, root: str, folder: str, truth: Truth) -> None:
@@ -48,7 +52,10 @@ def clear_generations(vfs: Vfs, root: str, folder: str, truth: Truth) -> None:
     switch and the removal of the old one."""
     others = [(path, gen) for path, gen in _generations(vfs, folder) if gen != truth.state.gen]
     if others:
-        note = truth.note(BUILDING) or {}
+        note: dict[str, Any] = {}
+        # A damaged one cannot be gone on with.
+        with suppress(CorruptMetadata):
+            note = truth.note(BUILDING) or {}
         for path, gen in others:
             if gen != note.get("gen"):
                 throw_away(vfs, root, path)

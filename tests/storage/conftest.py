@@ -1,5 +1,8 @@
-"""Small layouts, turns and chunks whose right bytes can be told from their tokens alone."""
+"""Small layouts, turns and chunks whose right bytes can be told from their tokens alone; work that
+dies."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 import xxhash
 
-from hsa_memory.storage import Layout, SessionStore, Store, Turn
+from hsa_memory.storage import Layout, SessionStore, Store, Turn, Vfs
 
 LAYOUT = Layout(
     fingerprint="ab" * 32, chunk_size=4, dtype="bfloat16", kv_bytes=96, landmark_bytes=16
@@ -99,3 +102,68 @@ def open_session(tmp_path: Path) -> Iterator[Callable[..., SessionStore]]:
     yield opened
     for store in stores:
         store.close()
+
+
+class DyingVfs(Vfs):
+    """Kills its process before change number `deadline` (from 0)."""
+
+    def __init__(self, deadline: int) -> None:
+        self._left = deadline
+
+    def _tick(self) -> None:
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+
+    def open(self, path, *, write=False, create=False):
+        if create:
+            self._tick()
+        return super().open(path, write=write, create=create)
+
+    def write(self, fd, data, offset):
+        self._tick()
+        super().write(fd, data, offset)
+
+    def sync(self, fd, *, data_only=False):
+        self._tick()
+        super().sync(fd, data_only=data_only)
+
+    def rename(self, old, new):
+        self._tick()
+        super().rename(old, new)
+
+    def unlink(self, path):
+        self._tick()
+        super().unlink(path)
+
+    def make_dir(self, path, *, parents=False):
+        self._tick()
+        super().make_dir(path, parents=parents)
+
+
+def run_to_death(work: Callable[[Vfs], None], *, step: int = 1, most: int = 2000) -> Iterator[int]:
+    """Run `work` in children that die at change 0, `step`, 2 * `step`, ...; yields after each, and
+    ends after the first that comes to its end."""
+    for deadline in range(0, most, step):
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                work(DyingVfs(deadline))
+                code = 0
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            assert os.WTERMSIG(status) == signal.SIGKILL
+            yield deadline
+            continue
+        assert os.WEXITSTATUS(status) == 0, "the work failed by itself"
+        return
+    raise AssertionError(f"not done after {most} changes")
+
+
+@pytest.fixture
+def deaths() -> Callable[..., Iterator[int]]:
+    """`run_to_death`."""
+    return run_to_death

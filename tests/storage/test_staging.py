@@ -1,0 +1,99 @@
+"""Sessions that come into a store together: all of them or none, whenever it ends."""
+
+import pytest
+
+from hsa_memory.storage import SessionExists, Store
+
+NAMES = ("alice", "bob")
+
+
+def bring_in(store: Store, kit, names=NAMES, turns: int = 5) -> None:
+    with store.staging() as staging:
+        infos = []
+        for name in names:
+            with store.make_staged(staging, name, 1000.0, kit.layout) as session:
+                session.append([kit.turn(i) for i in range(turns)])
+                kit.catch_up(session)
+                infos.append(session.info)
+        store.install(staging, infos)
+
+
+def names_in(store: Store) -> list[str]:
+    return sorted(info.name for info in store.list_sessions())
+
+
+def assert_whole(store: Store, kit) -> None:
+    for info in store.list_sessions():
+        with store.session(info.name, layout=kit.layout) as session:
+            assert session.num_turns == 5
+            assert session.published == 7
+            kit.assert_right(session)
+    assert store.check() == []
+
+
+def leftovers(root) -> list[str]:
+    return [path.name for folder in ("tmp", "trash") for path in (root / folder).iterdir()]
+
+
+def test_sessions_come_in_together(tmp_path, kit) -> None:
+    with Store.open(tmp_path / "store") as store:
+        bring_in(store, kit)
+        assert names_in(store) == ["alice", "bob"]
+        assert_whole(store, kit)
+    assert leftovers(tmp_path / "store") == []
+
+
+def test_a_name_that_is_taken_lets_nothing_in(tmp_path, kit) -> None:
+    with Store.open(tmp_path / "store") as store:
+        bring_in(store, kit, ["bob"])
+        with pytest.raises(SessionExists, match="'bob'"):
+            bring_in(store, kit)
+        assert names_in(store) == ["bob"]
+        assert_whole(store, kit)
+    assert leftovers(tmp_path / "store") == []
+    assert len(list((tmp_path / "store" / "s").glob("*/*"))) == 1
+
+
+def test_what_fails_half_way_lets_nothing_in(tmp_path, kit) -> None:
+    with Store.open(tmp_path / "store") as store:
+        with pytest.raises(ZeroDivisionError), store.staging() as staging:
+            with store.make_staged(staging, "alice", 1000.0, kit.layout) as session:
+                session.append([kit.turn(0)])
+            raise ZeroDivisionError
+        assert names_in(store) == []
+    assert leftovers(tmp_path / "store") == []
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_change_leaves_all_or_nothing(tmp_path, kit, deaths) -> None:
+    root = tmp_path / "store"
+    Store.open(root).close()
+
+    def work(vfs) -> None:
+        with Store.open(root, vfs=vfs) as store:
+            bring_in(store, kit)
+
+    found = set()
+    for _ in deaths(work):
+        with Store.open(root) as store:
+            names = names_in(store)
+            found.add(tuple(names))
+            assert_whole(store, kit)
+            for name in names:
+                store.delete_session(name)
+        assert leftovers(root) == []
+        assert not list((root / "s").glob("*/*"))
+    assert found == {(), ("alice", "bob")}
+
+
+def test_a_store_that_is_opened_meanwhile_leaves_the_staged_alone(tmp_path, kit) -> None:
+    with Store.open(tmp_path / "store") as store, store.staging() as staging:
+        with store.make_staged(staging, "alice", 1000.0, kit.layout) as session:
+            session.append([kit.turn(i) for i in range(5)])
+            # Whoever opens it for writing clears away what crashes have left.
+            Store.open(tmp_path / "store").close()
+            session.append([kit.turn(5)])
+            info = session.info
+        store.install(staging, [info])
+        with store.session("alice", layout=kit.layout) as session:
+            assert session.num_turns == 6
