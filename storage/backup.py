@@ -31,6 +31,7 @@ _KNOWN = {*_FOLDERS, MARKER, "catalog.db", "catalog.db-wal", "catalog.db-shm"}
 _PIECE = 1 << 20
 _HOLE = 64 << 10
 _TRIES = 20
+_TAIL_TRIES = 200
 
 
 class StoreCopy:
@@ -197,17 +198,28 @@ class StoreCopy:
             described = read_layout(truth, truth.load().gen)
             if truth.is_old:
                 truth.database.look_again()
-            with truth.database.read() as connection:
-                state = state_in(connection, truth.database, sid, truth.where)
-                # The writer fills the other slot next, then this one: it is soon too late.
-                self._copy_tail(source, target, state)
-                driver = connection.connection.driver_connection
-                self._copy_database(driver, os.path.join(target, "session.db"))
+            state = self._copy_snapshot(truth, source, target)
             self._copy_chunks(source, target, state, described)
             self._put(os.path.join(target, "head.bin"), encode_head(state, sid))
             now = truth.read_state()
         self._copied_at[info.id] = state.revision, state.gen
         return (now.revision, now.gen) == (state.revision, state.gen)
+
+    def _copy_snapshot(self, truth: Truth, source: str, target: str) -> State:
+        """Copy tail and database as they belong together; returns the state in them."""
+        live = Truth(self._vfs, source, truth.sid, write=False)
+        with closing(live):
+            for left in reversed(range(_TAIL_TRIES)):
+                with truth.database.read() as connection:
+                    state = state_in(connection, truth.database, truth.sid, truth.where)
+                    self._vfs.remove_tree(generation_folder(target, state.gen))
+                    self._copy_tail(source, target, state)
+                    # The writer fills the other slot next, and then this one.
+                    if live.read_state().tail_serial == state.tail_serial or not left:
+                        driver = connection.connection.driver_connection
+                        self._copy_database(driver, os.path.join(target, "session.db"))
+                        break
+        return state
 
     def _copy_tail(self, source: str, target: str, state: State) -> None:
         generation = generation_folder(target, state.gen)

@@ -83,6 +83,9 @@ class Rebuilding(SessionStore):
                 dropped=self._dropped,
             )
             self._derived.follow()
+            # What an earlier call has written is not encoded again, so it is looked at once.
+            if bad := self._derived.generation.damaged(self.published):
+                self._derived.roll_back(bad[0])
 
     def _begun(self, layout: Layout) -> State | None:
         """The watermark of an unfinished generation, if it can be gone on with."""

@@ -141,9 +141,10 @@ def test_forgetting_takes_what_is_unfinished_with_it(root, kit, other) -> None:
 
 def test_it_is_not_switched_to_before_it_is_whole(root, kit, other) -> None:
     with Store.open(root) as store:
-        with store.rebuilding("alice") as session, pytest.raises(ValueError, match="0 of 24"):
+        with store.rebuilding("alice") as session:
             session.begin(other)
-            session.switch()
+            with pytest.raises(ValueError, match="0 of 24"):
+                store.switch(session)
         assert_in_use(store, kit, kit.layout)
 
 
