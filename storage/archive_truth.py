@@ -6,6 +6,7 @@ are not in it: they follow from text and tokenizer.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -190,7 +191,10 @@ class _Fields:
         return bytes(self._one(name, bytes))
 
     def number(self, name: str) -> float:
-        return float(self._one(name, float, int))
+        value = float(self._one(name, float, int))
+        if not math.isfinite(value):
+            _refuse(f"a record's {name!r} is {value}")
+        return value
 
     def count(self, name: str, least: int = 0, most: int = 1 << 62) -> int:
         value = int(self._one(name, int))

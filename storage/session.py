@@ -97,7 +97,7 @@ class SessionStore(Changing):
                 dropped=self._dropped,
                 is_cache=self._is_cache,
             )
-            if lock is not None and not self._is_cache:
+            if self.writable and not self._is_cache:
                 clear_generations(vfs, root, self.folder, self._truth)
             self._recovered = self._findings(self._lost())
             if self.writable and self._files.has_holes():
