@@ -12,13 +12,20 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 pytest.importorskip("obstore", reason="the extra `s3` is not installed")
 
+import hsa_memory  # noqa: E402 - after the drivers were found
+from hsa_memory import Memory  # noqa: E402
+from hsa_memory.storage import SessionStore, Store  # noqa: E402
+from hsa_memory.storage.objects import ObjectStore  # noqa: E402
+
+Open = Callable[..., Store]
 _numbers = itertools.count()
 KEYS = {
     "AWS_ACCESS_KEY_ID": "tests",
@@ -174,3 +181,63 @@ def faulty(s3: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fa
     proxy.shutdown()
     proxy.server_close()
     thread.join()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, database: str, bucket: str) -> Iterator[Open]:
+    """Opens the store as the machine of that name, with its own folder."""
+    stores = []
+
+    def opened(name: str = "here", **options: Any) -> Store:
+        given = {"database": database, "objects": bucket, **options}
+        store = Store.open(tmp_path / name, **given)
+        stores.append(store)
+        return store
+
+    yield opened
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def alice(machine: Open, kit: SimpleNamespace) -> Callable[..., SessionStore]:
+    """Opens the session alice on a machine."""
+    return lambda name="here", **options: machine(name).session(
+        "alice", **{"layout": kit.layout, **options}
+    )
+
+
+@pytest.fixture
+def stored(bucket: str) -> Callable[[], dict[str, bytes]]:
+    """All objects by key."""
+
+    def read() -> dict[str, bytes]:
+        objects = ObjectStore(bucket)
+        return {found.key: objects._read(found.key) or b"" for found in objects.below("")}
+
+    return read
+
+
+@pytest.fixture
+def fill(kit: SimpleNamespace) -> Callable[..., None]:
+    """Appends turns to a session, and writes all their chunks."""
+
+    def filled(session: SessionStore, first: int, stop: int, **turn: Any) -> None:
+        session.append([kit.turn(number, **turn) for number in range(first, stop)])
+        kit.catch_up(session, 5 if session.num_tokens < 4000 else 1000)
+
+    return filled
+
+
+@pytest.fixture
+def here(tmp_path: Path, tiny_checkpoint: Path) -> Iterator[Callable[..., Memory]]:
+    """Opens the memory in this process, in a folder of that name."""
+    memories = []
+
+    def opened(name: str, **servers: str) -> Memory:
+        memories.append(hsa_memory.open(tmp_path / name, model=tiny_checkpoint, **servers))
+        return memories[-1]
+
+    yield opened
+    for memory in memories:
+        memory.close()
