@@ -22,6 +22,7 @@ from _machine import book_messages, milliseconds, percentile
 from numpy.typing import NDArray
 
 from hsa_memory.engine import Engine, load_engine
+from hsa_memory.precision import DEFAULT, PRECISIONS
 from hsa_memory.storage import Layout, SessionStore, Turn
 
 _BATCH_CHUNKS = 4096
@@ -72,9 +73,10 @@ def _random_rows(rng: np.random.Generator, count: int, width: int) -> NDArray[np
 
 
 def load_layout(model: str) -> tuple[Engine, Layout]:
-    """The engine of a bundled name or a checkpoint folder, and the layout of its sessions."""
+    """The engine of a bundled name or a checkpoint folder, and the layout of a session that keeps
+    K/V in the default format."""
     engine = load_engine(model, "auto")
-    return engine, engine.layout
+    return engine, engine.layout(PRECISIONS[DEFAULT])
 
 
 @contextmanager

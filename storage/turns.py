@@ -34,6 +34,7 @@ _select_covering = sa.text(
     f"SELECT {_light}, meta, text, tok FROM turns WHERE tok0 < :stop "
     "AND tok0 >= (SELECT max(tok0) FROM turns WHERE tok0 <= :start) ORDER BY seq"
 )
+_select_id = sa.text(f"SELECT {_light}, meta, text, tok FROM turns WHERE turn_id = :id")
 _select_ids = sa.text(
     f"SELECT {_light}, meta, text, tok FROM turns WHERE turn_id IN :ids"
 ).bindparams(sa.bindparam("ids", expanding=True))
@@ -200,6 +201,10 @@ class TurnReader:
             with base.truth.database.read() as reading:
                 shared = base.truth.known(reading, ids)
             found = {id: turn for id, turn in shared.items() if turn.seq < base.turns}
+        if len(ids) == 1:
+            # A list of values is expanded anew at every call.
+            result = connection.execute(_select_id, {"id": ids[0]})
+            return found | {turn.turn_id: turn for turn in self._decoded(result)}
         for first in range(0, len(ids), _BATCH):
             result = connection.execute(_select_ids, {"ids": ids[first : first + _BATCH]})
             found |= {turn.turn_id: turn for turn in self._decoded(result)}
