@@ -137,7 +137,7 @@ def unbound_checksums() -> None:
     goes on from an older session.db, over the chunks of turns that it does not know. Readers must
     be as wrong as the writer, so this is a patch of the whole host.
     """
-    records.RecordTable._chain = lambda self, before, own: 0  # type: ignore[method-assign]
+    records.RecordTable._chain = lambda self, *_: 0  # type: ignore[method-assign]
 
 
 @mutation
