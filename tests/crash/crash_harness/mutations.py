@@ -118,10 +118,10 @@ def no_header_sync() -> None:
     """
     create = segment.Segment.create.__func__  # type: ignore[attr-defined]
 
-    def created(cls: Any, vfs: Vfs, *rest: Any) -> Any:
+    def created(cls: Any, vfs: Vfs, *rest: Any, **options: Any) -> Any:
         sync, vfs.sync = vfs.sync, _nothing  # type: ignore[method-assign, assignment]
         try:
-            return create(cls, vfs, *rest)
+            return create(cls, vfs, *rest, **options)
         finally:
             vfs.sync = sync  # type: ignore[method-assign]
 
