@@ -39,6 +39,7 @@ def test_the_sync_of_a_new_header_is_not_needed(lab) -> None:
     # See mutations.py: what must hold is that a lost header is seen, and costs only chunks that
     # were not synced yet.
     recorded, tally = lab.record("append", mutation="no-header-sync"), Tally()
+    assert [end["trace"] for end in recorded.ends] == [""]
     numbers = list(range(recorded.num_fixed + 200))
     for _ in lab.check(tally, [(recorded, numbers)], seed=SEED):
         assert not tally.wrong

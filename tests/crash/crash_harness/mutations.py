@@ -118,10 +118,10 @@ def no_header_sync() -> None:
     """
     create = segment.Segment.create.__func__  # type: ignore[attr-defined]
 
-    def created(cls: Any, vfs: Vfs, *rest: Any) -> Any:
+    def created(cls: Any, vfs: Vfs, *rest: Any, **options: Any) -> Any:
         sync, vfs.sync = vfs.sync, _nothing  # type: ignore[method-assign, assignment]
         try:
-            return create(cls, vfs, *rest)
+            return create(cls, vfs, *rest, **options)
         finally:
             vfs.sync = sync  # type: ignore[method-assign]
 
@@ -137,7 +137,7 @@ def unbound_checksums() -> None:
     goes on from an older session.db, over the chunks of turns that it does not know. Readers must
     be as wrong as the writer, so this is a patch of the whole host.
     """
-    records.RecordTable._chain = lambda self, before, own: 0  # type: ignore[method-assign]
+    records.RecordTable._chain = lambda self, *_: 0  # type: ignore[method-assign]
 
 
 @mutation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -148,16 +148,21 @@ class Play:
                 session.append(turns, meta=meta)
             self.expected.durable[name] = durable
 
-    def forget(self, session: SessionStore, *seqs: int) -> None:
-        """Forget turns, which become holes; `fill` encodes the chunks anew."""
+    def forget(self, session: SessionStore, *seqs: int, forks: Sequence[str] = ()) -> None:
+        """Forget turns, which become holes; `fill` encodes the chunks anew.
+
+        Args:
+            forks: names of sessions that share the turns.
+        """
         name = session.info.name
-        known = [list(turn) for turn in self.world[name]]
-        keys = [attachment_key(known[seq][0]) for seq in seqs]
+        keys = [attachment_key(self.world[name][seq][0]) for seq in seqs]
         self.expected.holes = True
         self.expected.going = [trace.hex() for seq in seqs for trace in traces_of(session, seq)]
-        for seq in seqs:
-            known[seq][0] = -1 - known[seq][0]
-        with self.becoming({**self.world, name: known}):
+        after = deepcopy(self.world)
+        for known in (after[changed] for changed in (name, *forks)):
+            for seq in seqs:
+                known[seq][0] = -1 - known[seq][0]
+        with self.becoming(after):
             session.forget(list(seqs), blank=BLANK, reach=REACH, keys=keys)
             self.expected.durable[name] = session.published
             self.expected.gone += self.expected.going
@@ -188,7 +193,8 @@ class Play:
 
     def fork(self, store: Store, session: SessionStore, name: str, num_turns: int) -> None:
         """Fork a session after some of its turns."""
-        with self.becoming({**self.world, name: self.world[session.info.name][:num_turns]}):
+        shared = deepcopy(self.world[session.info.name][:num_turns])
+        with self.becoming({**self.world, name: shared}):
             store.fork(session, name, num_turns)
 
     def delete(self, store: Store, name: str) -> None:

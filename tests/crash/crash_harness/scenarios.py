@@ -79,6 +79,18 @@ def a_secret(play: Play) -> None:
         play.catch_up(session)
 
 
+def a_fork(play: Play) -> None:
+    """A fork whose first own chunk begins with tokens of a secret that it shares."""
+    with Store.open(play.root) as store, play.session("alice", store) as session:
+        play.append(session, 9)
+        play.append(session, 14, secret=True)
+        play.catch_up(session)
+        play.fork(store, session, "branch", 2)
+        with play.session("branch", store) as branch:
+            play.append(branch, 11)
+            play.catch_up(branch)
+
+
 def an_old_store(play: Play) -> None:
     """A store of format 1.0, with the one session that is made of these tests' turns."""
     with tarfile.open(_GOLDEN / "v1.0.tar.xz") as archive:
@@ -287,6 +299,18 @@ def fork(play: Play) -> None:
         play.append(session, 5)
         play.catch_up(session)
         play.fork(store, session, "twig", 3)
+
+
+@scenario(a_fork)
+def forget_shared(play: Play) -> None:
+    """A turn is forgotten that a fork shares."""
+    with Store.open(play.root) as store:
+        with play.session("alice", store) as session:
+            play.forget(session, 1, forks=["branch"])
+            play.append(session, 3)
+            play.fill(session)
+        with play.session("branch", store) as branch:
+            play.fill(branch)
 
 
 @scenario(an_old_store)
