@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StoreLocked,
         StorePermission,
         StoreUnreachable,
+        UnsafeFilesystem,
         UnsupportedFormat,
         WriterFenced,
     )
@@ -98,6 +99,7 @@ __all__ = [
     "StoreLocked",
     "StorePermission",
     "StoreUnreachable",
+    "UnsafeFilesystem",
     "UnsupportedFormat",
     "WriterFenced",
     "__version__",
@@ -150,6 +152,7 @@ _LAZY: dict[str, str] = {
     "StoreLocked": "errors",
     "StorePermission": "errors",
     "StoreUnreachable": "errors",
+    "UnsafeFilesystem": "errors",
     "UnsupportedFormat": "errors",
     "WriterFenced": "errors",
     "open": "memory",

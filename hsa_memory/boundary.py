@@ -25,6 +25,7 @@ _PUBLIC: dict[type[Exception], type[errors.HSAMemoryError]] = {
     storage.DurabilityLost: errors.DurabilityLost,
     storage.StoreFull: errors.StoreFull,
     storage.StorePermission: errors.StorePermission,
+    storage.UnsafeFilesystem: errors.UnsafeFilesystem,
     storage.StoreUnreachable: errors.StoreUnreachable,
     storage.CorruptMetadata: errors.CorruptStore,
     storage.CorruptChunk: errors.CorruptStore,

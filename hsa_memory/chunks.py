@@ -20,7 +20,8 @@ from .engine import Engine
 from .precision import Precision, Rows, precision_of
 
 Fetch = Callable[[NDArray[np.int64], Rows], None]
-_LANDMARKS_PART = 512
+# Rows read at once: whole segments of the store, which it verifies by one digest each.
+_LANDMARKS_PART = 4096
 # To touch new memory costs more than the copy: the cache grows seldom.
 _FIRST_ROWS = 512
 
@@ -113,6 +114,8 @@ class Landmarks:
         self._store = store
         self._rows = self._room(0)
         self._count = 0
+        self.damaged: set[int] = set()
+        """Chunks whose landmark is not what was written; zeros stand in its place."""
 
     def _room(self, rows: int) -> Tensor:
         config = self._engine.config
@@ -127,17 +130,29 @@ class Landmarks:
                 grown = self._room(max(count, 2 * self._count))
                 grown[: self._count] = self._rows[: self._count]
                 self._rows = grown
-            stored = self._store.landmarks()
-            for first in range(self._count, count, _LANDMARKS_PART):
-                new = self._rows[first : min(first + _LANDMARKS_PART, count)]
-                values = torch.from_numpy(stored[first : first + len(new)].copy())
+            while self._count < count:
+                first = self._count
+                stop = min(first // _LANDMARKS_PART * _LANDMARKS_PART + _LANDMARKS_PART, count)
+                new = self._rows[first:stop]
+                values = torch.from_numpy(self._read(first, stop))
                 new.copy_(values.view(self._engine.disk_dtype).view(new.shape))
-            self._count = count
+                self._count = stop
         return self._rows[:count]
+
+    def _read(self, first: int, stop: int) -> Rows:
+        try:
+            return self._store.landmarks(first, stop)
+        except CorruptChunk as error:
+            self.damaged.update(error.chunk_ids)
+        rows = np.zeros((stop - first, self._store.layout.landmark_bytes), np.uint8)
+        for chunk in set(range(first, stop)) - self.damaged:
+            rows[chunk - first] = self._store.landmarks(chunk, chunk + 1)[0]
+        return rows
 
     def clear(self) -> None:
         """Forget everything."""
         self._count = 0
+        self.damaged.clear()
 
 
 class StoredChunks:
@@ -172,8 +187,13 @@ class StoredChunks:
 
     @property
     def landmarks(self) -> Tensor:
-        """Landmarks [C, R, E]."""
+        """Landmarks [C, R, E]; zeros for the chunks of `damaged`."""
         return self._landmarks.upto(self._num_chunks)
+
+    def damaged(self) -> list[int]:
+        """Chunks whose landmark on disk is not what was written, ascending."""
+        self._landmarks.upto(self._num_chunks)
+        return sorted(chunk for chunk in self._landmarks.damaged if chunk < self._num_chunks)
 
     def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
         """See `ChunkSource.gather`; bfloat16, to be converted where it is used.

@@ -227,6 +227,12 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
     parser.add_argument(
         "--json", action="store_true", default=default(False), help="print JSON on stdout"
     )
+    parser.add_argument(
+        "--allow-network-files",
+        action="store_true",
+        default=default(False),
+        help="write also on NFS, SMB, FUSE and the like; safe while no other machine writes",
+    )
 
 
 def _add_kv_dtype(parser: argparse.ArgumentParser) -> None:

@@ -45,6 +45,7 @@ def _open(
         read_only=read_only,
         database=args.database,
         objects=args.objects,
+        allow_network_files=args.allow_network_files,
     )
 
 
@@ -170,8 +171,10 @@ def run_stats(args: argparse.Namespace) -> int:
 def run_check(args: argparse.Namespace) -> int:
     """Verify the store; 1 if something is wrong and was not repaired, or messages are lost."""
     # On servers the folder is a cache; its marker is written again when it is opened.
-    findings = repair_marker(args.store) if args.repair and not args.database else []
-    with _open(args) as memory:
+    findings = []
+    if args.repair and not args.database:
+        findings += repair_marker(args.store, allow_network_files=args.allow_network_files)
+    with _open(args, read_only=not args.repair) as memory:
         findings += memory.check(repair=args.repair)
     if args.json:
         print_json(findings)

@@ -19,6 +19,7 @@ HSAMemoryError
       +-- StoreFull         no space left; what was acknowledged is safe
       +-- StoreLocked       another process holds the catalog for too long
       +-- StorePermission   the operating system refused access
+      +-- UnsafeFilesystem  the store is to be written on a network file system
       +-- StoreUnreachable  a server of the memory does not answer; nothing was written
       +-- CorruptStore      stored bytes fail their checksum and cannot be recomputed
       +-- DurabilityLost    an fsync or commit failed; open the session again
@@ -113,6 +114,10 @@ class StoreLocked(StorageError):
 
 class StorePermission(StorageError):
     """The operating system refused to open or change a file of the store."""
+
+
+class UnsafeFilesystem(StorageError):
+    """The memory is to be written where other machines may share its files."""
 
 
 class StoreUnreachable(StorageError):

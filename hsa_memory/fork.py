@@ -77,6 +77,10 @@ class Fork:
                 state = hide(state, holes)
             fork = cls(source, state, store.num_tokens, _all(source, store.num_tokens))
             fork.stored = stored
+            if bad := stored.damaged():
+                # Only what changed since the session was opened: that took care of the rest.
+                fork.bad.update(bad)
+                fork.state = hide(state, bad)
             fork.costs = Stats(
                 tokens_ingested=caught.tokens,
                 prefilled_history=live.encoded_again,

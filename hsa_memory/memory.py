@@ -42,6 +42,7 @@ def open(
     cache_bytes: int = 64 << 20,
     database: str | None = None,
     objects: str | None = None,
+    allow_network_files: bool = False,
 ) -> Memory:
     """Open the memory in a folder, or one on servers, making it if there is none.
 
@@ -64,6 +65,8 @@ def open(
         objects: URL of an object storage (s3://bucket/prefix, gs://, az://, file://) that keeps
             what the model has read, so that no machine reads a history again. Endpoint and
             credentials come from the environment. Only with a database.
+        allow_network_files: write also on a file system that other machines may share (NFS, SMB,
+            FUSE), where their locks need not be seen: safe only while no other machine writes.
 
     Raises:
         ModelNotFound, InvalidCheckpoint: the model cannot be loaded.
@@ -77,7 +80,12 @@ def open(
     with public_errors():
         engine = load_engine(named, device, dtype)
         store = Store.open(
-            folder, create=create, read_only=read_only, database=database, objects=objects
+            folder,
+            create=create,
+            read_only=read_only,
+            allow_network_files=allow_network_files,
+            database=database,
+            objects=objects,
         )
     return Memory(store, engine, model=named, precision=precision, cache_bytes=cache_bytes)
 
@@ -92,8 +100,13 @@ def _require_urls(database: object, objects: object) -> None:
         raise errors.InvalidArgument(str(error)) from error
 
 
-def repair_marker(path: str | os.PathLike[str]) -> list[Finding]:
+def repair_marker(
+    path: str | os.PathLike[str], *, allow_network_files: bool = False
+) -> list[Finding]:
     """Write the file that makes a folder a memory again, if it is damaged: `open` needs it.
+
+    Args:
+        path, allow_network_files: as `open` has them.
 
     Returns:
         What was found; nothing if the file is good.
@@ -105,7 +118,7 @@ def repair_marker(path: str | os.PathLike[str]) -> list[Finding]:
     """
     folder = require_path("path", path)
     with public_errors():
-        return public_findings(rebuild_marker(folder))
+        return public_findings(rebuild_marker(folder, allow_network_files=allow_network_files))
 
 
 class Memory(Transfers):

@@ -29,6 +29,7 @@ from .errors import (
     StorePermission,
     StoreUnreachable,
     TurnConflict,
+    UnsafeFilesystem,
 )
 from .exporting import ExportChoice, SessionExport, SessionImport, TokenSum
 from .leaving import close_after
@@ -86,6 +87,7 @@ __all__ = [
     "TurnConflict",
     "TurnIndex",
     "TurnRecord",
+    "UnsafeFilesystem",
     "Vfs",
     "check_addresses",
     "check_fields",

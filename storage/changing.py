@@ -23,6 +23,7 @@ from .forking import origin_of, start_of
 from .index import IndexCache
 from .places import InFolder
 from .reading import Reading
+from .reserve import Reserve
 from .scanning import Scan
 from .scanning import scan as scan_files
 from .types import SessionInfo
@@ -87,6 +88,7 @@ class Changing(Reading, InFolder):
                 reach=reach,
                 keys=keys,
                 look=self._scan if scan else None,
+                reserve=Reserve(self._vfs, self._root),
             )
             self._index = IndexCache(self._truth)
             self._forgotten()

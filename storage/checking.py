@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import sqlalchemy as sa
 
 from .derived import Derived
 from .errors import CorruptChunk, CorruptMetadata, StoreError
@@ -17,6 +19,7 @@ from .truth import Truth
 from .vfs import Vfs
 
 _TURNS = 256
+_select_numbers = sa.text("SELECT seq FROM turns ORDER BY seq")
 
 
 def session_stats(vfs: Vfs, folder: str, truth: Truth, derived: Derived) -> dict[str, Any]:
@@ -79,8 +82,13 @@ def _check_truth(truth: Truth) -> list[Problem]:
         truth.light_rows(0, truth.state.n_turn)
     except CorruptMetadata as error:
         problems.append(Problem(path, "corrupt-turn", str(error)))
-    for first in range(0, truth.state.n_turn, _TURNS):
-        problems += _check_turns(truth, first, min(first + _TURNS, truth.state.n_turn))
+    try:
+        # Not as many as the state row tells of: that may be any number.
+        there = _turns_there(truth)
+    except CorruptMetadata:
+        there = []
+    for first in range(0, len(there), _TURNS):
+        problems += _check_turns(truth, there[first : first + _TURNS])
     try:
         for key in truth.note_keys():
             truth.note(key)
@@ -89,18 +97,26 @@ def _check_truth(truth: Truth) -> list[Problem]:
     return problems
 
 
-def _check_turns(truth: Truth, first: int, stop: int) -> list[Problem]:
+def _turns_there(truth: Truth) -> Sequence[int]:
+    """Numbers of the turns that have a row, ascending."""
+    with truth.database.read() as connection:
+        own = list(connection.execute(_select_numbers).scalars())
+    # What a fork shares with another session is not in its own table.
+    return [*range(truth.state.base_turn), *(seq for seq in own if isinstance(seq, int))]
+
+
+def _check_turns(truth: Truth, seqs: Sequence[int]) -> list[Problem]:
     try:
-        for turn in truth.turns(first, stop):
+        for turn in truth.turns(seqs[0], seqs[-1] + 1):
             # The unique index must lead back to the row, or a turn could be stored twice.
             found = truth.find(turn.turn_id)
             if found is None or found.seq != turn.seq:
                 raise CorruptMetadata(f"turn {turn.seq} is not found by its id {turn.turn_id!r}")
     except CorruptMetadata as error:
-        if stop - first == 1:
+        if len(seqs) == 1:
             return [Problem(truth.where, "corrupt-turn", str(error))]
-        middle = (first + stop) // 2
-        return _check_turns(truth, first, middle) + _check_turns(truth, middle, stop)
+        middle = len(seqs) // 2
+        return _check_turns(truth, seqs[:middle]) + _check_turns(truth, seqs[middle:])
     return []
 
 
@@ -134,9 +150,10 @@ def _check_derived(truth: Truth, derived: Derived, repair: bool) -> list[Problem
     derived.reopen()
     problems = derived.follow(thorough=True)
     state, generation = truth.state, derived.generation
-    bad = generation.damaged(derived.published)
+    bad: list[int] = []
     # Damaged turns are reported by themselves; chunks that lost their tokens cannot be judged.
     with suppress(CorruptMetadata, CorruptChunk):
+        bad = generation.damaged(derived.published)
         bad = sorted({*bad, *_broken_chain(truth, derived)})
     for chunk in bad:
         path = generation.segment_path(chunk)

@@ -98,7 +98,11 @@ def check_one(
     except StoreError as error:
         return [*mended, _finding(info, type(error).__name__, str(error))]
     with session:
-        found = mended + session.recovered + session.check(repair=repair)
+        found = [*mended, *session.recovered]
+        try:
+            found += session.check(repair=repair)
+        except StoreError as error:
+            return [*found, _finding(info, type(error).__name__, str(error))]
         empty = session.num_turns == session.num_shared
         try:
             identity = session.identity()

@@ -18,6 +18,7 @@ from .locks import catalog_lock
 from .maps import pack_map
 from .marker import has_sessions, read_marker, write_marker
 from .paths import generation_folder, require_folder
+from .reserve import NAME as RESERVE
 from .rows import State, encode_head, note_sum
 from .tables import notes, session_tables, state
 from .types import Layout, SessionInfo
@@ -67,7 +68,8 @@ def create_store(vfs: Vfs, root: str) -> None:
 
 def _require_free(vfs: Vfs, root: str) -> None:
     """Refuse to make a store over somebody's files, or over a store that lost its marker."""
-    foreign = [n for n in vfs.list_dir(root) if n not in _FOLDERS and not n.startswith("catalog.")]
+    ours = (*_FOLDERS, RESERVE)
+    foreign = [n for n in vfs.list_dir(root) if n not in ours and not n.startswith("catalog.")]
     if foreign and "STORE" not in foreign:
         raise StoreError(f"{root} is not a store and not empty (it holds {foreign[0]!r})")
     if has_sessions(vfs, root):

@@ -25,11 +25,13 @@ from .errors import (
     CorruptMetadata,
     DurabilityLost,
     SessionClosed,
+    StoreError,
     StoreFull,
     StoreLocked,
     StorePermission,
 )
 from .header import VERSION_MAJOR, VERSION_MINOR, require_version
+from .mounts import is_full
 from .vfs import Vfs
 
 _log = logging.getLogger(__name__)
@@ -121,8 +123,9 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         mode = "rw" if self._write else "ro"
-        if not self._write and self._is_frozen():
-            mode = "ro&immutable=1"
+        frozen = not self._write and self._is_frozen()
+        if frozen:
+            mode = "ro&vfs=unix-none" if self.wal_bytes() else "ro&immutable=1"
         connection = sqlite3.connect(
             f"file:{quote(os.fsencode(os.path.abspath(self.path)))}?mode={mode}",
             uri=True,
@@ -131,6 +134,8 @@ class Database:
             timeout=_BUSY_SECONDS,
         )
         try:
+            if frozen:
+                connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._configure(connection)
         except BaseException:
             connection.close()
@@ -151,10 +156,12 @@ class Database:
                 connection.execute(f"PRAGMA {pragma}")
 
     def _is_frozen(self) -> bool:
-        # A log-mode database on a read-only medium can only be read as immutable, and only
-        # when no log is left beside it.
+        # On a read-only medium nobody writes and there is no memory to share: SQLite keeps its index
+        # of the log for itself. On a full disk, what was closed well can be read without.
+        if os.path.exists(self.path + "-shm"):
+            return False
         folder = os.path.dirname(os.path.abspath(self.path))
-        return not os.access(folder, os.W_OK) and not os.path.exists(self.path + "-wal")
+        return not os.access(folder, os.W_OK) or (is_full(self.path) and not self.wal_bytes())
 
     def look_again(self) -> None:
         """Read the file's version again: its writer may have brought it up to ours."""
@@ -323,7 +330,8 @@ class Database:
     def _typed(self, error: BaseException | None, action: str) -> Exception:
         text = str(error)
         where = f"cannot {action} {self.path}: {text}"
-        if "is full" in text:
+        cramped = action != "write" and "disk I/O error" in text and is_full(self.path)
+        if cramped or "is full" in text:
             return StoreFull(f"{where}. Free space and try again.")
         reached = os.access(os.path.dirname(self.path), os.X_OK)
         if "unable to open" in text and reached and not os.path.exists(self.path):
@@ -381,6 +389,9 @@ def create_database(vfs: Vfs, path: str, metadata: sa.MetaData) -> Database:
             f"user_version={USER_VERSION}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.OperationalError as error:
+        kind = StoreFull if is_full(path) or "is full" in str(error) else StoreError
+        raise kind(f"cannot create {path}: {error}. Free space and try again.") from error
     finally:
         connection.close()
     database = Database(path, write=True)

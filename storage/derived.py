@@ -360,9 +360,9 @@ class Derived:
 
     # ---- reading
 
-    def landmarks(self) -> NDArray[np.uint8]:
+    def landmarks(self, first: int, stop: int | None) -> NDArray[np.uint8]:
         """See SessionStore.landmarks."""
-        return self.generation.landmarks(self.published)
+        return self.generation.landmarks(*slice(first, stop).indices(self.published)[:2])
 
     def gather(
         self, ids: NDArray[np.int64] | Sequence[int], out: NDArray[np.uint8] | None

@@ -14,6 +14,7 @@ StoreError
  +-- DurabilityLost     an fsync or commit failed; reopen from disk
  +-- StoreFull          no space left; nothing acknowledged was lost
  +-- StorePermission    the operating system refused access
+ +-- UnsafeFilesystem   the store is to be written on a network file system
  +-- StoreUnreachable   a server of the store does not answer; nothing was written
  +-- NotAFolder         a file stands where the store is to be, or above it
  +-- CorruptMetadata    a database row or a file header fails its checksum
@@ -85,6 +86,10 @@ class StoreFull(StoreError):
 
 class StorePermission(StoreError):
     """The operating system refused to open or change a file of the store."""
+
+
+class UnsafeFilesystem(StoreError):
+    """The store is to be written where locks and shared memory cannot be trusted."""
 
 
 class StoreUnreachable(StoreError):

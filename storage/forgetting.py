@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from .derived import Derived
 from .errors import CorruptChunk
+from .holes import Holes
 from .maps import pack_map
+from .reserve import Reserve
 from .rows import FORGOTTEN, SCALARS, check_row, forget_turn
 from .scanning import Scan, spread
 from .tables import expiries, notes, turns
@@ -53,6 +55,7 @@ def forget_turns(
     blank: int,
     reach: int,
     keys: Sequence[str],
+    reserve: Reserve,
     look: Callable[[Needles], Scan] | None = None,
 ) -> Forgotten:
     """See SessionStore.forget."""
@@ -74,19 +77,23 @@ def forget_turns(
         # Negative: the serial is used up, and its tail is wiped with the holes.
         tail_serial=-abs(state.tail_serial),
     )
-    with truth.writing(new, durable=True) as connection:
-        for turn in gone:
-            _blank(truth, connection, turn, blank)
-        wanted_keys = [CALLERS + key for key in keys]
-        connection.execute(sa.delete(notes).where(notes.c.key.in_(wanted_keys)))
-        numbers = [turn.seq for turn in gone]
-        connection.execute(sa.delete(expiries).where(expiries.c.seq.in_(numbers)))
-        made = derived.open_holes(connection, spans)
+
+    def commit() -> Holes:
+        with truth.writing(new, durable=True) as connection:
+            for turn in gone:
+                _blank(truth, connection, turn, blank)
+            wanted_keys = [CALLERS + key for key in keys]
+            connection.execute(sa.delete(notes).where(notes.c.key.in_(wanted_keys)))
+            numbers = [turn.seq for turn in gone]
+            connection.execute(sa.delete(expiries).where(expiries.c.seq.in_(numbers)))
+            return derived.open_holes(connection, spans)
+
+    made = reserve.used_by(commit)
     truth.forgot()
     derived.take_holes(made)
     derived.generation.tails.wipe()
     tokens = sum(len(turn.tokens) for turn in gone)
-    log_is_empty = finish(truth)
+    log_is_empty = reserve.used_by(lambda: finish(truth))
     scan = look(needles) if look else None
     return Forgotten(len(gone), tokens, made.holes, scan, log_is_empty)
 

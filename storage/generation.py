@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import BlockReader
-from .checksums import bound_sums, digest_of, rows_of, sums_of, xxh3_bytes
+from .checksums import digest_of, rows_of, sums_of, xxh3_bytes
 from .cipher import Cipher
 from .errors import CorruptChunk, CorruptMetadata
 from .findings import Problem
 from .geometry import RECORD
-from .landmarks import JoinedLandmarks
+from .landmark_checks import LandmarkChecks
 from .layouts import Description
-from .parts import Part
+from .parts import Part, most_rows
 from .records import Records, RecordTable, Seal, TokensOf
 from .segment import runs
 from .tail import Tails
@@ -71,7 +71,7 @@ class Generation:
         self.count = 0
         # Chunks that are being encoded anew, ascending: their bytes are nobody's.
         self.holes: list[range] = []
-        self._joined = JoinedLandmarks()
+        self._checks = LandmarkChecks(number, self._geometry.cap, self.records)
         self._blocks = BlockReader(vfs, self._geometry)
 
     def part_of(self, chunk: int) -> Part:
@@ -114,7 +114,7 @@ class Generation:
             thorough: read all records now; otherwise those of sealed segments are read, and
                 verified, when they are first used.
         """
-        self.records.reserve(published)
+        self.records.reserve(min(published, most_rows(self.parts)))
         while (first := self.count) < published:
             stop = min(published, (first // self._geometry.cap + 1) * self._geometry.cap)
             stop = min(stop, self.part_of(first).stop)
@@ -124,6 +124,7 @@ class Generation:
             may_wait = not thorough and stop - first == cap and stop <= durable and stop < published
             if seal and may_wait and part.agrees_with(n, seal):
                 self.records.expect(n, cap, seal.table_sum, partial(part.table, n))
+                self._checks.note(first, stop, seal.landmarks_sum)
                 self.count = stop
                 continue
             self.count, problems = self._advance_segment(first, stop, seals)
@@ -158,6 +159,7 @@ class Generation:
         full = first == n * self._geometry.cap and usable == first + self._geometry.cap
         if seal is not None and full and self._seal(n) == seal:
             self.records.keep(first, records, good=True)
+            self._checks.note(first, usable, seal.landmarks_sum)
         else:
             bad = self._first_bad(first, usable, with_records=seal is not None)
             if bad < usable:
@@ -174,12 +176,15 @@ class Generation:
 
     def _first_bad(self, first: int, stop: int, *, with_records: bool) -> int:
         """First chunk of first..stop-1 whose landmark (or record) fails its checksum."""
-        records = self.records.rows[first:stop]
-        good = self.landmark_sums(first, stop) == records["landmark_sum"]
+        rows = self.part_of(first).landmarks().rows(first, stop)
+        good = self._checks.good(first, rows)
         if with_records:
-            good &= self.records.sums(first, stop) == records["record_sum"]
+            good &= self.records.sums(first, stop) == self.records.rows["record_sum"][first:stop]
         good |= self.in_holes(np.arange(first, stop))
-        return stop if good.all() else first + int(np.argmin(good))
+        if not good.all():
+            return first + int(np.argmin(good))
+        self._checks.note(first, stop, digest_of(rows))
+        return stop
 
     def in_holes(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the chunks are being encoded anew."""
@@ -198,26 +203,16 @@ class Generation:
         while first < stop:
             part = self.part_of(first)
             end = min(stop, part.stop)
-            found.append((part, part.landmarks().rows(end)[first:]))
+            found.append((part, part.landmarks().rows(first, end)))
             first = end
         return found
 
     # ---- checksums
 
-    def landmark_sums(self, first: int, stop: int) -> NDArray[np.uint64]:
-        """Checksums that the stored landmark rows have now."""
-        self.records.need(first, stop)
-        chains, sums = self.records.rows["chain"], []
-        for _, rows in self._stored_landmarks(first, stop):
-            ids = np.arange(first, first + len(rows))
-            sums.append(bound_sums(self.number, ids, chains[ids], rows))
-            first += len(rows)
-        return np.concatenate(sums) if sums else np.empty(0, np.uint64)
-
     def _seal(self, n: int) -> Seal:
         first = n * self._geometry.cap
         stop = first + self._geometry.cap
-        rows = self.part_of(first).landmarks().rows(stop)[first:stop]
+        rows = self.part_of(first).landmarks().rows(first, stop)
         self.records.need(first, stop)
         return Seal(xxh3_bytes(self.records.rows[first:stop].tobytes()), digest_of(rows))
 
@@ -244,7 +239,6 @@ class Generation:
         kv = self.own.cipher.seal_rows(kv, b"kv", ids)
         records = self.records.make(first, landmarks, kv, tokens, last_seqs)
         self._put(first, landmarks, kv, records)
-        self._joined.forget(first)
         self.count = max(self.count, first + len(kv))
 
     def _put(
@@ -259,6 +253,7 @@ class Generation:
             segment.write_blocks(chunk, kv[part])
             segment.write_records(chunk, records[part])
             self._dirty.add(n)
+        self._checks.forget(first)
         self.own.landmarks().write(first, landmarks)
         self.records.keep(first, records, good=True)
 
@@ -269,7 +264,6 @@ class Generation:
             landmarks = np.zeros((n, self.own.landmark_width), np.uint8)
             kv = np.zeros((n, self.own.stored_kv), np.uint8)
             self._put(chunk, landmarks, kv, np.zeros(n, RECORD))
-        self._joined.forget(first)
         self.sync()
 
     def sync(self) -> None:
@@ -304,23 +298,35 @@ class Generation:
         """Forget chunks from `count` on; their bytes are overwritten later."""
         self.count = min(self.count, count)
         self.records.drop(self.count)
+        self._checks.forget(self.count)
 
     # ---- reading
 
-    def landmarks(self, count: int) -> NDArray[np.uint8]:
-        """Landmark rows of the first `count` chunks, read-only."""
-        if count == 0:
-            return np.empty((0, self._layout.landmark_bytes), np.uint8)
-        if count <= self.parts[0].stop and not self.own.cipher.overhead:
-            return self.parts[0].landmarks().rows(count)
-        return self._joined.upto(count, self._layout.landmark_bytes, self._opened_landmarks)
+    def landmarks(self, first: int, stop: int) -> NDArray[np.uint8]:
+        """Landmark rows of chunks first..stop-1, verified once more; zeros in holes. Raises
+        CorruptChunk, naming the chunks whose rows have changed since they were taken in."""
+        rows, bad = self._checked_landmarks(first, max(first, stop))
+        if bad:
+            raise CorruptChunk(
+                f"{self.own.folder}: the landmarks of {len(bad)} chunks fail their checksum, "
+                f"first chunk {bad[0]}; roll back to it and encode again from the tokens",
+                chunk_ids=bad,
+            )
+        return rows
 
-    def _opened_landmarks(self, first: int, out: NDArray[np.uint8]) -> None:
-        for part, stored in self._stored_landmarks(first, first + len(out)):
-            ids = np.arange(first, first + len(stored))
-            # Rows that cannot be opened stay zero: those of chunks that are being encoded anew.
-            part.cipher.open_rows(stored, b"landmark", ids, out[: len(stored)])
-            first, out = first + len(stored), out[len(stored) :]
+    def _checked_landmarks(self, first: int, stop: int) -> tuple[NDArray[np.uint8], list[int]]:
+        rows = np.zeros((stop - first, self._layout.landmark_bytes), np.uint8)
+        bad: set[int] = set()
+        chunk = first
+        for part, stored in self._stored_landmarks(first, stop):
+            ids = np.arange(chunk, chunk + len(stored))
+            bad.update(self._checks.damaged(chunk, stored))
+            out = rows[chunk - first :][: len(stored)]
+            bad.update(part.cipher.open_rows(stored, b"landmark", ids, out))
+            chunk += len(stored)
+        inside = self.in_holes(np.arange(first, stop))
+        rows[inside] = 0
+        return rows, sorted(x for x in bad if not inside[x - first])
 
     def gather(self, ids: NDArray[np.int64], out: NDArray[np.uint8], durable: int) -> None:
         """Fill out [n, kv_bytes] with the verified blocks of ids [n], as for `unusable`.
@@ -356,7 +362,7 @@ class Generation:
         landmarks, blocks = [], []
         for chunk in chunks:
             part = self.part_of(chunk)
-            landmarks.append(part.landmarks().rows(chunk + 1)[chunk].tobytes())
+            landmarks.append(part.landmarks().rows(chunk, chunk + 1).tobytes())
             block = np.empty((1, self.own.stored_kv), np.uint8)
             if part.segment(self._geometry.segment_of(chunk)).read_blocks(chunk, block):
                 blocks.append(block.tobytes())
@@ -379,14 +385,15 @@ class Generation:
         if count == 0:
             return []
         self.records.need(0, count)
-        wrong = self.landmark_sums(0, count) != self.records.rows["landmark_sum"][:count]
+        stored = np.concatenate([rows for _, rows in self._stored_landmarks(0, count)])
+        wrong = ~self._checks.good(0, stored)
         wrong |= self.records.sums(0, count) != self.records.rows["record_sum"][:count]
         whole = ~self.in_holes(np.arange(count))
         bad = {*np.flatnonzero(wrong & whole).tolist(), *self.bad_chunks(np.flatnonzero(whole))}
         return sorted(bad)
 
     def close(self) -> None:
-        """Close all files; arrays that were handed out stay valid."""
+        """Close all files."""
         for part in self.parts:
             part.close()
         self.own.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from .files import OwnedFile
 from .rows import HEAD_BYTES, Head, State, decode_head, encode_head
 from .vfs import Vfs
 
@@ -20,7 +21,7 @@ class HeadFile:
         self._vfs = vfs
         self._path = os.path.join(folder, "head.bin")
         self._sid = sid
-        self._fd = -1
+        self._file: OwnedFile | None = None
 
     def read(self) -> Head | None:
         """What the file says now; None if it is missing or damaged."""
@@ -35,13 +36,13 @@ class HeadFile:
 
     def write(self, state: State) -> None:
         """Note the newest acknowledged turn; not synced, never ahead."""
-        if self._fd < 0:
+        if self._file is None:
             exists = self._vfs.lstat(self._path) is not None
-            self._fd = self._vfs.open(self._path, write=True, create=not exists)
-        self._vfs.write(self._fd, encode_head(state, self._sid), 0)
+            self._file = OwnedFile(self._vfs.open(self._path, write=True, create=not exists))
+        self._vfs.write(self._file.fd, encode_head(state, self._sid), 0)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            self._vfs.close(fd)
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()

@@ -54,6 +54,8 @@ def read_holes(truth: Truth, gen: int) -> list[range]:
     rows = _rows(truth, _select_holes, gen)
     for first, stop, found in rows:
         _require(truth, gen, first, stop, b"", found, "hole")
+        if not 0 <= first < stop <= truth.state.pub_chunk:
+            raise CorruptMetadata(f"{truth.where}: a hole at chunks {first}..{stop - 1}; run check")
     return [range(first, stop) for first, stop, _ in rows]
 
 

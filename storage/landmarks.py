@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import CorruptMetadata
+from .files import OwnedFile
 from .geometry import grown
 from .header import HEADER_BYTES, decode_header, encode_header, require_fields
 from .vfs import Vfs
@@ -19,7 +18,8 @@ _NO_LIMIT = 1 << 62
 
 
 class Landmarks:
-    """The open file. It is never cut, so a map of it can never fault.
+    """The open file. Rows are read and not mapped: a file that somebody cuts while it is mapped
+    kills the process that touches it.
 
     Args:
         create: write the header of a new file; otherwise it must be there.
@@ -33,17 +33,17 @@ class Landmarks:
     ) -> None:
         self._vfs = vfs
         self._row_bytes = row_bytes
-        self._map: mmap.mmap | None = None
         try:
-            self._fd = vfs.open(path, write=write)
+            self._file = OwnedFile(vfs.open(path, write=write))
         except FileNotFoundError as error:
             raise CorruptMetadata(f"{path}: the landmark file is missing") from error
+        self._fd = self._file.fd
         try:
             found = decode_header("landmarks", vfs.read(self._fd, HEADER_BYTES, 0), path)
             require_fields(found, fields, path)
             self._allocated = vfs.size(self._fd)
         except BaseException:
-            vfs.close(self._fd)
+            self.close()
             raise
 
     @property
@@ -51,22 +51,18 @@ class Landmarks:
         """Rows that lie wholly inside the file."""
         return (self._vfs.size(self._fd) - HEADER_BYTES) // self._row_bytes
 
-    def rows(self, count: int) -> NDArray[np.uint8]:
-        """The first `count` rows, read-only, backed by the page cache.
+    def rows(self, first: int, stop: int) -> NDArray[np.uint8]:
+        """Rows first..stop-1 as they are in the file now, as an array of the caller's own.
 
-        Raises:
-            CorruptMetadata: the file is shorter than that.
+        What the file no longer holds is zeros, which no checksum accepts.
         """
-        if count == 0:
-            return np.empty((0, self._row_bytes), np.uint8)
-        needed = HEADER_BYTES + count * self._row_bytes
-        if self._map is None or len(self._map) < needed:
-            size = self._vfs.size(self._fd)
-            if size < needed:
-                raise CorruptMetadata(f"landmarks.bin has {size} bytes, {needed} are published")
-            self._map = self._vfs.map(self._fd, size)
-        flat = np.frombuffer(self._map, np.uint8, count * self._row_bytes, HEADER_BYTES)
-        return flat.reshape(count, self._row_bytes)
+        out = np.empty((stop - first, self._row_bytes), np.uint8)
+        flat = out.reshape(-1)
+        offset = HEADER_BYTES + first * self._row_bytes
+        if len(flat):
+            done = self._vfs.read_into(self._fd, [memoryview(flat)], offset)
+            flat[done:] = 0
+        return out
 
     def write(self, first: int, rows: NDArray[np.uint8]) -> None:
         """Put rows [n, row_bytes] from chunk `first` on."""
@@ -83,43 +79,8 @@ class Landmarks:
         self._vfs.sync(self._fd, data_only=True)
 
     def close(self) -> None:
-        """Close the file; maps that were handed out stay valid."""
-        self._vfs.close(self._fd)
-
-
-class JoinedLandmarks:
-    """Rows that do not lie in one file as they are: encrypted ones, and those of a fork; read once
-    and kept in memory."""
-
-    def __init__(self) -> None:
-        self._rows = np.empty((0, 0), np.uint8)
-        self._count = 0
-
-    def upto(
-        self, count: int, width: int, read: Callable[[int, NDArray[np.uint8]], None]
-    ) -> NDArray[np.uint8]:
-        """The first `count` rows, read-only: [count, width].
-
-        Args:
-            read: fills an array [n, width] with the rows from a number on.
-        """
-        if count > len(self._rows):
-            grown = np.zeros((max(count, 2 * self._count), width), np.uint8)
-            if self._count:
-                grown[: self._count] = self._rows[: self._count]
-            self._rows = grown
-        if count > self._count:
-            read(self._count, self._rows[self._count : count])
-            self._count = count
-        rows = self._rows[:count]
-        rows.flags.writeable = False
-        return rows
-
-    def forget(self, count: int) -> None:
-        """Rows from `count` on are to be read anew."""
-        if count < self._count:
-            # What was handed out stays as it is.
-            self._rows, self._count = self._rows[:count].copy(), count
+        """Close the file; a second call does nothing."""
+        self._file.close()
 
 
 def create_landmarks(vfs: Vfs, path: str, fields: dict[str, Any], *, first: int = 0) -> None:

@@ -13,6 +13,8 @@ from .rows import State
 from .truth import Truth
 from .types import Layout
 
+_MAX_STRIDE = 1 << 28
+_MAX_CAP = 1 << 20
 _LAYOUT_FIELDS = ("fingerprint", "chunk_size", "dtype", "kv_bytes", "landmark_bytes")
 Wanted = Layout | Sequence[Layout] | None
 """Layouts that a caller accepts; None accepts any."""
@@ -82,7 +84,8 @@ def read_layout(truth: Truth, gen: int) -> Description:
         cipher = str(note.get("cipher", ""))
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptMetadata(f"{truth.where}: generation {gen}: {error}; run check") from error
-    if geometry.stride < layout.kv_bytes or geometry.cap < 1:
+    largest = geometry.stride <= _MAX_STRIDE and geometry.cap <= _MAX_CAP
+    if not largest or geometry.stride < layout.kv_bytes or geometry.cap < 1:
         raise CorruptMetadata(f"{truth.where}: generation {gen}: impossible {geometry}")
     return Description(layout, geometry, seed, cipher, truth.cipher.overhead)
 

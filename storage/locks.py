@@ -7,15 +7,14 @@ closed. A child of a fork inherits the descriptor and with it the lock, so it cl
 from __future__ import annotations
 
 import os
-import sys
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import FileIO
 from typing import Protocol
 
 from .errors import StoreLocked
+from .files import OwnedFile
 from .vfs import Vfs
 
 _POLL_SECONDS = 0.005
@@ -30,7 +29,7 @@ class Lock(Protocol):
         """Free the lock; a second call does nothing."""
 
 
-class FileLock:
+class FileLock(OwnedFile):
     """An open lock file; its lock is held until `release`, or to the end of the process.
 
     Args:
@@ -38,22 +37,16 @@ class FileLock:
     """
 
     def __init__(self, fd: int) -> None:
-        # A file object closes its descriptor once, whatever interrupts that.
-        self._file = FileIO(fd, "r")
+        super().__init__(fd)
         _held.add(self)
 
     def take(self, vfs: Vfs) -> bool:
         """Lock the file if nobody else holds it."""
-        return vfs.try_lock(self._file.fileno())
+        return vfs.try_lock(self.fd)
 
     def release(self) -> None:
         """Free the lock; a second call does nothing."""
-        self._file.close()
-
-    def __del__(self) -> None:
-        # A session that nobody has any more needs no lock, and Python no warning.
-        if not sys.is_finalizing():
-            self.release()
+        self.close()
 
 
 def try_lock(vfs: Vfs, path: str) -> FileLock | None:

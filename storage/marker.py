@@ -13,6 +13,7 @@ from .findings import told
 from .header import HEADER_BYTES, decode_header, encode_header
 from .locks import catalog_lock
 from .paths import require_folder, session_folder, session_ids
+from .safety import require_safe
 from .truth import Truth
 from .types import Finding
 from .vfs import Vfs
@@ -85,7 +86,9 @@ def write_marker(vfs: Vfs, root: str, store_id: bytes, home: str = "") -> None:
     vfs.sync_dir(root)
 
 
-def rebuild_marker(path: str | os.PathLike[str], *, vfs: Vfs | None = None) -> list[Finding]:
+def rebuild_marker(
+    path: str | os.PathLike[str], *, allow_network_files: bool = False, vfs: Vfs | None = None
+) -> list[Finding]:
     """Write a damaged or missing STORE again; returns what was found, nothing if it is good.
 
     Every session names its store, in session.db and in the headers of its derived files. A store
@@ -93,13 +96,14 @@ def rebuild_marker(path: str | os.PathLike[str], *, vfs: Vfs | None = None) -> l
 
     Raises:
         SessionMissing: there is no store.
-        NotAFolder: there is a file in its place or above it.
+        NotAFolder, StorePermission, UnsafeFilesystem: as `Store.open`.
         CorruptMetadata: there are sessions, here or in the catalog, and none can say which store
             it is in; nothing was changed.
     """
     vfs = vfs or Vfs()
     root = os.path.abspath(os.fspath(path))
     require_folder(root)
+    require_safe(vfs, root, read_only=False, allow_network_files=allow_network_files)
     with suppress(CorruptMetadata):
         read_marker(vfs, root)
         return []

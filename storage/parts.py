@@ -4,6 +4,7 @@ was forked from."""
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -104,7 +105,7 @@ class Part:
             return False
         first, stop = n * self._geometry.cap, (n + 1) * self._geometry.cap
         try:
-            return digest_of(self.landmarks().rows(stop)[first:]) == seal.landmarks_sum
+            return digest_of(self.landmarks().rows(first, stop)) == seal.landmarks_sum
         except CorruptMetadata:
             return False
 
@@ -172,3 +173,12 @@ class Part:
         landmarks, self._landmarks = self._landmarks, None
         if landmarks is not None:
             landmarks.close()
+
+
+def most_rows(parts: Sequence[Part]) -> int:
+    """Chunks that all of the parts together have landmarks of, or more."""
+    most = 0
+    for part in parts:
+        with suppress(CorruptMetadata):
+            most = max(most, part.landmarks().capacity)
+    return most

@@ -147,13 +147,15 @@ class Reading(Gate):
         """Those that `fill` takes; the others are those of the session this one was forked from."""
         return list(self._derived.holes)
 
-    def landmarks(self) -> NDArray[np.uint8]:
-        """Landmarks of all published chunks: uint8 [published, landmark_bytes], read-only.
+    def landmarks(self, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
+        """Landmarks of published chunks, as a slice would take them: uint8 [n, landmark_bytes],
+        zeros in holes.
 
-        The rows lie in the page cache; they were verified when the watermark was taken in.
+        Raises:
+            CorruptChunk: names the chunks whose rows are not what was written.
         """
         with self._reading():
-            return self._derived.landmarks()
+            return self._derived.landmarks(start, stop)
 
     def gather(
         self, ids: NDArray[np.int64] | Sequence[int], out: NDArray[np.uint8] | None = None

@@ -80,6 +80,17 @@ class State:
         more = (self.base_turn, self.base_chunk, self.forgotten, self.newest)
         return xxh3_bytes(sid + _STATE.pack(*self._numbers(), *more, self.link))
 
+    def is_possible(self) -> bool:
+        """Whether the numbers can be those of a session, whatever wrote them."""
+        counts = (*self._numbers(), self.base_turn, self.base_chunk, self.forgotten)
+        counts = (*counts[:6], abs(self.tail_serial), *counts[7:])
+        return (
+            0 <= min(counts) <= max(counts) < 1 << 48
+            and self.gen >= 1
+            and self.durable_chunk <= self.pub_chunk <= self.n_tok
+            and self.forgotten <= self.n_turn <= self.n_tok
+        )
+
     def checksum_1(self, sid: bytes) -> bytes:
         """The same in format 1.0, which had ten numbers."""
         return xxh3_bytes(sid + _STATE_1.pack(*self._numbers(), self.link))
@@ -107,6 +118,8 @@ def decode_state(row: Sequence[Any] | None, sid: bytes, where: str) -> State:
         raise CorruptMetadata(f"{where}: the state row is damaged ({error}); run check") from error
     if not good:
         raise CorruptMetadata(f"{where}: the state row fails its checksum; run check")
+    if not state.is_possible():
+        raise CorruptMetadata(f"{where}: the state row cannot be: {state}; run check")
     return state
 
 
@@ -277,6 +290,9 @@ def decode_turn(row: Sequence[Any], sid: bytes, where: str, cipher: Cipher) -> T
     meta = cipher.open(meta, place_of(sid, seq, "meta"))
     try:
         if flags & TEXT_IS_ZSTD:
+            # What the frame says is allocated before it is looked at.
+            if (claimed := zstandard.frame_content_size(text)) > MAX_TEXT_BYTES:
+                raise _damaged(where, row, f"its text says it has {claimed} bytes")
             text = zstandard.ZstdDecompressor().decompress(text, max_output_size=MAX_TEXT_BYTES)
         decoded = text.decode()
     except (zstandard.ZstdError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import CorruptMetadata
+from .files import OwnedFile
 from .geometry import RECORD, RECORD_BYTES, Geometry, grown
 from .header import HEADER_BYTES, decode_header, encode_header, require_fields
 from .vfs import Vfs
@@ -23,13 +24,16 @@ class Segment:
     Use `create` or `open`.
     """
 
-    def __init__(self, vfs: Vfs, fd: int, path: str, geometry: Geometry, kv_bytes: int) -> None:
+    def __init__(
+        self, vfs: Vfs, file: OwnedFile, path: str, geometry: Geometry, kv_bytes: int
+    ) -> None:
         self._vfs = vfs
-        self._fd = fd
+        self._file = file
+        self._fd = file.fd
         self.path = path
         self._geometry = geometry
         self._kv_bytes = kv_bytes
-        self._allocated = vfs.size(fd)
+        self._allocated = vfs.size(file.fd)
         self._padding = memoryview(bytearray(geometry.stride - kv_bytes))
 
     @classmethod
@@ -48,15 +52,15 @@ class Segment:
         Args:
             first: the chunk to be written first; no room is reserved in front of it.
         """
-        fd = vfs.open(path, create=True)
+        file = OwnedFile(vfs.open(path, create=True))
         try:
-            vfs.write(fd, encode_header("kv", fields), 0)
+            vfs.write(file.fd, encode_header("kv", fields), 0)
             # The table stays a hole until its records are written: small sessions stay small.
-            vfs.extend(fd, geometry.block_offset(first))
-            vfs.sync(fd)
-            return cls(vfs, fd, path, geometry, kv_bytes)
+            vfs.extend(file.fd, geometry.block_offset(first))
+            vfs.sync(file.fd)
+            return cls(vfs, file, path, geometry, kv_bytes)
         except BaseException:
-            vfs.close(fd)
+            file.close()
             vfs.unlink(path)
             raise
 
@@ -77,15 +81,15 @@ class Segment:
             CorruptMetadata: missing, damaged, or a header of another file.
         """
         try:
-            fd = vfs.open(path, write=write)
+            file = OwnedFile(vfs.open(path, write=write))
         except FileNotFoundError as error:
             raise CorruptMetadata(f"{path}: the segment is missing") from error
         try:
-            found = decode_header("kv", vfs.read(fd, HEADER_BYTES, 0), path)
+            found = decode_header("kv", vfs.read(file.fd, HEADER_BYTES, 0), path)
             require_fields(found, fields, path)
-            return cls(vfs, fd, path, geometry, kv_bytes)
+            return cls(vfs, file, path, geometry, kv_bytes)
         except BaseException:
-            vfs.close(fd)
+            file.close()
             raise
 
     @property
@@ -143,8 +147,8 @@ class Segment:
         self._vfs.sync(self._fd, data_only=True)
 
     def close(self) -> None:
-        """Close the file."""
-        self._vfs.close(self._fd)
+        """Close the file; a second call does nothing."""
+        self._file.close()
 
 
 def runs(ids: Sequence[int], cap: int) -> list[tuple[int, int, int]]:

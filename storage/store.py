@@ -21,7 +21,6 @@ from .errors import (
     SessionExists,
     SessionHasForks,
     SessionMissing,
-    StorePermission,
 )
 from .indexes import mend_indexes
 from .layouts import Wanted, layouts_of
@@ -30,8 +29,10 @@ from .locks import Lock, catalog_lock, try_lock
 from .marker import read_marker
 from .moving import Moving
 from .paths import require_folder, session_folder
+from .reserve import Reserve
+from .safety import require_safe
 from .session import SessionStore
-from .staging import sweep_leftover
+from .sweeping import sweep
 from .types import Finding, Layout, SessionInfo
 from .vfs import Vfs
 
@@ -44,6 +45,7 @@ class Store(Moving):
         self.read_only = read_only
         self._vfs = vfs
         self._id = store_id
+        self._reserve = Reserve(vfs, root)
         self._catalog = self._open_catalog()
         # Weak: a handle that nobody has any more ends, and frees its lock.
         self._sessions: weakref.WeakSet[SessionStore] = weakref.WeakSet()
@@ -57,6 +59,7 @@ class Store(Moving):
         *,
         create: bool = True,
         read_only: bool = False,
+        allow_network_files: bool = False,
         vfs: Vfs | None = None,
         database: str | None = None,
         objects: str | None = None,
@@ -67,6 +70,7 @@ class Store(Moving):
             path: the directory; made with mode 0700 if it is missing and `create` is set.
             create: make a new store in a missing or empty directory.
             read_only: never write, not even locks.
+            allow_network_files: write also where other machines may share the files.
             vfs: file access, for tests.
             database: URL of a PostgreSQL database that holds the truth; the directory is then a
                 cache. Of its query, `schema=NAME` and `lease=SECONDS` (15) are ours.
@@ -76,8 +80,7 @@ class Store(Moving):
         Raises:
             ValueError: a URL that is none, or objects without a database.
             SessionMissing: there is no store and none may be made.
-            StorePermission: no access, or everybody may write to the directory.
-            NotAFolder: there is a file in its place or above it.
+            StorePermission, UnsafeFilesystem, NotAFolder: no place for a store, see safety.py.
             StoreUnreachable: a server does not answer.
             CorruptMetadata, FormatTooNew, FormatTooOld.
         """
@@ -88,16 +91,16 @@ class Store(Moving):
 
             return open_remote(vfs, root, database, objects, create=create, read_only=read_only)
         require_folder(root)
+        require_safe(vfs, root, read_only=read_only, allow_network_files=allow_network_files)
         marker = os.path.join(root, "STORE")
         if vfs.lstat(marker) is None and create and not read_only:
             create_store(vfs, root)
         store_id = read_marker(vfs, root)
-        if os.stat(root).st_mode & 0o002:
-            raise StorePermission(f"{root} is writable by everybody; run chmod o-w on it")
         store = cls(vfs, root, store_id, read_only=read_only)
         if not read_only:
             store._migrate()
-            store._sweep()
+            sweep(vfs, root, store._catalog, store.finish_deletion)
+            store._reserve.keep()
         return store
 
     def _open_catalog(self) -> Catalog:
@@ -116,28 +119,6 @@ class Store(Moving):
             if self._catalog.is_old:
                 with self._catalog_lock():
                     self._catalog.migrate()
-
-    def _sweep(self) -> None:
-        """Finish deletions and empty tmp and trash, if something is there and nobody is busy."""
-        leftovers = [self._path(f, n) for f in ("tmp", "trash") for n in self._names(f)]
-        if not leftovers:
-            return
-        lock = try_lock(self._vfs, self._path("locks", "catalog.lock"))
-        if lock is None:
-            return
-        try:
-            for session_id in self._catalog.deleted_ids():
-                self.finish_deletion(session_id)
-            for path in leftovers:
-                sweep_leftover(self._vfs, self.root, path, self._catalog)
-        finally:
-            lock.release()
-
-    def _names(self, folder: str) -> list[str]:
-        try:
-            return self._vfs.list_dir(self._path(folder))
-        except FileNotFoundError:
-            return []
 
     # ---- sessions
 
@@ -283,17 +264,20 @@ class Store(Moving):
         with self._mutex:
             self._require_open()
             self._require_writable()
-            info = self._catalog.find(name)
+            despite_full_disk = self._reserve.used_by
+            info = despite_full_disk(lambda: self._catalog.find(name))
             if info is None:
                 raise SessionMissing(f"there is no session {name!r} in {self.root}")
-            session_lock = self._lock_session(info)
+            session_lock = despite_full_disk(lambda: self._lock_session(info))
             try:
                 self.require_no_forks(name)
-                with self._catalog_lock():
-                    self._catalog.mark_deleted(info)
-                    self.finish_deletion(info.id)
+                with ExitStack() as held:
+                    despite_full_disk(lambda: held.enter_context(self._catalog_lock()))
+                    despite_full_disk(lambda: self._catalog.mark_deleted(info))
+                    despite_full_disk(lambda: self.finish_deletion(info.id))
             finally:
                 session_lock.release()
+            self._reserve.keep()
 
     def require_no_forks(self, name: str) -> None:
         """Raise SessionHasForks if a session was forked from that one."""

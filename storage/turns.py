@@ -188,7 +188,7 @@ class TurnReader:
         return rows
 
     def _require_run(self, seqs: list[int], start: int, stop: int) -> None:
-        if seqs != list(range(start, stop)):
+        if len(seqs) != stop - start or seqs != list(range(start, stop)):
             raise CorruptMetadata(
                 f"{self.where}: {len(seqs)} of the turns {start}..{stop - 1} are there; run check"
             )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import mmap
 import os
 import stat
 import sys
@@ -15,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from .errors import DurabilityLost, StoreError, StoreFull, StorePermission
+from .mounts import filesystem_of
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.ELOOP)
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 # Linux guarantees 1024 buffers per call.
 _MAX_BUFFERS = 1024
@@ -39,6 +39,11 @@ def translated(action: str, path: str) -> Iterator[None]:
 def _from_os_error(error: OSError, action: str, path: str) -> StoreError:
     if error.errno in _FULL:
         return StoreFull(f"cannot {action} {path}: {error.strerror}. Free space and try again.")
+    if error.errno == errno.EROFS:
+        return StorePermission(
+            f"cannot {action} {path}: {error.strerror}. Open it with read_only=True, or copy the "
+            "store to a place that can be written."
+        )
     if error.errno in _REFUSED:
         return StorePermission(f"cannot {action} {path}: {error.strerror}. Check its owner.")
     return StoreError(f"cannot {action} {path}: {error.strerror or error}")
@@ -149,11 +154,6 @@ class Vfs:
             if length > os.fstat(fd).st_size:
                 os.ftruncate(fd, length)
 
-    def map(self, fd: int, length: int) -> mmap.mmap:
-        """Map a range that lies inside the file, for reading."""
-        with translated("map", f"descriptor {fd}"):
-            return mmap.mmap(fd, length, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
-
     def sync(self, fd: int, *, data_only: bool = False) -> None:
         """Force a file to the disk; a failure is DurabilityLost and must not be retried."""
         try:
@@ -207,6 +207,10 @@ class Vfs:
                 return os.lstat(path)
             except (FileNotFoundError, NotADirectoryError):
                 return None
+
+    def filesystem(self, path: str) -> str:
+        """Kind of the file system that holds a path, as the kernel calls it; "" if unknown."""
+        return filesystem_of(path)
 
     def rename(self, old: str, new: str) -> None:
         """Move a file or directory, replacing a file at the target."""

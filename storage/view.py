@@ -84,9 +84,10 @@ class SessionView(SessionStore):
         """Chunks that were whole, and are encoded now."""
         return min(self._num_tokens // self.layout.chunk_size, self._whole.published)
 
-    def landmarks(self) -> NDArray[np.uint8]:
-        """Landmarks of all those chunks: uint8 [published, landmark_bytes], read-only."""
-        return self._whole.landmarks()[: self.published]
+    def landmarks(self, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
+        """Landmarks of those chunks, as of the whole session."""
+        first, last, _ = slice(start, stop).indices(self.published)
+        return self._whole.landmarks(first, max(first, last))
 
     def find(self, turn_id: str) -> Turn | None:
         """The turn with that id, or None."""

@@ -236,3 +236,15 @@ def test_an_interrupt_waits_for_an_import(tmp_path: Path) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.returncode, done.stderr) == (cli.EXIT_INTERRUPTED, "interrupted\n")
+
+
+def test_a_network_file_system_is_written_only_when_it_is_allowed(
+    fail: Fail, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("add", "Hello.")
+    monkeypatch.setattr("hsa_memory.storage.Vfs.filesystem", lambda self, path: "nfs4")
+    for command in (["add", "x"], ["check", "--repair"]):
+        assert fail(*command).startswith("UnsafeFilesystem: ")
+        run(*command, "--allow-network-files")
+    for command in (["search", "Hello"], ["sessions"], ["stats"], ["check"]):
+        run(*command)

@@ -2,7 +2,10 @@
 dies."""
 
 import os
+import shutil
 import signal
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -167,3 +170,31 @@ def run_to_death(work: Callable[[Vfs], None], *, step: int = 1, most: int = 2000
 def deaths() -> Callable[..., Iterator[int]]:
     """`run_to_death`."""
     return run_to_death
+
+
+@pytest.fixture
+def mounted() -> Iterator[Callable[..., Path]]:
+    """Mounts small file systems in memory; skips the test where that is not allowed."""
+    # Not below `tmp_path`, which other users cannot reach.
+    folder = Path(tempfile.mkdtemp(prefix="hsa-memory-disks-"))
+    folder.chmod(0o755)
+    points: list[Path] = []
+
+    def mount(options: str, *, again: bool = False) -> Path:
+        point = points[-1] if again else folder / str(len(points))
+        point.mkdir(exist_ok=True)
+        if os.geteuid() != 0:
+            pytest.skip("only the superuser may mount a file system")
+        options = f"remount,{options}" if again else options
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(point)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"cannot mount a file system: {done.stderr.strip()}")
+        if not again:
+            points.append(point)
+        return point
+
+    yield mount
+    for point in points:
+        subprocess.run(["umount", "-l", str(point)], check=True)
+    shutil.rmtree(folder)

@@ -18,6 +18,7 @@ from hsa_memory.storage import (
     SessionMissing,
     Store,
 )
+from hsa_memory.storage.locks import FileLock
 
 HOLDER = """
 import sys, time
@@ -230,3 +231,10 @@ def test_stores_may_be_made_at_the_same_time(tmp_path, kit) -> None:
     assert len(opened[0].list_sessions()) == 6
     for store in opened:
         store.close()
+
+
+def test_a_lock_whose_making_was_interrupted_goes_without_a_word() -> None:
+    # As an interrupt in its first line leaves it; an error in __del__ fails the test.
+    lock = FileLock.__new__(FileLock)
+    lock.release()
+    del lock

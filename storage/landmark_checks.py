@@ -1,0 +1,57 @@
+"""Verifying rows of landmarks.bin as they are read."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .checksums import bound_sums, digest_of
+from .records import RecordTable
+
+Rows = NDArray[np.uint8]
+
+
+class LandmarkChecks:
+    """Compares rows with their records.
+
+    Args:
+        generation: number that opens every checksum's input.
+        cap: chunks per segment; digests never span two.
+    """
+
+    def __init__(self, generation: int, cap: int, records: RecordTable) -> None:
+        self._generation = generation
+        self._cap = cap
+        self._records = records
+        # Digests of runs of rows, as they were when each row was verified.
+        self._known: dict[tuple[int, int], bytes] = {}
+
+    def good(self, first: int, rows: Rows) -> NDArray[np.bool_]:
+        """Which rows of chunks first, first+1, ... are those that their records were made for."""
+        ids = np.arange(first, first + len(rows))
+        self._records.need(first, first + len(rows))
+        records = self._records.rows[ids]
+        sums = bound_sums(self._generation, ids, records["chain"], rows)
+        return np.asarray(sums == records["landmark_sum"])
+
+    def note(self, first: int, stop: int, digest: bytes) -> None:
+        """Take the rows of chunks first..stop-1 for verified as long as they have that digest."""
+        self._known[first, stop] = digest
+
+    def forget(self, count: int) -> None:
+        """Rows of chunks from `count` on are to be looked at anew."""
+        self._known = {run: self._known[run] for run in self._known if run[1] <= count}
+
+    def damaged(self, first: int, rows: Rows) -> list[int]:
+        """Those of chunks first, first+1, ... whose rows are not what their records were made for,
+        ascending."""
+        bad: list[int] = []
+        start, stop = first, first + len(rows)
+        while start < stop:
+            end = min(stop, (start // self._cap + 1) * self._cap)
+            part = rows[start - first : end - first]
+            # One digest where it is known, or else many small ones.
+            if self._known.get((start, end)) != digest_of(part):
+                bad += (start + np.flatnonzero(~self.good(start, part))).tolist()
+            start = end
+        return bad
