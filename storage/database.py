@@ -155,8 +155,8 @@ class Database:
                 connection.execute(f"PRAGMA {pragma}")
 
     def _is_frozen(self) -> bool:
-        # On a read-only medium SQLite keeps its index of the log for itself; a full disk has no room
-        # for it, and what was closed well can be read without.
+        # On a read-only medium SQLite keeps its index of the log for itself; a full disk has no
+        # room for it, and what was closed well can be read without.
         if os.path.exists(self.path + "-shm"):
             return False
         folder = os.path.dirname(os.path.abspath(self.path))
