@@ -123,8 +123,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         mode = "rw" if self._write else "ro"
-        frozen = not self._write and self._is_frozen()
-        if frozen:
+        if frozen := not self._write and self._is_frozen():
             mode = "ro&vfs=unix-none" if self.wal_bytes() else "ro&immutable=1"
         connection = sqlite3.connect(
             f"file:{quote(os.fsencode(os.path.abspath(self.path)))}?mode={mode}",
@@ -156,8 +155,8 @@ class Database:
                 connection.execute(f"PRAGMA {pragma}")
 
     def _is_frozen(self) -> bool:
-        # On a read-only medium nobody writes and there is no memory to share: SQLite keeps its
-        # index of the log for itself. On a full disk, what was closed well can be read without.
+        # On a read-only medium SQLite keeps its index of the log for itself; a full disk has no
+        # room for it, and what was closed well can be read without.
         if os.path.exists(self.path + "-shm"):
             return False
         folder = os.path.dirname(os.path.abspath(self.path))

@@ -390,19 +390,3 @@ def test_a_reader_names_the_damage_it_works_around(
         with open_memory(folder, tiny_checkpoint, kv_dtype) as writing:
             writing.session("alice").add("user", "more of the harbour and the tower")
             assert reader.search(QUESTION).diagnostics == ()
-
-
-@pytest.mark.parametrize("read_only", [False, True])
-def test_a_landmark_damaged_after_the_opening_is_left_out_and_told(
-    folder: Path, tiny_checkpoint: Path, read_only: bool
-) -> None:
-    with open_memory(folder, tiny_checkpoint) as memory:
-        memory.session("alice").add_messages([{"role": "user", "content": x} for x in TEXTS])
-    with hsa_memory.open(folder, model=tiny_checkpoint, read_only=read_only) as memory:
-        session = memory.session("alice")
-        (file,) = folder.glob("s/*/*/g1/landmarks.bin")
-        flip_a_bit(file, 4100)
-        found = session.search(QUESTION, k=40)
-        assert "chunks 0 were damaged" in found.diagnostics[-1]
-        assert read_only or session.search(QUESTION, k=40).diagnostics == ()
-        assert (memory.check() == []) is not read_only
