@@ -180,7 +180,7 @@ class RecordTable:
         """
         if self._waiting:
             self._need({chunk // self._cap for chunk in ids.tolist()})
-        if self._good[ids].all():
+        if self._good.take(ids).all():
             return []
         # Not np.unique: its first call imports numpy.ma, which costs more than the restore.
         ids = np.array(sorted(set(ids[~self._good[ids]].tolist())), np.int64)
