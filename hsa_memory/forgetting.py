@@ -28,15 +28,19 @@ def chosen(
         InvalidArgument: an id that no message has.
     """
     store = source.store
-    allowed = allowed_turns(filter, store.turn_index(), metadata)
     if ids is None:
+        allowed = allowed_turns(filter, store.turn_index(), metadata)
         return [int(seq) for seq in np.flatnonzero(allowed)]
     found = {id: store.find(id) for id in ids}
     unknown = [id for id, turn in found.items() if turn is None]
     if unknown:
         raise InvalidArgument(f"there is no message with the id {unknown[0]!r}; nothing was done")
-    seqs = {turn.seq for turn in found.values() if turn is not None}
-    return sorted(seq for seq in seqs if allowed[seq])
+    seqs = sorted({turn.seq for turn in found.values() if turn is not None})
+    if filter.is_open:
+        # A message that is named costs the same in a history of any length.
+        return seqs
+    allowed = allowed_turns(filter, store.turn_index(), metadata)
+    return [seq for seq in seqs if allowed[seq]]
 
 
 def forget(source: Source, seqs: Sequence[int], *, dry_run: bool, scan: bool) -> ForgetResult:

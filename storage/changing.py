@@ -20,7 +20,6 @@ from .forgetting import (
     turns_seen,
 )
 from .forking import origin_of, start_of
-from .index import IndexCache
 from .places import InFolder
 from .reading import Reading
 from .reserve import Reserve
@@ -90,7 +89,7 @@ class Changing(Reading, InFolder):
                 look=self._scan if scan else None,
                 reserve=Reserve(self._vfs, self._root),
             )
-            self._index = IndexCache(self._truth)
+            self._index.forget(seqs)
             self._forgotten()
             return done
 

@@ -278,7 +278,7 @@ class Derived:
     def roll_back(self, num_chunks: int) -> None:
         """Lower the watermark; readers that follow start over."""
         state = self._truth.state
-        num_chunks = operator.index(num_chunks)
+        num_chunks = self.generation.records.last_sound(operator.index(num_chunks))
         self.generation.roll_back(num_chunks)
         new = replace(
             state,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from .rows import FORGOTTEN
@@ -31,6 +34,12 @@ class IndexCache:
         if known < num_turns:
             self._extend(known, num_turns)
         return self._index
+
+    def forget(self, seqs: Sequence[int]) -> None:
+        """Take turns for forgotten; nothing else of what is known changes with that."""
+        forgotten = self._index.forgotten.copy()
+        forgotten[[seq for seq in seqs if seq < len(forgotten)]] = True
+        self._index = replace(self._index, forgotten=forgotten)
 
     def _extend(self, known: int, num_turns: int) -> None:
         rows = self._truth.light_rows(known, num_turns)

@@ -79,6 +79,16 @@ class RecordTable:
             raise CorruptChunk(f"the record of chunk {chunk - 1} is damaged", chunk_ids=[chunk - 1])
         return int(self.rows["chain"][chunk - 1])
 
+    def last_sound(self, count: int) -> int:
+        """`count`, or how many chunks there are before damaged records that end there: what is
+        written next goes on from a sound one."""
+        while count and count not in self.seams:
+            self.need(count - 1, count)
+            if count - 1 not in self._damaged:
+                break
+            count -= 1
+        return count
+
     def expect(self, n: int, cap: int, table_sum: bytes, read: Callable[[], Records]) -> None:
         """Take in the records of segment n by their digest.
 
@@ -170,7 +180,7 @@ class RecordTable:
         """
         if self._waiting:
             self._need({chunk // self._cap for chunk in ids.tolist()})
-        if self._good[ids].all():
+        if self._good.take(ids).all():
             return []
         # Not np.unique: its first call imports numpy.ma, which costs more than the restore.
         ids = np.array(sorted(set(ids[~self._good[ids]].tolist())), np.int64)

@@ -291,7 +291,8 @@ class SessionStore(Changing):
             self._published()
 
     def rollback(self, num_chunks: int) -> None:
-        """Lower the watermark; the chunks above it are to be written again.
+        """Lower the watermark; the chunks above it are to be written again. It goes further down
+        if the records of the chunks before it are damaged.
 
         Raises:
             ValueError: num_chunks is above the watermark or negative.
