@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .backup import StoreCopy
 from .catalog import Catalog
-from .errors import SessionMissing, StoreError
+from .errors import SessionHasForks, SessionMissing, StoreError
 from .locks import Lock
 from .rebuilding import Rebuilding
 from .session import SessionStore
@@ -61,10 +61,6 @@ class Moving(ABC):
     def _catalog_lock(self) -> AbstractContextManager[None]: ...
 
     @abstractmethod
-    def require_no_forks(self, name: str) -> None:
-        """Raise SessionHasForks if a session was forked from that one."""
-
-    @abstractmethod
     def finish_deletion(self, session_id: str) -> None:
         """Remove what is left of a session whose deletion was decided."""
 
@@ -72,6 +68,15 @@ class Moving(ABC):
     def vfs(self) -> Vfs:
         """Access to files, for what is written outside of the store."""
         return self._vfs
+
+    def require_no_forks(self, name: str) -> None:
+        """Raise SessionHasForks if a session was forked from that one."""
+        info = self._catalog.find(name)
+        if info and (forks := [fork.name for fork in self._catalog.forks(info.id)]):
+            raise SessionHasForks(
+                f"session {name!r} has forks ({', '.join(map(repr, forks[:5]))}), which read its "
+                "turns and chunks; delete them first"
+            )
 
     def _require_files(self, action: str) -> None:
         if not self.has_files:

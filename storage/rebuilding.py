@@ -71,7 +71,7 @@ class Rebuilding(SessionStore):
             truth = self._truth
             state = self._begun(layout) or self._new(layout)
             self._derived.settle()
-            self._derived.close()
+            self._files.close()
             self._next = _NextTruth(truth, state)
             self._files = Derived(
                 self._vfs,
@@ -168,5 +168,5 @@ class Rebuilding(SessionStore):
                 self._derived.settle()
                 self._truth.database.checkpoint()
             self._closed = True
-            self._derived.close()
+            self._files.close()
             self._truth.close()

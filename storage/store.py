@@ -19,7 +19,6 @@ from .errors import (
     SessionBusy,
     SessionClosed,
     SessionExists,
-    SessionHasForks,
     SessionMissing,
 )
 from .indexes import mend_indexes
@@ -278,15 +277,6 @@ class Store(Moving):
             finally:
                 session_lock.release()
             self._reserve.keep()
-
-    def require_no_forks(self, name: str) -> None:
-        """Raise SessionHasForks if a session was forked from that one."""
-        info = self._catalog.find(name)
-        if info and (forks := [fork.name for fork in self._catalog.forks(info.id)]):
-            raise SessionHasForks(
-                f"session {name!r} has forks ({', '.join(map(repr, forks[:5]))}), which read its "
-                "turns and chunks; delete them first"
-            )
 
     def finish_deletion(self, session_id: str) -> None:
         """Remove what is left of a session whose deletion was decided; under the catalog's lock."""
