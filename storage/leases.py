@@ -39,7 +39,10 @@ _who = sa.text(
     "SELECT holder, extract(epoch FROM expires - clock_timestamp())::float8 FROM leases "
     "WHERE sid = :sid"
 )
-_free = sa.text("UPDATE leases SET expires = '-infinity' WHERE sid = :sid AND owner = :owner")
+# Without an owner: a renewal that is on its way must not find it again.
+_free = sa.text(
+    "UPDATE leases SET owner = '', expires = '-infinity' WHERE sid = :sid AND owner = :owner"
+)
 _renew = (
     'WITH free AS (SELECT sid FROM "{schema}".leases WHERE owner = ANY(%s) FOR UPDATE SKIP LOCKED) '
     "UPDATE \"{schema}\".leases AS l SET expires = clock_timestamp() + %s * interval '1 second' "

@@ -15,11 +15,13 @@ from itertools import groupby
 from .cache_files import CacheFiles, Content
 from .errors import CorruptMetadata, StoreError
 from .findings import Problem
+from .forgetting import Needles
 from .holes import read_holes
 from .layouts import common_fields, read_layout
 from .objects import ObjectStore, digest_of
 from .paths import generation_folder
 from .pieces import CHUNKS, TAIL, Piece, pieces_of, put_pieces, read_pieces
+from .scanning import Scan, Trace
 from .truth import Truth
 from .vfs import Vfs
 
@@ -324,6 +326,20 @@ class Mirror:
         if found:
             self._delete(found)
         return found
+
+    def search(self, needles: Needles) -> Scan:
+        """Look for bytes in every object that is there, named or not."""
+        if self._objects is None:
+            return Scan(0, 0, [])
+        there = self._objects.below(self._prefix)
+        traces: list[Trace] = []
+        for stored in there:
+            data = self._objects.read(stored.key)
+            for kind, wanted in needles.items():
+                places = (data.find(needle) for needle in wanted)
+                shown = f"{self._objects.shown}/{stored.key}"
+                traces += [Trace(shown, kind, place) for place in places if place >= 0]
+        return Scan(len(there), sum(stored.num_bytes for stored in there), traces)
 
     def check(self, *, repair: bool) -> list[Problem]:
         """Read every object; a repair names no more what is damaged, and deletes orphans."""

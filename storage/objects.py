@@ -140,6 +140,14 @@ class ObjectStore:
         assert failure is not None
         raise failure
 
+    def read(self, key: str) -> bytes:
+        """An object as it is; nothing if there is none.
+
+        Raises:
+            StoreUnreachable, StorePermission.
+        """
+        return self._read(key) or b""
+
     def _read(self, key: str, num_bytes: int | None = None) -> bytes | None:
         """An object, None if there is none; b"" if it has another size than the one given."""
         try:

@@ -35,6 +35,7 @@ _KINDS: dict[str, tuple[type[StoreError], str]] = {
     "53100": (StoreFull, "Free space on the server and try again."),
     "53": (StoreUnreachable, _AGAIN),
     "40": (StoreLocked, _AGAIN),
+    "23505": (StoreLocked, f"Somebody else has just written the same. {_AGAIN}"),
     "55P03": (StoreLocked, f"Another transaction holds the rows. {_AGAIN}"),
     "57014": (StoreLocked, _AGAIN),
     "25006": (StorePermission, "The server takes no writes; is it a standby?"),

@@ -37,6 +37,7 @@ _DEFAULTS = {
 # Connections inherited through a fork: closing one would end the parent's, so they are kept.
 _abandoned: list[Any] = []
 _live: weakref.WeakSet[Server] = weakref.WeakSet()
+_links: weakref.WeakSet[Link] = weakref.WeakSet()
 
 
 class Link:
@@ -51,6 +52,8 @@ class Link:
         self.driver: Any = self.connection.connection.dbapi_connection
         # SQLAlchemy has no more to do with its end.
         self.connection.detach()
+        self._pid = os.getpid()
+        _links.add(self)
         self.fresh = True
 
     @property
@@ -61,7 +64,9 @@ class Link:
 
     def close(self) -> None:
         """Close it, whatever state it is in; the server then ends what it was doing."""
-        self.driver.close()
+        # In the child of a fork it is the parent's.
+        if os.getpid() == self._pid:
+            self.driver.close()
 
 
 class Server:
@@ -134,6 +139,8 @@ class Server:
 
 
 def _abandon_in_child() -> None:
+    # In use by another thread of the parent, perhaps.
+    _abandoned.extend(_links)
     for server in list(_live):
         server.abandon()
 

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from .database import USER_VERSION, Blob
-from .errors import CorruptMetadata, SessionMissing, StoreError
+from .errors import CorruptMetadata, FormatTooOld, SessionMissing, StoreError
 from .header import require_version
 from .postgres import PostgresDatabase
 from .postgres_server import Server
@@ -96,6 +96,12 @@ def _decode(rows: Any, where: str) -> bytes:
         raise CorruptMetadata(f"{where}: the table store has {len(rows)} rows, expected 1")
     store, version = rows[0]
     require_version(version >> 8, where)
+    if version < USER_VERSION:
+        # No release has made such tables.
+        raise FormatTooOld(
+            f"{where}: its tables are of format {version >> 8}.{version & 255}, this version reads "
+            f"{USER_VERSION >> 8}.{USER_VERSION & 255} on servers"
+        )
     try:
         store_id = bytes.fromhex(store)
     except ValueError as error:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from .changing import OpenForks, no_forks
 from .cipher import PLAIN, Cipher
 from .errors import DurabilityLost, Erased, FencedWriter, SessionClosed, StoreError, StoreLocked
+from .forgetting import Needles
 from .layouts import Wanted
 from .leases import Lease
 from .locks import FileLock, try_lock
@@ -21,6 +22,7 @@ from .objects import ObjectStore
 from .pieces import drop_pieces
 from .postgres import PostgresDatabase
 from .postgres_server import Server
+from .scanning import Scan
 from .session import SessionStore
 from .truth import Truth
 from .types import Finding, SessionInfo
@@ -188,6 +190,12 @@ class RemoteSession(SessionStore):
             _log.warning("session %r: chunks are not stored: %s", self._name, error)
             return False
         return True
+
+    def _scan(self, needles: Needles) -> Scan:
+        self._mirror.collect()
+        files, objects = super()._scan(needles), self._mirror.search(needles)
+        traces = [*files.traces, *objects.traces]
+        return Scan(files.files + objects.files, files.bytes + objects.bytes, traces)
 
     def _forgotten(self) -> None:
         # Rows went in the transaction that forgot; until their objects are gone it is not done.

@@ -156,12 +156,7 @@ class Store(Moving):
             return self._open_session(info, layout, read_only=read_only)
 
     def _open_session(
-        self,
-        info: SessionInfo,
-        layout: Wanted,
-        *,
-        read_only: bool,
-        trust_head: bool = True,
+        self, info: SessionInfo, layout: Wanted, *, read_only: bool, trust_head: bool = True
     ) -> SessionStore:
         lock = None if read_only else self._lock_session(info)
         session = None

@@ -143,7 +143,10 @@ def test_what_is_forgotten_is_in_no_object(
     gone = [row.tobytes() for row in (*landmarks, *kv)]
     assert any(row in data for row in gone for data in stored().values())
     with alice("there") as session:
-        session.forget([10], blank=7, reach=8)
+        done = session.forget([10], blank=7, reach=8, scan=True)
+        assert done.scan is not None
+        assert done.scan.traces == []
+        assert done.scan.files >= 1
         assert not any(row in data for row in gone for data in stored().values())
         for hole in session.holes:
             session.fill(hole.start, *kit.rows(session, hole.start, hole.stop))

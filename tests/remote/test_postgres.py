@@ -236,6 +236,18 @@ def test_one_writer_has_the_lease(server: Server) -> None:
     there.close()
 
 
+def test_a_renewal_that_comes_late_brings_no_lease_back(server: Server) -> None:
+    here, there = Leases(server), Leases(server)
+    lease = here.take(SID, "alice")
+    lease.release()
+    # As if the thread that renews had looked before the release.
+    here._held[lease.owner] = lease
+    here.renew(None).close()
+    there.take(SID, "alice").release()
+    here.close()
+    there.close()
+
+
 def test_a_lease_that_nobody_has_is_freed(server: Server) -> None:
     leases = Leases(server)
     leases.take(SID, "alice")
