@@ -386,6 +386,9 @@ def create_database(vfs: Vfs, path: str, metadata: sa.MetaData) -> Database:
             f"user_version={USER_VERSION}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        # No error tells that this failed, and a journal of the other kind is not as durable.
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            raise StoreError(f"cannot make {path}: the disk is full or fails; try again")
     except sqlite3.Error as error:
         raise _typed(path, error, "write") from error
     finally:
