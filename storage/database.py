@@ -319,29 +319,12 @@ class Database:
         try:
             yield
         except sa.exc.DBAPIError as error:
-            raise self._typed(error.orig, action) from error
+            raise _typed(self.path, error.orig, action) from error
         except _SQLITE_ERRORS as error:
-            raise self._typed(error, action) from error
+            raise _typed(self.path, error, action) from error
         except sa.exc.SQLAlchemyError as error:
             # Results of another shape than the statement allows: only damage does that.
             raise CorruptMetadata(f"cannot {action} {self.path}: {error}. Run check.") from error
-
-    def _typed(self, error: BaseException | None, action: str) -> Exception:
-        text = str(error)
-        where = f"cannot {action} {self.path}: {text}"
-        cramped = action != "write" and "disk I/O error" in text and is_full(self.path)
-        if cramped or "is full" in text:
-            return StoreFull(f"{where}. Free space and try again.")
-        reached = os.access(os.path.dirname(self.path), os.X_OK)
-        if "unable to open" in text and reached and not os.path.exists(self.path):
-            return CorruptMetadata(f"{self.path} is missing. Run check, or restore a backup.")
-        if "readonly" in text or "unable to open" in text:
-            return StorePermission(f"{where}. Check who owns it.")
-        if "locked" in text or "busy" in text:
-            return StoreLocked(f"{where}. Another program holds the database open.")
-        if action == "write" and type(error) is sqlite3.OperationalError:
-            return DurabilityLost(f"{where}. Close the session and open it again.")
-        return CorruptMetadata(f"{where}. Run check.")
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
@@ -368,6 +351,27 @@ def interrupt_behind(
     return None if error is handled else error
 
 
+def _typed(path: str, error: BaseException | None, action: str) -> Exception:
+    """The store's error for one of SQLite's."""
+    text = str(error)
+    where = f"cannot {action} {path}: {text}"
+    cramped = action != "write" and "disk I/O error" in text and is_full(path)
+    if cramped or "is full" in text:
+        return StoreFull(f"{where}. Free space and try again.")
+    reached = os.access(os.path.dirname(path), os.X_OK)
+    if "unable to open" in text and reached and not os.path.exists(path):
+        return CorruptMetadata(f"{path} is missing. Run check, or restore a backup.")
+    if "unable to open" in text and os.access(path, os.W_OK):
+        return StoreError(f"{where}. The disk is full or fails; make space and try again.")
+    if "readonly" in text or "unable to open" in text:
+        return StorePermission(f"{where}. Check who owns it.")
+    if "locked" in text or "busy" in text:
+        return StoreLocked(f"{where}. Another program holds the database open.")
+    if action == "write" and type(error) is sqlite3.OperationalError:
+        return DurabilityLost(f"{where}. Close the session and open it again.")
+    return CorruptMetadata(f"{where}. Run check.")
+
+
 def _abandon_in_child() -> None:
     for database in list(_live):
         database.abandon()
@@ -388,6 +392,9 @@ def create_database(vfs: Vfs, path: str, metadata: sa.MetaData) -> Database:
             f"user_version={USER_VERSION}",
         ):
             connection.execute(f"PRAGMA {pragma}")
+        # No error tells that this failed, and a journal of the other kind is not as durable.
+        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            raise StoreError(f"cannot make {path}: the disk is full or fails; try again")
     except sqlite3.OperationalError as error:
         kind = StoreFull if is_full(path) or "is full" in str(error) else StoreError
         raise kind(f"cannot create {path}: {error}. Free space and try again.") from error

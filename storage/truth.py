@@ -84,7 +84,12 @@ class Truth(TurnReader):
         self._head_file = HeadFile(vfs, folder, sid) if database is None else None
         self._compressor = zstandard.ZstdCompressor(level=3)
         self.head = self.read_head()
-        self.database = database or Database(os.path.join(folder, "session.db"), write=write)
+        path = os.path.join(folder, "session.db")
+        # SQLite syncs the name of a log that it makes, and not of one that it finds.
+        found_log = write and vfs.lstat(path + "-wal") is not None
+        if found_log:
+            vfs.sync_dir(folder)
+        self.database = database or Database(path, write=write)
         self.where = self.database.path
         if write:
             self.database.adopt_log()

@@ -115,7 +115,7 @@ class Jobs:
     ) -> dict[str, Any]:
         """Record into a folder; which changes there were, and how it ended."""
         path = Path(folder)
-        self._make.record(
+        went_on = self._make.record(
             scenario,
             path,
             self._shim,
@@ -127,7 +127,8 @@ class Jobs:
         done = self._make.Recording(path)
         kinds = [op.kind for op in done.log.ops]
         left = self._unexplained(path, done)
-        return {"ops": done.num_ops, "kinds": kinds, "ends": done.outcomes(), "unexplained": left}
+        told = {"kinds": kinds, "ends": done.outcomes(), "unexplained": left}
+        return {**told, "went_on": went_on}
 
     def _unexplained(self, path: Path, done: Any) -> list[str]:
         """Files that are not what the log makes of them: something has passed by the shim."""
@@ -143,23 +144,24 @@ class Jobs:
     def fault(self, scenario: str, kind: str, at: int) -> dict[str, Any]:
         """Run a scenario with a fault, then check what is there.
 
-        After a failed fsync somebody goes on in another process, and then the power is cut: what
-        was acknowledged since must not hang on bytes that the failure has dropped.
+        After a failed fsync, and after every second kill, somebody goes on in another process, and
+        then the power is cut: what was acknowledged since must not hang on bytes that the failure
+        has dropped, or on names that nobody has synced.
         """
         path = self._scratch / "fault"
         try:
             told = self.record(scenario, str(path), fault={"kind": kind, "at": at}, after=True)
             done = self._make.Recording(path)
-            wrong = self._after_fault(path, done)
+            wrong = self._after_fault(path, done, told["went_on"])
         finally:
             shutil.rmtree(path, ignore_errors=True)
         return {"ends": told["ends"], "wrong": wrong}
 
-    def _after_fault(self, path: Path, done: Any) -> str:
+    def _after_fault(self, path: Path, done: Any, went_on: bool) -> str:
         from .checker import check_state
         from .states import FIXED, Choice
 
-        if any(op.error for op in done.log.ops):
+        if went_on:
             for number, kind in enumerate((*FIXED, "some, names all")):
                 choice = Choice(number, done.num_ops, kind, f"after:{number}")
                 error, _, _ = self._check(done, choice, set())

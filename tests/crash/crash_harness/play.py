@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hsa_memory.storage import SessionStore, Store, StoreFull
+from hsa_memory.storage import SessionStore, Store, StoreError, StoreFull, rebuild_marker
 
 from .helpers import (
     BLANK,
@@ -212,17 +212,27 @@ class Play:
 
     def repair(self, store: Store) -> None:
         """Check and repair; what was damaged must be good from here on."""
-        store.check(repair=True)
+        left = [finding for finding in store.check(repair=True) if not finding.repaired]
+        if left:
+            raise StoreError(f"not repaired: {left}")
         self.expected.damaged = False
         self.say()
 
-    def go_on(self) -> None:
-        """Open every session after a fault, take in what is there, and append to it."""
+    def go_on(self, *, dropped: bool) -> None:
+        """Open every session after a fault, take in what is there, and append to it.
+
+        Args:
+            dropped: whether the fault was a failed fsync.
+        """
+        if self.expected.damaged:
+            rebuild_marker(self.root)
         store = Store.open(self.root)
+        if self.expected.damaged:
+            self.repair(store)
         wanted = self.expected.worlds[-1]
         found = {info.name: self._found(store, info.name) for info in store.list_sessions()}
         assert found in self.expected.worlds, f"{found} is none of {self.expected.worlds}"
-        self.expected.worlds, self.expected.dropped = [found], True
+        self.expected.worlds, self.expected.dropped = [found], dropped
         self.say()
         for name in wanted or ["alice"]:
             with self.becoming({name: [], **self.world}):

@@ -146,14 +146,16 @@ def record(
     mutation: str = "",
     fault: Fault | None = None,
     after: bool = False,
-) -> None:
-    """Run a scenario in a child of this process, with its log in `folder`.
+) -> bool:
+    """Run a scenario in a child of this process, with its log in `folder`; whether somebody went on
+    after it.
 
     Args:
         prepared: of `prepare`.
         mutation: what is wrong with the store there, if anything.
         fault: what happens during the run.
-        after: if an fsync has failed, go on in another process, without faults.
+        after: if an fsync has failed, or after every second kill, go on in another process, without
+            faults.
     """
     before, base = prepared
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,8 +166,12 @@ def record(
     told = {"inodes": inodes_below(arena), "expected": asdict(before.expected)}
     (folder / "run.json").write_text(json.dumps(told))
     _in_child(lambda: _run(name, folder, shim, before, mutation, fault))
-    if after and any(op.error for op in read_log(folder / "log").ops):
-        _in_child(lambda: _go_on(folder, shim))
+    if after and fault is not None:
+        failed = any(op.error for op in read_log(folder / "log").ops)
+        if failed or (fault.kind == "kill" and fault.at % 2):
+            _in_child(lambda: _go_on(folder, shim, dropped=failed))
+            return True
+    return False
 
 
 def _in_child(body: Any) -> None:
@@ -194,14 +200,14 @@ def _run(
     _to_the_end(play, lambda: _scenario(name).run(play), shim)
 
 
-def _go_on(folder: Path, shim: Shim) -> None:
+def _go_on(folder: Path, shim: Shim, *, dropped: bool) -> None:
     """Whoever comes next opens what is there, and is killed with everything acknowledged."""
     recording = Recording(folder)
     reseed("go on")
     play = Play(folder / "arena", recording.expected_at(recording.num_ops))
     play.note = shim.note
     shim.arm(folder / "arena", folder / "log")
-    _to_the_end(play, lambda: play.go_on(), shim)
+    _to_the_end(play, lambda: play.go_on(dropped=dropped), shim)
 
 
 def _to_the_end(play: Play, body: Any, shim: Shim) -> None:
