@@ -15,6 +15,7 @@ from importlib import import_module
 from types import ModuleType
 
 from . import __version__
+from .cli_options import add_users, positive
 from .errors import HSAMemoryError
 from .interrupts import Interrupts
 
@@ -22,6 +23,8 @@ STORE_VARIABLE = "HSA_MEMORY_STORE"
 DATABASE_VARIABLE = "HSA_MEMORY_DATABASE"
 OBJECTS_VARIABLE = "HSA_MEMORY_OBJECTS"
 DEFAULT_STORE = "./agent-memory"
+USER_VARIABLE = "HSA_MEMORY_USER"
+KEY_VARIABLE = "HSA_MEMORY_KEY"
 
 KV_DTYPES = ("bfloat16", "int8", "float8")
 """Number formats of `hsa_memory.open`, the default first."""
@@ -49,6 +52,7 @@ _MODULES = {
     "search": "cli_commands",
     "sessions": "cli_commands",
     "stats": "cli_commands",
+    "users": "cli_users",
 }
 # Commands that bring their own arguments: `add_arguments(parser)` and `main(args) -> int`.
 _DELEGATED = {"train": ".model.training.train", "eval": ".evaluation"}
@@ -156,6 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_forget(command("forget", "remove messages for good, from every file"))
     _add_fork(command("fork", "make a session that begins with the history of this one"))
     command("sessions", "list the sessions of the store")
+    add_users(command("users", "list the users of the store, limit what one has, or delete one"))
     command("stats", "sizes of the store and of a session")
     check = command(
         "check", "verify the store's files; exit code 1 if something is wrong and not repaired"
@@ -211,6 +216,19 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
         default=default(os.environ.get(OBJECTS_VARIABLE) or None),
         help="object storage, s3://bucket/prefix, that keeps what was read from them; needs a "
         f"database (default: ${OBJECTS_VARIABLE})",
+    )
+    parser.add_argument(
+        "--user",
+        metavar="NAME",
+        default=default(os.environ.get(USER_VARIABLE) or None),
+        help=f"whose sessions (default: ${USER_VARIABLE}, else the store's own)",
+    )
+    parser.add_argument(
+        "--key",
+        metavar="SOURCE",
+        default=default(f"env:{KEY_VARIABLE}" if os.environ.get(KEY_VARIABLE) else None),
+        help="where the key of an encrypted store is: env:NAME or keyring:SERVICE/NAME "
+        f"(default: ${KEY_VARIABLE} if it is set)",
     )
     parser.add_argument(
         "--session",
@@ -310,14 +328,14 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query")
-    parser.add_argument("-k", type=_positive, default=5, help="most messages (default: 5)")
+    parser.add_argument("-k", type=positive, default=5, help="most messages (default: 5)")
     _add_filters(parser)
 
 
 def _add_ask(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("question")
     parser.add_argument(
-        "--max-tokens", type=_positive, default=64, help="longest answer (default: 64)"
+        "--max-tokens", type=positive, default=64, help="longest answer (default: 64)"
     )
     parser.add_argument(
         "--temperature", type=float, default=0.0, help="0 (default): the best token"
@@ -330,7 +348,7 @@ def _add_ask(parser: argparse.ArgumentParser) -> None:
 def _add_context(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("query")
     parser.add_argument(
-        "--max-tokens", type=_positive, default=1024, help="longest text (default: 1024)"
+        "--max-tokens", type=positive, default=1024, help="longest text (default: 1024)"
     )
     _add_filters(parser)
 
@@ -362,12 +380,6 @@ def _add_filters(parser: argparse.ArgumentParser) -> None:
         type=_key_value,
         help="only messages with this metadata; VALUE is JSON or else text (repeatable)",
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not 0 < len(text) < 19 or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1; found {text!r}")
-    return int(text)
 
 
 def _renamed(text: str) -> tuple[str, str]:

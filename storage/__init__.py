@@ -1,6 +1,7 @@
 """Sessions on disk: turns in SQLite, chunk memory in checksummed files. See FORMAT.md."""
 
 from .addresses import check_addresses
+from .administration import Usage
 from .archive import ArchiveReader, ArchiveWriter
 from .archive_truth import NoteRecord, SessionRecord, TurnRecord
 from .creating import encode_name
@@ -13,9 +14,14 @@ from .errors import (
     FormatTooNew,
     FormatTooOld,
     ImportRejected,
+    KeyMissing,
     LimitExceeded,
     ModelMismatch,
+    NoCipher,
     NotAFolder,
+    NotAllowed,
+    NotEncrypted,
+    QuotaExceeded,
     ReadOnly,
     SessionBusy,
     SessionClosed,
@@ -29,8 +35,11 @@ from .errors import (
     StorePermission,
     StoreUnreachable,
     TurnConflict,
+    UserMissing,
+    WrongKey,
 )
 from .exporting import ExportChoice, SessionExport, SessionImport, TokenSum
+from .keys import KeySource
 from .leaving import close_after
 from .maps import map_as_stored
 from .marker import rebuild_marker
@@ -38,7 +47,7 @@ from .rebuilding import Rebuilding
 from .rows import MAX_TEXT_BYTES, check_fields
 from .session import SessionStore
 from .store import Store
-from .types import Finding, Layout, SessionInfo, Turn, TurnIndex
+from .types import Finding, Layout, SessionInfo, Turn, TurnIndex, User
 from .vfs import Vfs
 from .view import SessionView
 
@@ -55,19 +64,25 @@ __all__ = [
     "FormatTooNew",
     "FormatTooOld",
     "ImportRejected",
+    "KeyMissing",
+    "KeySource",
     "Layout",
     "LimitExceeded",
     "MAX_TEXT_BYTES",
     "ModelMismatch",
+    "NoCipher",
     "NotAFolder",
+    "NotAllowed",
+    "NotEncrypted",
     "NoteRecord",
+    "QuotaExceeded",
     "ReadOnly",
     "Rebuilding",
     "SessionBusy",
     "SessionClosed",
     "SessionExists",
-    "SessionHasForks",
     "SessionExport",
+    "SessionHasForks",
     "SessionImport",
     "SessionInfo",
     "SessionMissing",
@@ -86,7 +101,11 @@ __all__ = [
     "TurnConflict",
     "TurnIndex",
     "TurnRecord",
+    "Usage",
+    "User",
+    "UserMissing",
     "Vfs",
+    "WrongKey",
     "check_addresses",
     "check_fields",
     "close_after",

@@ -207,6 +207,11 @@ class Database:
             with self._connection.begin():
                 yield self._connection
 
+    def data_version(self) -> int:
+        """A number that changes when another connection commits."""
+        with self._use("read"):
+            return int(self._driver.execute("PRAGMA data_version").fetchone()[0])
+
     def checkpoint(self, *, only_if_large: bool = False) -> None:
         """Copy the log into the database and empty it; a reader may hold that up.
 

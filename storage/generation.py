@@ -18,7 +18,7 @@ from .cipher import Cipher
 from .errors import CorruptChunk, CorruptMetadata
 from .findings import Problem
 from .geometry import RECORD
-from .landmarks import JoinedLandmarks
+from .landmarks import JoinedLandmarks, row_place
 from .layouts import Description
 from .parts import Part
 from .records import Records, RecordTable, Seal, TokensOf
@@ -240,11 +240,11 @@ class Generation:
             last_seqs: [n], the turn that holds each chunk's last token.
         """
         ids = np.arange(first, first + len(kv))
-        landmarks = self.own.cipher.seal_rows(landmarks, b"landmark", ids)
-        kv = self.own.cipher.seal_rows(kv, b"kv", ids)
+        landmarks = self.own.cipher.seal_rows(landmarks, row_place(self.number, "landmark"), ids)
+        kv = self.own.cipher.seal_rows(kv, row_place(self.number, "kv"), ids)
         records = self.records.make(first, landmarks, kv, tokens, last_seqs)
         self._put(first, landmarks, kv, records)
-        self._joined.forget(first)
+        self._joined.forget(first, first + len(kv))
         self.count = max(self.count, first + len(kv))
 
     def _put(
@@ -269,7 +269,7 @@ class Generation:
             landmarks = np.zeros((n, self.own.landmark_width), np.uint8)
             kv = np.zeros((n, self.own.stored_kv), np.uint8)
             self._put(chunk, landmarks, kv, np.zeros(n, RECORD))
-        self._joined.forget(first)
+        self._joined.forget(first, stop)
         self.sync()
 
     def sync(self) -> None:
@@ -313,14 +313,30 @@ class Generation:
             return np.empty((0, self._layout.landmark_bytes), np.uint8)
         if count <= self.parts[0].stop and not self.own.cipher.overhead:
             return self.parts[0].landmarks().rows(count)
-        return self._joined.upto(count, self._layout.landmark_bytes, self._opened_landmarks)
+        closed: list[int] = []
+        rows = self._joined.upto(
+            count,
+            self._layout.landmark_bytes,
+            lambda first, out: closed.extend(self._open_landmarks(first, out)),
+        )
+        # Told once: the rows are zero from then on, and are not needed to encode them again.
+        told = np.array(closed, np.int64)
+        if len(bad := told[~self.in_holes(told)]):
+            raise CorruptChunk(
+                f"{self.own.landmarks_path}: {len(bad)} rows are not what was encrypted there",
+                chunk_ids=bad.tolist(),
+            )
+        return rows
 
-    def _opened_landmarks(self, first: int, out: NDArray[np.uint8]) -> None:
+    def _open_landmarks(self, first: int, out: NDArray[np.uint8]) -> list[int]:
+        """Fill out [n, landmark_bytes]; which of the rows cannot be opened: they are zero."""
+        closed: list[int] = []
         for part, stored in self._stored_landmarks(first, first + len(out)):
-            ids = np.arange(first, first + len(stored))
-            # Rows that cannot be opened stay zero: those of chunks that are being encoded anew.
-            part.cipher.open_rows(stored, b"landmark", ids, out[: len(stored)])
-            first, out = first + len(stored), out[len(stored) :]
+            here, stored = out[: len(stored)], stored[: len(out)]
+            ids = np.arange(first, first + len(here))
+            closed += part.cipher.open_rows(stored, row_place(self.number, "landmark"), ids, here)
+            first, out = first + len(here), out[len(here) :]
+        return closed
 
     def gather(self, ids: NDArray[np.int64], out: NDArray[np.uint8], durable: int) -> None:
         """Fill out [n, kv_bytes] with the verified blocks of ids [n], as for `unusable`.
@@ -343,7 +359,8 @@ class Generation:
         if sealed and not bad:
             for part, start, _, length in self._runs(ids.tolist()):
                 run = slice(start, start + length)
-                bad.update(part.cipher.open_rows(stored[run], b"kv", ids[run], out[run]))
+                cipher, place = part.cipher, row_place(self.number, "kv")
+                bad.update(cipher.open_rows(stored[run], place, ids[run], out[run]))
         if bad:
             raise CorruptChunk(
                 f"{self.own.folder}: the K/V of {len(bad)} chunks fails its checksum, first chunk "

@@ -94,6 +94,8 @@ class JoinedLandmarks:
     def __init__(self) -> None:
         self._rows = np.empty((0, 0), np.uint8)
         self._count = 0
+        # Rows below the count that were written anew since.
+        self._stale: list[range] = []
 
     def upto(
         self, count: int, width: int, read: Callable[[int, NDArray[np.uint8]], None]
@@ -108,18 +110,32 @@ class JoinedLandmarks:
             if self._count:
                 grown[: self._count] = self._rows[: self._count]
             self._rows = grown
-        if count > self._count:
-            read(self._count, self._rows[self._count : count])
-            self._count = count
+        for span in (*self._stale, range(self._count, count)):
+            if span:
+                read(span.start, self._rows[span.start : span.stop])
+        self._stale, self._count = [], max(self._count, count)
         rows = self._rows[:count]
         rows.flags.writeable = False
         return rows
 
-    def forget(self, count: int) -> None:
-        """Rows from `count` on are to be read anew."""
-        if count < self._count:
-            # What was handed out stays as it is.
-            self._rows, self._count = self._rows[:count].copy(), count
+    def forget(self, first: int, stop: int) -> None:
+        """Rows first..stop-1 are to be read anew."""
+        stop = min(stop, self._count)
+        if first >= stop:
+            return
+        # What was handed out stays as it is.
+        self._rows = self._rows[: self._count].copy()
+        if stop == self._count:
+            self._count = first
+            below = [range(x.start, min(x.stop, first)) for x in self._stale]
+            self._stale = [span for span in below if span]
+        else:
+            self._stale.append(range(first, stop))
+
+
+def row_place(generation: int, what: str) -> bytes:
+    """What encrypted rows of a kind are bound to, besides session and chunk."""
+    return f"/{generation}/{what}/".encode()
 
 
 def create_landmarks(vfs: Vfs, path: str, fields: dict[str, Any], *, first: int = 0) -> None:
