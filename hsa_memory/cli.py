@@ -15,6 +15,16 @@ from importlib import import_module
 from types import ModuleType
 
 from . import __version__
+from .cli_arguments import (
+    add_ask,
+    add_context,
+    add_export,
+    add_forget,
+    add_fork,
+    add_import,
+    add_search,
+)
+from .cli_options import add_users
 from .errors import HSAMemoryError
 from .interrupts import Interrupts
 
@@ -22,6 +32,8 @@ STORE_VARIABLE = "HSA_MEMORY_STORE"
 DATABASE_VARIABLE = "HSA_MEMORY_DATABASE"
 OBJECTS_VARIABLE = "HSA_MEMORY_OBJECTS"
 DEFAULT_STORE = "./agent-memory"
+USER_VARIABLE = "HSA_MEMORY_USER"
+KEY_VARIABLE = "HSA_MEMORY_KEY"
 
 KV_DTYPES = ("bfloat16", "int8", "float8")
 """Number formats of `hsa_memory.open`, the default first."""
@@ -49,6 +61,7 @@ _MODULES = {
     "search": "cli_commands",
     "sessions": "cli_commands",
     "stats": "cli_commands",
+    "users": "cli_users",
 }
 # Commands that bring their own arguments: `add_arguments(parser)` and `main(args) -> int`.
 _DELEGATED = {"train": ".model.training.train", "eval": ".evaluation"}
@@ -150,12 +163,13 @@ def build_parser() -> argparse.ArgumentParser:
             "the same beginning is skipped",
         )
     )
-    _add_search(command("search", "find past messages"))
-    _add_ask(command("ask", "answer a question from memory"))
-    _add_context(command("context", "lay out past messages for another model's prompt"))
-    _add_forget(command("forget", "remove messages for good, from every file"))
-    _add_fork(command("fork", "make a session that begins with the history of this one"))
+    add_search(command("search", "find past messages"))
+    add_ask(command("ask", "answer a question from memory"))
+    add_context(command("context", "lay out past messages for another model's prompt"))
+    add_forget(command("forget", "remove messages for good, from every file"))
+    add_fork(command("fork", "make a session that begins with the history of this one"))
     command("sessions", "list the sessions of the store")
+    add_users(command("users", "list the users of the store, limit what one has, or delete one"))
     command("stats", "sizes of the store and of a session")
     check = command(
         "check", "verify the store's files; exit code 1 if something is wrong and not repaired"
@@ -165,8 +179,8 @@ def build_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="recompute what can be recomputed; messages that are lost still make it exit code 1",
     )
-    _add_export(command("export", "write sessions into one file"))
-    _add_import(command("import", "add the sessions of a file that `export` wrote"))
+    add_export(command("export", "write sessions into one file"))
+    add_import(command("import", "add the sessions of a file that `export` wrote"))
     backup = command("backup", "copy the whole store into another folder, while it is in use")
     backup.add_argument("folder", help="missing or empty")
     reingest = command(
@@ -211,6 +225,19 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
         default=default(os.environ.get(OBJECTS_VARIABLE) or None),
         help="object storage, s3://bucket/prefix, that keeps what was read from them; needs a "
         f"database (default: ${OBJECTS_VARIABLE})",
+    )
+    parser.add_argument(
+        "--user",
+        metavar="NAME",
+        default=default(os.environ.get(USER_VARIABLE) or None),
+        help=f"whose sessions (default: ${USER_VARIABLE}, else the store's own)",
+    )
+    parser.add_argument(
+        "--key",
+        metavar="SOURCE",
+        default=default(f"env:{KEY_VARIABLE}" if os.environ.get(KEY_VARIABLE) else None),
+        help="where the key of an encrypted store is: env:NAME or keyring:SERVICE/NAME "
+        f"(default: ${KEY_VARIABLE} if it is set)",
     )
     parser.add_argument(
         "--session",
@@ -288,108 +315,3 @@ def _add_ingest(parser: argparse.ArgumentParser) -> None:
         default="",
         help="where the file is from; from another source, known content is added again",
     )
-
-
-def _add_export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", help="a new file; what is encrypted in the store is not in it")
-    parser.add_argument(
-        "--all", action="store_true", help="all sessions instead of the one of --session"
-    )
-    parser.add_argument(
-        "--derived",
-        action="store_true",
-        help="with landmarks, keys and values: a hundred times larger, but the same model needs "
-        "not encode it again",
-    )
-
-
-def _add_import(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file")
-    parser.add_argument(
-        "--rename",
-        metavar="OLD=NEW",
-        action="append",
-        type=_renamed,
-        help="give a session of the file another name (repeatable)",
-    )
-
-
-def _add_search(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("query")
-    parser.add_argument("-k", type=_positive, default=5, help="most messages (default: 5)")
-    _add_filters(parser)
-
-
-def _add_ask(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("question")
-    parser.add_argument(
-        "--max-tokens", type=_positive, default=64, help="longest answer (default: 64)"
-    )
-    parser.add_argument(
-        "--temperature", type=float, default=0.0, help="0 (default): the best token"
-    )
-    parser.add_argument("--seed", type=int, help="makes a temperature above 0 repeatable")
-    parser.add_argument("--remember", action="store_true", help="add question and answer")
-    _add_filters(parser)
-
-
-def _add_context(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("query")
-    parser.add_argument(
-        "--max-tokens", type=_positive, default=1024, help="longest text (default: 1024)"
-    )
-    _add_filters(parser)
-
-
-def _add_forget(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="*", metavar="ID", help="messages by id; or use conditions")
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
-    parser.add_argument(
-        "--scan", action="store_true", help="search the session's files for what was removed"
-    )
-    _add_filters(parser)
-
-
-def _add_fork(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="of the new session")
-    point = parser.add_mutually_exclusive_group()
-    point.add_argument("--at", metavar="TIME", help="leave the history at this time, ISO 8601")
-    point.add_argument("--message", metavar="ID", help="leave it after this message")
-
-
-def _add_filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--role", action="append", help="only messages of this role (repeatable)")
-    parser.add_argument("--since", metavar="TIME", help="only messages from this time on, ISO 8601")
-    parser.add_argument("--until", metavar="TIME", help="only messages before this time, ISO 8601")
-    parser.add_argument(
-        "--where",
-        metavar="KEY=VALUE",
-        action="append",
-        type=_key_value,
-        help="only messages with this metadata; VALUE is JSON or else text (repeatable)",
-    )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not 0 < len(text) < 19 or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1; found {text!r}")
-    return int(text)
-
-
-def _renamed(text: str) -> tuple[str, str]:
-    old, equals, new = text.partition("=")
-    if not old or not equals or not new:
-        raise argparse.ArgumentTypeError(f"must be OLD=NEW; found {text!r}")
-    return old, new
-
-
-def _key_value(text: str) -> tuple[str, object]:
-    import json
-
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"must be KEY=VALUE; found {text!r}")
-    try:
-        return key, json.loads(value)
-    except (ValueError, RecursionError):
-        return key, value

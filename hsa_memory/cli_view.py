@@ -188,7 +188,10 @@ def findings(found: Sequence[Finding]) -> None:
         done = "repaired" if finding.repaired else "NOT repaired"
         if finding.kind == "lost-messages":
             done = "LOST; restore a backup to have them back"
-        where = f"{finding.session or 'store'}: {finding.path}"
+        if finding.kind == "not-checked":
+            done = "give the key"
+        whose = f"{finding.user}: " if finding.user else ""
+        where = f"{whose}{finding.session or 'store'}: {finding.path}"
         console().print(Text(plain(f"{where}: {finding.kind}: {finding.detail} ({done})")))
 
 

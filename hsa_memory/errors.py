@@ -15,8 +15,15 @@ HSAMemoryError
  +-- SessionDeleted     the session was deleted while it was open here
  +-- SessionReadOnly    a write through a read-only memory or session
  +-- MessageConflict    a message id is known with another content
+ +-- UserNotFound       no user of that name
+ +-- NotAllowed         administration through a memory that was opened for a user
  `-- StorageError       the disk or its content
       +-- StoreFull         no space left; what was acknowledged is safe
+      |    `-- QuotaExceeded the user's quota leaves no room
+      +-- KeyMissing        the sessions are encrypted and no key was given
+      +-- WrongKey          a key that does not fit, or is no key at all
+      +-- NotEncrypted      a key was given for sessions that are stored as they are
+      +-- NoCipher          the package that encrypts is not installed
       +-- StoreLocked       another process holds the catalog for too long
       +-- StorePermission   the operating system refused access
       +-- UnsafeFilesystem  the store is to be written on a network file system
@@ -100,12 +107,40 @@ class MessageConflict(HSAMemoryError):
     """A message with this id is stored already, with another role or text."""
 
 
+class UserNotFound(HSAMemoryError):
+    """The named user does not exist."""
+
+
+class NotAllowed(HSAMemoryError):
+    """Administration was asked of a memory that was opened for a user."""
+
+
 class StorageError(HSAMemoryError):
     """Base of errors about the disk and what is on it."""
 
 
 class StoreFull(StorageError):
     """The disk or quota is full; acknowledged messages are safe and readable."""
+
+
+class QuotaExceeded(StoreFull):
+    """What was to be added goes beyond the user's quota; nothing of it was written."""
+
+
+class KeyMissing(StorageError):
+    """The sessions are encrypted, and the memory was opened without a key."""
+
+
+class WrongKey(StorageError):
+    """The key does not open what is stored, or is not a key at all."""
+
+
+class NotEncrypted(StorageError):
+    """The memory was opened with a key, and the user's sessions are stored as they are."""
+
+
+class NoCipher(StorageError):
+    """The package `cryptography`, or `keyring`, is not installed."""
 
 
 class StoreLocked(StorageError):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
 from hsa_memory import storage
 from hsa_memory.model import Tokenizer
-from hsa_memory.storage import SessionStore, Store, check_addresses, rebuild_marker
+from hsa_memory.storage import KeySource, SessionStore, Store, check_addresses, rebuild_marker
 
 from . import errors
 from .arguments import require_int, require_path
@@ -26,13 +25,16 @@ from .precision import DEFAULT, Precision, precision_of, require_precision
 from .reingesting import mismatch
 from .session import MemorySession
 from .sizes import bytes_in_folder
-from .transfers import Transfers, public_findings
+from .transfers import public_findings
 from .types import Finding, MemoryStats, Moved, SessionInfo
+from .users import Users, require_name
 
 
 def open(
     path: str | os.PathLike[str],
     *,
+    user: str | None = None,
+    key: KeySource | None = None,
     model: str | os.PathLike[str] = "mini",
     device: str = "auto",
     dtype: str = "auto",
@@ -48,6 +50,11 @@ def open(
 
     Args:
         path: the folder.
+        user: see the sessions of this user and nothing else; any text of 1 to 1024 bytes of UTF-8.
+            None: the memory's own sessions, and administration.
+        key: 32 bytes, "env:NAME" or "keyring:service/name" (hex or base64 there), or a function
+            that returns any of these. Sessions of a user that has none yet will be encrypted;
+            those that are encrypted can be opened with it only. None: not encrypted.
         model: name of a bundled checkpoint, or path of a checkpoint folder. Each is loaded once
             per process.
         device: "auto" or "cpu".
@@ -71,8 +78,11 @@ def open(
     Raises:
         ModelNotFound, InvalidCheckpoint: the model cannot be loaded.
         SessionNotFound: there is no memory and none may be made.
+        KeyMissing, WrongKey, NotEncrypted, NoCipher: about the key.
         InvalidArgument, StorageError (StoreUnreachable: a server does not answer).
     """
+    if user is not None:
+        require_name(user, "user")
     folder, named = require_path("path", path), require_path("model", model)
     require_int("cache_bytes", cache_bytes, least=0)
     _require_urls(database, objects)
@@ -81,6 +91,8 @@ def open(
         engine = load_engine(named, device, dtype)
         store = Store.open(
             folder,
+            user=user,
+            key=key,
             create=create,
             read_only=read_only,
             allow_network_files=allow_network_files,
@@ -121,7 +133,7 @@ def repair_marker(
         return public_findings(rebuild_marker(folder, allow_network_files=allow_network_files))
 
 
-class Memory(Transfers):
+class Memory(Users):
     """A folder of sessions; made by `hsa_memory.open`. A context manager, thread-safe."""
 
     def __init__(
@@ -167,7 +179,7 @@ class Memory(Transfers):
             ModelMismatch: it was written with another model.
             InvalidArgument, SessionClosed, StorageError.
         """
-        _require_name(name)
+        require_name(name)
         lifetime = parse_ttl(ttl, errors.InvalidArgument)
         if lifetime is not None and read_only:
             raise errors.InvalidArgument("a session opened read-only cannot be given a ttl")
@@ -222,7 +234,7 @@ class Memory(Transfers):
 
     def fork(self, store: SessionStore, name: str, num_turns: int) -> MemorySession:
         """Make a fork of an open session and open it; for `MemorySession.fork`."""
-        _require_name(name)
+        require_name(name)
         self._store.fork(store, name, num_turns)
         return self.session(name)
 
@@ -234,7 +246,7 @@ class Memory(Transfers):
 
     def has_session(self, name: str) -> bool:
         """Whether there is a session of that name."""
-        _require_name(name)
+        require_name(name)
         with self._use():
             return self._store.has_session(name)
 
@@ -244,25 +256,34 @@ class Memory(Transfers):
         Raises:
             SessionNotFound, SessionBusy (also when it is open here), SessionReadOnly.
         """
-        _require_name(name)
+        require_name(name)
         with self._use():
             self._store.delete_session(name)
 
     def stats(self) -> MemoryStats:
         """Return the size of the memory and of its model."""
         with self._use():
+            own = self._store.list_sessions()
             return MemoryStats(
                 path=str(self.path),
                 model=self.model,
                 fingerprint=self._engine.fingerprint,
                 num_parameters=self._engine.num_parameters,
                 kv_dtype=self._precision.name,
-                num_sessions=len(self._store.list_sessions()),
-                bytes_on_disk=bytes_in_folder(self.path),
+                num_sessions=len(own),
+                bytes_on_disk=self._bytes_on_disk(),
             )
+
+    def _bytes_on_disk(self) -> int:
+        if self.user is not None:
+            return self._store.session_bytes()
+        return max(0, bytes_in_folder(self.path) - self._store.hidden_bytes())
 
     def check(self, *, repair: bool = False) -> list[Finding]:
         """Read every byte on disk and return what is not as it was written.
+
+        Opened for a user, of that user's sessions. Of encrypted sessions whose key is missing only
+        checksums are looked at; a finding "not-checked" says so.
 
         Args:
             repair: lower each damaged session to its last good chunk, to be encoded again from its
@@ -294,19 +315,3 @@ class Memory(Transfers):
         trace: TracebackType | None,
     ) -> None:
         storage.close_after(error, self.close, errors.HSAMemoryError)
-
-    @contextmanager
-    def _use(self) -> Iterator[None]:
-        with self._lock, public_errors():
-            if self._closed:
-                raise errors.SessionClosed(f"the memory in {self.path} is closed; open it again")
-            yield
-
-
-def _require_name(name: object) -> None:
-    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "replace")) <= 1024:
-        raise errors.InvalidArgument(
-            f"a session's name must be a str of 1 to 1024 bytes of UTF-8; found {name!r:.100}"
-        )
-    if any("\ud800" <= char <= "\udfff" for char in name):
-        raise errors.InvalidArgument(f"a session's name has a lone surrogate: {name!r:.100}")

@@ -263,6 +263,25 @@ class SessionInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UserInfo:
+    """A user in the list of a memory."""
+
+    name: str
+    created: float
+    """Unix seconds of the first session or quota."""
+    num_sessions: int
+    num_tokens: int
+    """Tokens of all sessions, without those of forgotten messages."""
+    bytes_on_disk: int
+    """Of all sessions."""
+    max_tokens: int | None
+    """Most tokens; None: no limit."""
+    max_bytes: int | None
+    """Most bytes on disk; None: no limit."""
+    encrypted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class SessionStats:
     """The size of a session."""
 
@@ -295,7 +314,9 @@ class MemoryStats:
     kv_dtype: str
     """Number format of keys and values on disk, of the sessions made by this memory."""
     num_sessions: int
+    """Sessions that this handle sees: its user's, or the memory's own."""
     bytes_on_disk: int
+    """Of those sessions; without a user also of what belongs to nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,6 +331,8 @@ class Finding:
     """Short name, for example "corrupt-chunk"."""
     detail: str
     repaired: bool = False
+    user: str = ""
+    """Name of the user whose session it is; empty for the memory's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Sessions on disk: turns in SQLite, chunk memory in checksummed files. See FORMAT.md."""
 
 from .addresses import check_addresses
+from .administration import Usage
 from .archive import ArchiveReader, ArchiveWriter
 from .archive_truth import NoteRecord, SessionRecord, TurnRecord
 from .creating import encode_name
@@ -13,9 +14,14 @@ from .errors import (
     FormatTooNew,
     FormatTooOld,
     ImportRejected,
+    KeyMissing,
     LimitExceeded,
     ModelMismatch,
+    NoCipher,
     NotAFolder,
+    NotAllowed,
+    NotEncrypted,
+    QuotaExceeded,
     ReadOnly,
     SessionBusy,
     SessionClosed,
@@ -30,8 +36,11 @@ from .errors import (
     StoreUnreachable,
     TurnConflict,
     UnsafeFilesystem,
+    UserMissing,
+    WrongKey,
 )
 from .exporting import ExportChoice, SessionExport, SessionImport, TokenSum
+from .keys import KeySource
 from .leaving import close_after
 from .maps import map_as_stored
 from .marker import rebuild_marker
@@ -39,7 +48,7 @@ from .rebuilding import Rebuilding
 from .rows import MAX_TEXT_BYTES, check_fields
 from .session import SessionStore
 from .store import Store
-from .types import Finding, Layout, SessionInfo, Turn, TurnIndex
+from .types import Finding, Layout, SessionInfo, Turn, TurnIndex, User
 from .vfs import Vfs
 from .view import SessionView
 
@@ -56,19 +65,25 @@ __all__ = [
     "FormatTooNew",
     "FormatTooOld",
     "ImportRejected",
+    "KeyMissing",
+    "KeySource",
     "Layout",
     "LimitExceeded",
     "MAX_TEXT_BYTES",
     "ModelMismatch",
+    "NoCipher",
     "NotAFolder",
+    "NotAllowed",
+    "NotEncrypted",
     "NoteRecord",
+    "QuotaExceeded",
     "ReadOnly",
     "Rebuilding",
     "SessionBusy",
     "SessionClosed",
     "SessionExists",
-    "SessionHasForks",
     "SessionExport",
+    "SessionHasForks",
     "SessionImport",
     "SessionInfo",
     "SessionMissing",
@@ -88,7 +103,11 @@ __all__ = [
     "TurnIndex",
     "TurnRecord",
     "UnsafeFilesystem",
+    "Usage",
+    "User",
+    "UserMissing",
     "Vfs",
+    "WrongKey",
     "check_addresses",
     "check_fields",
     "close_after",

@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
-from .checksums import xxh3_bytes
+from .catalog_rows import Row, decode_user, user_columns
 from .database import USER_VERSION, Database, create_database
 from .errors import CorruptMetadata, StoreError
 from .rows import DECODE_ERRORS
 from .tables import catalog_tables, sessions, users
 from .types import SessionInfo, User
 from .vfs import Vfs
-
-_NUMBERS = struct.Struct("<dqqqII")
-_NUMBERS_1 = struct.Struct("<dq")
-_USER = struct.Struct("<dqqqI")
-
-
-class Row(NamedTuple):
-    """A row of `sessions`; one of format 1.0 has its first four columns."""
-
-    sid: str
-    name: str
-    created: float
-    deleted: int
-    owner: str = ""
-    parent: str = ""
-    held_tokens: int = 0
-    held_bytes: int = 0
-
-    def checksum(self, store_id: bytes) -> bytes:
-        """xxh3 over the store's id and all columns."""
-        name, owner = self.name.encode(), self.owner.encode()
-        held = (self.held_tokens, self.held_bytes, len(name), len(owner))
-        numbers = (self.created, self.deleted, *held)
-        parts = (bytes.fromhex(self.sid), _NUMBERS.pack(*numbers), name, owner)
-        return xxh3_bytes(b"".join((store_id, *parts, self.parent.encode())))
-
-    def checksum_1(self, store_id: bytes) -> bytes:
-        """The same in format 1.0."""
-        numbers = _NUMBERS_1.pack(self.created, self.deleted)
-        return xxh3_bytes(store_id + bytes.fromhex(self.sid) + numbers + self.name.encode())
-
 
 _COLUMNS = ", ".join((*Row._fields, "sum"))
 _COLUMNS_1 = "sid, name, created, deleted, sum"
@@ -79,14 +48,14 @@ class Catalog:
         """The live session of that name and user, or None."""
         where = "WHERE name = :name" + ("" if self.is_old else " AND owner = :owner")
         rows = self._select(where, name=name, owner=owner)
-        live = [self._decode(row) for row in rows if not self._checked(row).deleted]
+        live = [self._decode(row) for row in rows if not self.checked(row).deleted]
         return live[0] if live and live[0].user == owner else None
 
     def sessions(self, owner: str | None = None) -> list[SessionInfo]:
         """All live sessions, oldest first; only those of a user if one is named."""
         where = "" if owner is None or self.is_old else "WHERE owner = :owner"
         rows = self._select(f"{where} ORDER BY created, sid", owner=owner)
-        live = [self._decode(row) for row in rows if not self._checked(row).deleted]
+        live = [self._decode(row) for row in rows if not self.checked(row).deleted]
         return [info for info in live if owner in (None, info.user)]
 
     def forks(self, session_id: str) -> list[SessionInfo]:
@@ -95,120 +64,125 @@ class Catalog:
             return []
         found: list[SessionInfo] = []
         for row in self._select("WHERE parent = :parent ORDER BY created, sid", parent=session_id):
-            if not self._checked(row).deleted:
+            if not self.checked(row).deleted:
                 info = self._decode(row)
                 found += [info, *self.forks(info.id)]
         return found
 
     def deleted_ids(self) -> list[str]:
         """Sessions whose deletion was decided and not finished."""
-        return [row[0] for row in self._select("") if self._checked(row).deleted]
+        return [row[0] for row in self._select("") if self.checked(row).deleted]
+
+    def deletion(self, session_id: str) -> int:
+        """How a session's deletion was decided: 0 not at all, 1 by itself, 2 with its user."""
+        rows = self._select("WHERE sid = :sid", sid=session_id)
+        return max((self.checked(row).deleted for row in rows), default=0)
+
+    def has_deletions(self) -> bool:
+        """Whether a deletion was decided and not finished; rows are not verified."""
+        tables = ["sessions"] if self.is_old else ["sessions", "users"]
+        with self.reading() as connection:
+            return any(
+                connection.execute(sa.text(f"SELECT 1 FROM {x} WHERE deleted LIMIT 1")).first()
+                for x in tables
+            )
 
     def add(self, info: SessionInfo) -> None:
         """Insert a session; the caller holds the lock and has made its files."""
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(sa.insert(sessions), self.row_of(info))
 
     def mark_deleted(self, info: SessionInfo) -> None:
         """Decide a deletion: from here on the session does not exist."""
-        with self._write() as connection:
-            self._mark_deleted(connection, info)
+        with self.writing() as connection:
+            self._bury(connection, info, 1)
 
-    def _mark_deleted(self, connection: sa.Connection, info: SessionInfo) -> None:
+    def mark_user_deleted(self, user: User, infos: Sequence[SessionInfo]) -> None:
+        """Decide the deletion of a user and of all her sessions, and destroy her key."""
+        gone = replace(user, name=f"deleted {user.id}", key=b"", deleted=True)
+        with self.writing() as connection:
+            for info in infos:
+                self._bury(connection, info, 2)
+            connection.execute(sa.delete(users).where(users.c.uid == user.id))
+            connection.execute(sa.insert(users), user_columns(gone, self._store_id))
+
+    def _bury(self, connection: sa.Connection, info: SessionInfo, deleted: int) -> None:
         connection.execute(sa.delete(sessions).where(sessions.c.sid == info.id))
         # The name is free at once; the id stands in for it until the files are gone.
         gone = SessionInfo(name=f"deleted {info.id}", id=info.id, created=info.created)
-        connection.execute(sa.insert(sessions), self.row_of(gone, deleted=1))
+        connection.execute(sa.insert(sessions), self.row_of(gone, deleted=deleted))
 
     def replace(self, infos: Sequence[SessionInfo], gone: SessionInfo | None) -> None:
         """Insert sessions whose files are there, and decide a deletion, in one transaction."""
-        with self._write() as connection:
+        with self.writing() as connection:
             if gone is not None:
-                self._mark_deleted(connection, gone)
+                self._bury(connection, gone, 1)
             for info in infos:
                 connection.execute(sa.insert(sessions), self.row_of(info))
 
     def restore(self, info: SessionInfo) -> None:
         """Insert a session in place of damaged rows of its id."""
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(sa.delete(sessions).where(sessions.c.sid == info.id))
             connection.execute(sa.insert(sessions), self.row_of(info))
 
     def remove(self, session_id: str) -> None:
         """Drop a row once its files are gone."""
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(sa.delete(sessions).where(sessions.c.sid == session_id))
 
     def row_of(self, info: SessionInfo, *, deleted: int = 0) -> dict[str, Any]:
-        """The row of a session, to be inserted into `sessions`."""
-        row = Row(info.id, info.name, info.created, deleted, info.user, info.parent)
+        """The row of a session, to be inserted into `sessions`; `deleted` is 2 with its user."""
+        return self.columns_of(
+            Row(info.id, info.name, info.created, deleted, info.user, info.parent)
+        )
+
+    def columns_of(self, row: Row) -> dict[str, Any]:
+        """A row with its checksum."""
         return {**row._asdict(), "sum": row.checksum(self._store_id)}
 
     # ---- users
 
     def user(self, name: str) -> User | None:
-        """The live user of that name, or None."""
-        return next((user for user in self.users() if user.name == name), None)
+        """The live user of that name, or None; "" is the store itself, if it has a key."""
+        return self._one_user(users.c.name == name)
+
+    def user_by_id(self, user_id: str) -> User | None:
+        """The live user of that id, or None."""
+        return self._one_user(users.c.uid == user_id)
+
+    def _one_user(self, which: sa.ColumnElement[bool]) -> User | None:
+        if self.is_old:
+            return None
+        with self.reading() as connection:
+            row = connection.execute(sa.select(users).where(which)).one_or_none()
+        user = None if row is None else self.decode_user(row)
+        return None if user is None or user.deleted else user
 
     def users(self, *, deleted: bool = False) -> list[User]:
         """All live users, oldest first; or those whose deletion was decided and not finished."""
         if self.is_old:
             return []
-        with self._read() as connection:
+        with self.reading() as connection:
             rows = connection.execute(sa.select(users).order_by(users.c.created, users.c.uid)).all()
-        found = [self._decode_user(row) for row in rows]
+        found = [self.decode_user(row) for row in rows]
         return [user for user in found if user.deleted == deleted]
 
-    def put_user(self, user: User) -> None:
-        """Insert a user, or replace the row of its id; the caller holds the lock."""
-        with self._write() as connection:
-            connection.execute(sa.delete(users).where(users.c.uid == user.id))
-            connection.execute(sa.insert(users), self._user_row(user))
+    def put_users(self, *put: User) -> None:
+        """Insert users, or replace the rows of their ids; the caller holds the lock."""
+        with self.writing() as connection:
+            for user in put:
+                connection.execute(sa.delete(users).where(users.c.uid == user.id))
+                connection.execute(sa.insert(users), user_columns(user, self._store_id))
 
     def remove_user(self, user_id: str) -> None:
         """Drop a user's row once its sessions are gone."""
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(sa.delete(users).where(users.c.uid == user_id))
 
-    def _user_row(self, user: User) -> dict[str, Any]:
-        return {
-            "uid": user.id,
-            "name": user.name,
-            "created": user.created,
-            "max_tokens": -1 if user.max_tokens is None else user.max_tokens,
-            "max_bytes": -1 if user.max_bytes is None else user.max_bytes,
-            "key": user.key,
-            "deleted": int(user.deleted),
-            "sum": self._user_sum(user),
-        }
-
-    def _user_sum(self, user: User) -> bytes:
-        limits = [-1 if x is None else x for x in (user.max_tokens, user.max_bytes)]
-        name = user.name.encode()
-        numbers = _USER.pack(user.created, *limits, user.deleted, len(name))
-        parts = (self._store_id, b"user", user.id.encode(), numbers, name, user.key)
-        return xxh3_bytes(b"".join(parts))
-
-    def _decode_user(self, row: Any) -> User:
-        try:
-            limits = [None if x < 0 else x for x in (row.max_tokens, row.max_bytes)]
-            user = User(
-                name=row.name,
-                id=row.uid,
-                created=row.created,
-                max_tokens=limits[0],
-                max_bytes=limits[1],
-                key=row.key,
-                deleted=bool(row.deleted),
-            )
-            good = self._user_sum(user) == row.sum
-        except DECODE_ERRORS as error:
-            raise CorruptMetadata(f"{self._path}: user {row.uid!r}: {error}") from error
-        if not good:
-            raise CorruptMetadata(
-                f"{self._path}: the row of user {row.uid!r} fails its checksum; run check"
-            )
-        return user
+    def decode_user(self, row: Any) -> User:
+        """The user of a whole row; raises CorruptMetadata."""
+        return decode_user(row, self._store_id, self._path)
 
     # ---- checking
 
@@ -223,7 +197,7 @@ class Catalog:
             return [str(error)]
         for row in rows:
             try:
-                self._checked(row)
+                self.checked(row)
             except CorruptMetadata as error:
                 complaints.append(str(error))
         return complaints
@@ -239,7 +213,7 @@ class Catalog:
         for suffix in ("-wal", "-shm", ""):
             vfs.unlink(staged._path + suffix)
         create_catalog(vfs, staged._path)
-        with staged._write() as connection:
+        with staged.writing() as connection:
             staged._fill(connection, rows, known)
         for suffix in ("-wal", "-shm"):
             vfs.unlink(self._path + suffix)
@@ -250,17 +224,18 @@ class Catalog:
         for row in rows:
             # A damaged index may have let a name in twice.
             insert = sa.insert(sessions).prefix_with("OR IGNORE")
-            values = {**row._asdict(), "sum": row.checksum(self._store_id)}
-            connection.execute(insert, values)
+            connection.execute(insert, self.columns_of(row))
         for user in known:
-            connection.execute(sa.insert(users).prefix_with("OR IGNORE"), self._user_row(user))
+            connection.execute(
+                sa.insert(users).prefix_with("OR IGNORE"), user_columns(user, self._store_id)
+            )
 
     def scan(self) -> tuple[list[Any], bool]:
         """All rows that can be read, verified or not, and whether that was the whole table."""
         rows: list[Any] = []
         try:
             statement = self._statement("NOT INDEXED")
-            with self._read() as connection, connection.execute(statement) as result:
+            with self.reading() as connection, connection.execute(statement) as result:
                 # One by one: what comes before an error is kept.
                 for row in result:
                     rows.append(row)
@@ -271,13 +246,13 @@ class Catalog:
     def _whole_users(self) -> list[User]:
         found: list[User] = []
         try:
-            with self._read() as connection:
+            with self.reading() as connection:
                 rows = connection.execute(sa.text("SELECT * FROM users NOT INDEXED")).all()
         except StoreError:
             return found
         for row in rows:
             try:
-                found.append(self._decode_user(row))
+                found.append(self.decode_user(row))
             except CorruptMetadata:
                 continue
         return found
@@ -287,8 +262,8 @@ class Catalog:
         lock. Rows that are damaged are for `check` to repair first."""
         if not self.is_old:
             return
-        rows = [self._checked(row) for row in self._select("")]
-        with self._write() as connection:
+        rows = [self.checked(row) for row in self._select("")]
+        with self.writing() as connection:
             connection.exec_driver_sql("DROP TABLE sessions")
             catalog_tables.create_all(connection)
             self._fill(connection, rows, [])
@@ -304,10 +279,10 @@ class Catalog:
         with self._mutex:
             statement = self._statement(where)
             named = {name: x for name, x in values.items() if f":{name}" in where}
-            with self._read() as connection:
+            with self.reading() as connection:
                 return connection.execute(statement, named).all()
 
-    def _checked(self, row: Any) -> Row:
+    def checked(self, row: Any) -> Row:
         """The row's values, once they agree with their checksum."""
         try:
             values = Row(*row[:-1])
@@ -326,7 +301,7 @@ class Catalog:
     def if_whole(self, row: Any) -> Row | None:
         """The values of a row of `scan`, or None if it is damaged."""
         try:
-            return self._checked(row)
+            return self.checked(row)
         except CorruptMetadata:
             return None
 
@@ -342,6 +317,11 @@ class Catalog:
 
     # ---- connections
 
+    def version(self) -> int:
+        """A number that is another one after every change that somebody commits."""
+        with self._mutex:
+            return self._open_reader().data_version()
+
     @property
     def is_old(self) -> bool:
         """Whether it has an older format, as a reader may find it."""
@@ -353,7 +333,8 @@ class Catalog:
             return reader.version < USER_VERSION
 
     @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
+        """A read transaction."""
         with self._mutex, self._open_reader().read() as connection:
             yield connection
 
@@ -365,7 +346,8 @@ class Catalog:
         return self._reader
 
     @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Iterator[sa.Connection]:
+        """A durable transaction; the caller holds the lock."""
         # Opened for this one change, so that only the holder of the lock ever checkpoints.
         database = self._connect(True)
         try:

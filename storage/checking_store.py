@@ -27,13 +27,62 @@ class Sessions(Protocol):
     def mend_indexes(self, info: SessionInfo) -> list[Finding]:
         """Build the indexes of a session anew if they are damaged."""
 
+    def check_without_key(self, info: SessionInfo) -> list[Finding] | None:
+        """What can be found of a session whose key is missing; None if it is not."""
+
+    def identity_of(self, info: SessionInfo) -> SessionInfo | None:
+        """What a session says of itself; None if it cannot be read."""
+
+    def adopt_user(self, info: SessionInfo) -> None:
+        """Give the user of an unlisted session her row back."""
+
     def finish_deletion(self, session_id: str) -> None:
         """Remove what is left of a session whose deletion was decided."""
 
 
-def check_store(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) -> list[Finding]:
-    """Everything that is wrong with a store; see Store.check."""
-    return [told(finding) for finding in _check_all(vfs, store, catalog, repair=repair)]
+def check_store(
+    vfs: Vfs, store: Sessions, catalog: Catalog, scope: str | None, *, repair: bool
+) -> list[Finding]:
+    """Everything that is wrong with a store; see Store.check.
+
+    Args:
+        scope: id of the user whose sessions alone are looked at; None for everything.
+    """
+    if scope is None:
+        found = _check_all(vfs, store, catalog, repair=repair)
+    else:
+        found = _check_user(vfs, store, catalog, scope, repair=repair)
+    return [told(finding) for finding in found]
+
+
+def _check_user(
+    vfs: Vfs, store: Sessions, catalog: Catalog, scope: str, *, repair: bool
+) -> list[Finding]:
+    found: list[Finding] = []
+    if catalog.damaged():
+        detail = "it is damaged; have the store checked, and repaired, without a user"
+        found.append(Finding(session="", path="catalog.db", kind="corrupt-catalog", detail=detail))
+    infos: list[SessionInfo] = []
+    with suppress(StoreError):
+        infos = catalog.sessions(scope)
+    names = _user_names(catalog)
+    there = set(session_ids(vfs, store.root))
+    for info in infos:
+        if info.id not in there:
+            found.append(_finding(info, "missing-session", "its directory is gone"))
+            continue
+        found += _of_user(check_one(store, catalog, info, repair=repair), names, info.user)
+    return found
+
+
+def _user_names(catalog: Catalog) -> dict[str, str]:
+    with suppress(StoreError):
+        return {user.id: user.name for user in catalog.users()}
+    return {}
+
+
+def _of_user(found: list[Finding], names: dict[str, str], user_id: str) -> list[Finding]:
+    return [replace(x, user=x.user or names.get(user_id, user_id)) for x in found]
 
 
 def _check_all(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) -> list[Finding]:
@@ -44,6 +93,7 @@ def _check_all(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) -> 
     with suppress(StoreError):
         known = {info.id: info for info in catalog.sessions()}
         deleted = set(catalog.deleted_ids())
+    names = _user_names(catalog)
     for session_id in deleted:
         if repair:
             store.finish_deletion(session_id)
@@ -54,9 +104,10 @@ def _check_all(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool) -> 
         if session_id in deleted:
             continue
         info = known.pop(session_id, None) or SessionInfo(name="", id=session_id, created=0.0)
-        found += check_one(store, catalog, info, repair=repair)
+        found += _of_user(check_one(store, catalog, info, repair=repair), names, info.user)
     for info in known.values():
-        found.append(_finding(info, "missing-session", "its directory is gone"))
+        gone_too = _finding(info, "missing-session", "its directory is gone")
+        found += _of_user([gone_too], names, info.user)
     return found
 
 
@@ -94,6 +145,10 @@ def check_one(
         # First, for without its indexes a session may not open.
         if repair:
             mended = store.mend_indexes(info)
+        closed = store.check_without_key(info)
+        if closed is not None:
+            found, identity = mended + closed, store.identity_of(info)
+            return _listed(store, catalog, info, found, identity, repair=repair)
         session = store.open_for_check(info, repair=repair)
     except StoreError as error:
         return [*mended, _finding(info, type(error).__name__, str(error))]
@@ -108,10 +163,26 @@ def check_one(
             identity = session.identity()
         except CorruptMetadata as error:
             return [*found, _finding(info, "corrupt-note", str(error))]
-    found = [replace(finding, session=identity.name) for finding in found]
-    if info.name:
+    return _listed(store, catalog, info, found, identity, empty=empty, repair=repair)
+
+
+def _listed(
+    store: Sessions,
+    catalog: Catalog,
+    info: SessionInfo,
+    found: list[Finding],
+    identity: SessionInfo | None,
+    *,
+    empty: bool = False,
+    repair: bool,
+) -> list[Finding]:
+    """What was found in a session under its own name, and that it is not listed."""
+    if identity is not None:
+        found = [replace(finding, session=identity.name) for finding in found]
+    if info.name or identity is None:
         return found
-    return [*found, _adopt(store, catalog, identity, empty=empty, repair=repair)]
+    finding = _adopt(store, catalog, identity, empty=empty, repair=repair)
+    return _of_user([*found, finding], _user_names(catalog), identity.user)
 
 
 def _adopt(
@@ -124,6 +195,7 @@ def _adopt(
     if not repair:
         return finding
     if catalog.find(identity.name, identity.user) is None:
+        store.adopt_user(identity)
         catalog.restore(identity)
     elif empty:
         store.finish_deletion(identity.id)

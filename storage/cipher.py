@@ -13,8 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checksums import xxh3
+from .errors import KeyMissing
 
 Rows = NDArray[np.uint8]
+AES = "aes-256-gcm"
+# Nonce and tag.
+AES_OVERHEAD = 28
+
+
+class WriterNotes(Protocol):
+    """What a session keeps of its writers: a random salt each, by number from 1."""
+
+    def salts(self) -> dict[int, bytes]:
+        """All of them as they are on disk now; may be called inside a transaction."""
+
+    def add(self, salt: bytes) -> int:
+        """Keep the salt of a new writer; it is durable when its number is returned."""
 
 
 class Cipher(Protocol):
@@ -27,6 +41,12 @@ class Cipher(Protocol):
 
     def of_session(self, sid: bytes) -> Cipher:
         """The cipher of another session of the same user."""
+
+    def attach(self, notes: WriterNotes) -> None:
+        """Take the notes of the session; before the first use."""
+
+    def begin(self) -> None:
+        """Make ready to seal; outside of any transaction."""
 
     def seal(self, data: bytes, place: bytes) -> bytes:
         """The value as it is stored; it can be opened in the same place only."""
@@ -58,6 +78,12 @@ class Plain:
         """See `Cipher`."""
         return self
 
+    def attach(self, notes: WriterNotes) -> None:
+        """See `Cipher`."""
+
+    def begin(self) -> None:
+        """See `Cipher`."""
+
     def seal(self, data: bytes, place: bytes) -> bytes:
         """See `Cipher`."""
         return data
@@ -79,6 +105,41 @@ class Plain:
     def chain(self, data: bytes) -> int:
         """See `Cipher`."""
         return xxh3(data)
+
+
+class Locked(Plain):
+    """Encrypted bytes without the key: checksums can be looked at, and nothing else."""
+
+    name = AES
+    overhead = AES_OVERHEAD
+
+    def begin(self) -> None:
+        """Raises KeyMissing."""
+        raise _missing()
+
+    def seal(self, data: bytes, place: bytes) -> bytes:
+        """Raises KeyMissing."""
+        raise _missing()
+
+    def open(self, data: bytes, place: bytes) -> bytes:
+        """Raises KeyMissing."""
+        raise _missing()
+
+    def seal_rows(self, rows: Rows, kind: bytes, ids: NDArray[np.int64]) -> Rows:
+        """Raises KeyMissing."""
+        raise _missing()
+
+    def open_rows(self, stored: Rows, kind: bytes, ids: NDArray[np.int64], out: Rows) -> list[int]:
+        """Leaves out as it is: the rows stay closed."""
+        return []
+
+    def chain(self, data: bytes) -> int:
+        """Raises KeyMissing."""
+        raise _missing()
+
+
+def _missing() -> KeyMissing:
+    return KeyMissing("the session is encrypted; open the store with its key")
 
 
 PLAIN = Plain()

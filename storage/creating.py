@@ -28,16 +28,16 @@ MAX_NAME_BYTES = 1024
 _FOLDERS = ("locks", "s", "tmp", "trash")
 
 
-def encode_name(name: str) -> bytes:
-    """A session's name in UTF-8, once it is one; raises ValueError."""
+def encode_name(name: str, what: str = "session") -> bytes:
+    """A name in UTF-8, once it is one of a session or user; raises ValueError."""
     if not isinstance(name, str):
-        raise ValueError(f"session name must be a str, got {type(name).__name__}")
+        raise ValueError(f"{what} name must be a str, got {type(name).__name__}")
     try:
         encoded = name.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"session name has a lone surrogate: {error}") from error
+        raise ValueError(f"{what} name has a lone surrogate: {error}") from error
     if not 0 < len(encoded) <= MAX_NAME_BYTES:
-        raise ValueError(f"session name is {len(encoded)} bytes; 1 to {MAX_NAME_BYTES} are allowed")
+        raise ValueError(f"{what} name is {len(encoded)} bytes; 1 to {MAX_NAME_BYTES} are allowed")
     return encoded
 
 
@@ -84,6 +84,8 @@ def fill_tables(
     connection.execute(sa.insert(state), {"id": 1, **start.state.to_row(sid)})
     put_seams(connection, sid, gen, start.seams)
     maps = {"identity": identity_of(store_id, info), layout_key(gen): start.described.to_note()}
+    if start.owner is not None:
+        maps["owner"] = start.owner
     for key, value in maps.items():
         packed = pack_map(value, key)
         row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
@@ -96,11 +98,13 @@ class Start(NamedTuple):
     state: State
     described: Description
     seams: dict[int, int]
+    owner: dict[str, Any] | None = None
+    """What it keeps of its user; None for the store's own, not encrypted."""
 
 
-def new_start(layout: Layout, cipher: Cipher = PLAIN) -> Start:
+def new_start(layout: Layout, cipher: Cipher = PLAIN, owner: dict[str, Any] | None = None) -> Start:
     """What a session without turns begins with."""
-    return Start(State(), describe(layout, cipher), {})
+    return Start(State(), describe(layout, cipher), {}, owner)
 
 
 def write_files(vfs: Vfs, folder: str, store_id: bytes, info: SessionInfo, start: Start) -> None:

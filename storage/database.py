@@ -23,15 +23,13 @@ from sqlalchemy.pool import NullPool
 
 from .errors import (
     CorruptMetadata,
-    DurabilityLost,
     SessionClosed,
     StoreError,
     StoreFull,
-    StoreLocked,
-    StorePermission,
 )
 from .header import VERSION_MAJOR, VERSION_MINOR, require_version
 from .mounts import is_full
+from .sqlite_errors import typed_error
 from .vfs import Vfs
 
 _log = logging.getLogger(__name__)
@@ -213,6 +211,11 @@ class Database:
             with self._connection.begin():
                 yield self._connection
 
+    def data_version(self) -> int:
+        """A number that changes when another connection commits."""
+        with self._use("read"):
+            return int(self._driver.execute("PRAGMA data_version").fetchone()[0])
+
     def checkpoint(self, *, only_if_large: bool = False) -> None:
         """Copy the log into the database and empty it; a reader may hold that up.
 
@@ -319,9 +322,9 @@ class Database:
         try:
             yield
         except sa.exc.DBAPIError as error:
-            raise _typed(self.path, error.orig, action) from error
+            raise typed_error(self.path, error.orig, action) from error
         except _SQLITE_ERRORS as error:
-            raise _typed(self.path, error, action) from error
+            raise typed_error(self.path, error, action) from error
         except sa.exc.SQLAlchemyError as error:
             # Results of another shape than the statement allows: only damage does that.
             raise CorruptMetadata(f"cannot {action} {self.path}: {error}. Run check.") from error
@@ -349,27 +352,6 @@ def interrupt_behind(
     while error is not None and error is not handled and isinstance(error, Exception):
         error = error.__context__
     return None if error is handled else error
-
-
-def _typed(path: str, error: BaseException | None, action: str) -> Exception:
-    """The store's error for one of SQLite's."""
-    text = str(error)
-    where = f"cannot {action} {path}: {text}"
-    cramped = action != "write" and "disk I/O error" in text and is_full(path)
-    if cramped or "is full" in text:
-        return StoreFull(f"{where}. Free space and try again.")
-    reached = os.access(os.path.dirname(path), os.X_OK)
-    if "unable to open" in text and reached and not os.path.exists(path):
-        return CorruptMetadata(f"{path} is missing. Run check, or restore a backup.")
-    if "unable to open" in text and os.access(path, os.W_OK):
-        return StoreError(f"{where}. The disk is full or fails; make space and try again.")
-    if "readonly" in text or "unable to open" in text:
-        return StorePermission(f"{where}. Check who owns it.")
-    if "locked" in text or "busy" in text:
-        return StoreLocked(f"{where}. Another program holds the database open.")
-    if action == "write" and type(error) is sqlite3.OperationalError:
-        return DurabilityLost(f"{where}. Close the session and open it again.")
-    return CorruptMetadata(f"{where}. Run check.")
 
 
 def _abandon_in_child() -> None:

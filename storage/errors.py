@@ -13,6 +13,13 @@ StoreError
  +-- FencedWriter       a newer writer has taken the session over
  +-- DurabilityLost     an fsync or commit failed; reopen from disk
  +-- StoreFull          no space left; nothing acknowledged was lost
+ |    `-- QuotaExceeded the user's quota leaves no room for what was to be appended
+ +-- UserMissing        no user of that name
+ +-- NotAllowed         administration through a handle that was opened for a user
+ +-- KeyMissing         the sessions are encrypted and no key was given
+ +-- WrongKey           a key that does not fit, or is no key at all
+ +-- NotEncrypted       a key was given for sessions that are stored as they are
+ +-- NoCipher           the package that encrypts is not installed
  +-- StorePermission    the operating system refused access
  +-- UnsafeFilesystem   the store is to be written on a network file system
  +-- StoreUnreachable   a server of the store does not answer; nothing was written
@@ -82,6 +89,34 @@ class DurabilityLost(StoreError):
 
 class StoreFull(StoreError):
     """The disk or the quota is full; acknowledged turns are safe and readable."""
+
+
+class QuotaExceeded(StoreFull):
+    """An append would go beyond the user's quota; nothing of it was written."""
+
+
+class UserMissing(StoreError):
+    """The named user does not exist."""
+
+
+class NotAllowed(StoreError):
+    """Administration was asked of a handle that was opened for a user."""
+
+
+class KeyMissing(StoreError):
+    """The sessions are encrypted, and the store was opened without a key."""
+
+
+class WrongKey(StoreError):
+    """The key does not open what is stored, or is not a key at all."""
+
+
+class NotEncrypted(StoreError):
+    """The store was opened with a key, and the user's sessions are stored as they are."""
+
+
+class NoCipher(StoreError):
+    """The package `cryptography` is not installed."""
 
 
 class StorePermission(StoreError):

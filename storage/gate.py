@@ -37,6 +37,10 @@ class Gate(ABC):
         """Read everything anew from disk; called before the next use after a KeyboardInterrupt,
         which may strike between the disk and what is known of it in memory."""
 
+    def _before_write(self) -> None:
+        """Called in front of each write, outside of any transaction."""
+        return
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Hold the session for reading; such blocks never nest.
@@ -73,6 +77,7 @@ class Gate(ABC):
             if not self._writable:
                 raise ReadOnly(f"session {self._name!r} was opened read-only")
             try:
+                self._before_write()
                 yield
             except (DurabilityLost, FencedWriter) as error:
                 self._poison = error

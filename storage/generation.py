@@ -1,8 +1,5 @@
-"""Derived files of one session under one model: K/V segments, landmarks, tail.
-
-Everything here is a function of the tokens. Bytes below the session's watermark are
-published; what lies above is garbage that nobody reads.
-"""
+"""Derived files of one session under one model: functions of the tokens, published up to the
+session's watermark; what lies above is garbage that nobody reads."""
 
 from __future__ import annotations
 
@@ -19,6 +16,7 @@ from .errors import CorruptChunk, CorruptMetadata
 from .findings import Problem
 from .geometry import RECORD
 from .landmark_checks import LandmarkChecks
+from .landmarks import row_place
 from .layouts import Description
 from .parts import Part, most_rows
 from .records import Records, RecordTable, Seal, TokensOf
@@ -235,8 +233,8 @@ class Generation:
             last_seqs: [n], the turn that holds each chunk's last token.
         """
         ids = np.arange(first, first + len(kv))
-        landmarks = self.own.cipher.seal_rows(landmarks, b"landmark", ids)
-        kv = self.own.cipher.seal_rows(kv, b"kv", ids)
+        landmarks = self.own.cipher.seal_rows(landmarks, row_place(self.number, "landmark"), ids)
+        kv = self.own.cipher.seal_rows(kv, row_place(self.number, "kv"), ids)
         records = self.records.make(first, landmarks, kv, tokens, last_seqs)
         self._put(first, landmarks, kv, records)
         self.count = max(self.count, first + len(kv))
@@ -322,7 +320,7 @@ class Generation:
             ids = np.arange(chunk, chunk + len(stored))
             bad.update(self._checks.damaged(chunk, stored))
             out = rows[chunk - first :][: len(stored)]
-            bad.update(part.cipher.open_rows(stored, b"landmark", ids, out))
+            bad.update(part.cipher.open_rows(stored, row_place(self.number, "landmark"), ids, out))
             chunk += len(stored)
         inside = self.in_holes(np.arange(first, stop))
         rows[inside] = 0
@@ -349,7 +347,8 @@ class Generation:
         if sealed and not bad:
             for part, start, _, length in self._runs(ids.tolist()):
                 run = slice(start, start + length)
-                bad.update(part.cipher.open_rows(stored[run], b"kv", ids[run], out[run]))
+                cipher, place = part.cipher, row_place(self.number, "kv")
+                bad.update(cipher.open_rows(stored[run], place, ids[run], out[run]))
         if bad:
             raise CorruptChunk(
                 f"{self.own.folder}: the K/V of {len(bad)} chunks fails its checksum, first chunk "

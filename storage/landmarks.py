@@ -83,6 +83,11 @@ class Landmarks:
         self._file.close()
 
 
+def row_place(generation: int, what: str) -> bytes:
+    """What encrypted rows of a kind are bound to, besides session and chunk."""
+    return f"/{generation}/{what}/".encode()
+
+
 def create_landmarks(vfs: Vfs, path: str, fields: dict[str, Any], *, first: int = 0) -> None:
     """Write and sync a landmark file without rows.
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .checksums import chain_seed
 from .cipher import Cipher
-from .errors import CorruptMetadata, ModelMismatch
+from .errors import CorruptMetadata, KeyMissing, ModelMismatch, NotEncrypted
 from .geometry import Geometry, geometry_of
 from .rows import State
 from .truth import Truth
@@ -98,6 +98,17 @@ def layouts_of(wanted: Wanted) -> tuple[Layout, ...]:
     if not layouts:
         raise ValueError("layout is an empty sequence; pass None to take any layout")
     return layouts
+
+
+def require_cipher(stored: str, cipher: Cipher, name: str) -> None:
+    """Raise KeyMissing or NotEncrypted unless the cipher is the one a session is stored with."""
+    if stored and not cipher.name:
+        raise KeyMissing(f"session {name!r} is encrypted ({stored}); open the store with its key")
+    if stored != cipher.name:
+        raise NotEncrypted(
+            f"session {name!r} is not encrypted as the key asks for: it is stored "
+            f"{'with ' + stored if stored else 'as it is'}, expected {cipher.name}"
+        )
 
 
 def require_layout(stored: Layout, wanted: Wanted, num_tokens: int, name: str) -> None:

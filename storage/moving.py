@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import os
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from .administration import Administration
 from .backup import StoreCopy
-from .catalog import Catalog
 from .errors import SessionHasForks, SessionMissing, StoreError
-from .locks import Lock
+from .keys import KeySource
+from .quotas import NOTHING, Amount, closed_amount, limits, put_held
 from .rebuilding import Rebuilding
 from .session import SessionStore
 from .staging import Staging
-from .types import Finding, Layout, SessionInfo
+from .types import Finding, Layout, SessionInfo, User
 from .vfs import Vfs
 
 if TYPE_CHECKING:
     from .store import Store
 
 
-class Moving(ABC):
+class Moving(Administration, ABC):
     """Part of `Store`."""
 
-    root: str
-    read_only: bool
     has_files = True
     """Whether the folder is all there is; a store on servers keeps copies there."""
-    _vfs: Vfs
-    _id: bytes
-    _catalog: Catalog
-    _mutex: threading.RLock
 
     @classmethod
     @abstractmethod
@@ -42,27 +36,12 @@ class Moving(ABC):
         cls,
         path: str | os.PathLike[str],
         *,
+        key: KeySource | None = None,
         create: bool = True,
         read_only: bool = False,
         vfs: Vfs | None = None,
     ) -> Store:
         """Open the store in a directory."""
-
-    @abstractmethod
-    def _require_open(self) -> None: ...
-
-    @abstractmethod
-    def _require_writable(self) -> None: ...
-
-    @abstractmethod
-    def _lock_session(self, info: SessionInfo) -> Lock: ...
-
-    @abstractmethod
-    def _catalog_lock(self) -> AbstractContextManager[None]: ...
-
-    @abstractmethod
-    def finish_deletion(self, session_id: str) -> None:
-        """Remove what is left of a session whose deletion was decided."""
 
     @property
     def vfs(self) -> Vfs:
@@ -102,23 +81,27 @@ class Moving(ABC):
         self, staging: Staging, name: str, created: float, layout: Layout
     ) -> SessionStore:
         """A new session of a staging, open for writing; it is closed before `install`."""
-        info = SessionInfo(name=name, id=os.urandom(16).hex(), created=created)
-        return staging.make(info, layout)
+        with self._mutex, self._catalog_lock():
+            user = self._user_to_own()
+        info = SessionInfo(name=name, id=os.urandom(16).hex(), created=created, user=user.id)
+        return staging.make(info, layout, *self._new_cipher(user, info))
 
     def staged_successor(
         self, staging: Staging, session: Rebuilding, layout: Layout
     ) -> SessionStore:
         """A session that is to take the place of another: one that an earlier attempt has begun in
         that staging, if it has the layout, else a new one."""
+        user = self._owner() or User(name="", id="", created=0.0)
         for session_id in staging.found():
             info = replace(session.info, id=session_id)
             with suppress(StoreError):
-                store = staging.open(info, layout)
+                store = staging.open(info, layout, self._new_cipher(user, info)[0])
                 if _is_beginning(store, session):
                     return store
                 store.close()
             session.drop_unfinished()
-        return staging.make(replace(session.info, id=os.urandom(16).hex()), layout)
+        info = replace(session.info, id=os.urandom(16).hex())
+        return staging.make(info, layout, *self._new_cipher(user, info))
 
     def install(
         self, staging: Staging, infos: Sequence[SessionInfo], *, gone: SessionInfo | None = None
@@ -132,9 +115,23 @@ class Moving(ABC):
             self._require_open()
             if gone is not None:
                 self.require_no_forks(gone.name)
+            taken = {info.id: self._staged_amount(staging, info) for info in infos if info.user}
+            wanted: dict[str, Amount] = {}
+            for info in infos:
+                before = wanted.get(info.user, NOTHING)
+                wanted[info.user] = before.plus(taken.get(info.id, NOTHING))
+            self._require_room_for(wanted, gone.id if gone else "")
             staging.install(self._catalog, infos, gone=gone)
+            if taken:
+                put_held(self._catalog, taken)
             if gone is not None:
                 self.finish_deletion(gone.id)
+
+    def _staged_amount(self, staging: Staging, info: SessionInfo) -> Amount:
+        user = self._catalog.user_by_id(info.user)
+        if user is None or limits(user) == (None, None):
+            return NOTHING
+        return closed_amount(self._vfs, staging.place, info.id)
 
     def backup(
         self, folder: str, on_session: Callable[[str, int, int], None] | None = None
@@ -152,18 +149,21 @@ class Moving(ABC):
             Names of its sessions, bytes copied, and what the verification found.
 
         Raises:
+            NotAllowed: this handle was opened for a user.
             StoreError, NotAFolder: the folder cannot be used; StoreLocked: another backup to it is
                 on its way.
         """
         with self._mutex:
             self._require_open()
+            self._require_administration()
             self._require_files("be copied")
         copy = StoreCopy(self._vfs, self.root, self._id, folder)
         with closing(copy):
             copy.copy(on_session or (lambda name, done, total: None))
-            with type(self).open(copy.staged, create=False, vfs=self._vfs) as store:
+            key = None if self._keys is None else self._keys.secret
+            with type(self).open(copy.staged, key=key, create=False, vfs=self._vfs) as store:
                 found = store.check(repair=True)
-                names = [info.name for info in store.list_sessions()]
+                names = [info.name for info in store.every_session()]
             copy.finish()
         return names, copy.num_bytes, found
 
@@ -189,7 +189,7 @@ class Moving(ABC):
             self._require_open()
             self._require_writable()
             self._require_files("encode a session anew")
-            info = self._catalog.find(name)
+            info = self._find(name)
             if info is None:
                 raise SessionMissing(f"there is no session {name!r} in {self.root}")
             self.require_no_forks(name)
@@ -200,7 +200,15 @@ class Moving(ABC):
     def _open_rebuilding(self, info: SessionInfo) -> Rebuilding:
         lock = self._lock_session(info)
         try:
-            return Rebuilding(self._vfs, self.root, self._id, info, layout=None, lock=lock)
+            return Rebuilding(
+                self._vfs,
+                self.root,
+                self._id,
+                info,
+                layout=None,
+                lock=lock,
+                cipher=self._cipher_of(info, write=True),
+            )
         except BaseException:
             lock.release()
             raise

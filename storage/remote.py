@@ -13,8 +13,16 @@ import sqlalchemy as sa
 from .addresses import check_addresses, parse_address
 from .catalog import Catalog
 from .checking_store import check_one
+from .cipher import Cipher
 from .creating import Start, fill_tables, identity_from
-from .errors import CorruptMetadata, SessionBusy, SessionMissing, StoreError, StoreLocked
+from .errors import (
+    CorruptMetadata,
+    NotAllowed,
+    SessionBusy,
+    SessionMissing,
+    StoreError,
+    StoreLocked,
+)
 from .findings import told
 from .layouts import Wanted
 from .leases import Leases
@@ -31,7 +39,7 @@ from .session import SessionStore
 from .store import Store
 from .tables import sessions
 from .truth import Truth
-from .types import Finding, SessionInfo
+from .types import Finding, SessionInfo, User
 from .vfs import Vfs
 
 _CATALOG = "catalog"
@@ -119,6 +127,17 @@ class RemoteStore(Store):
         self._leases = Leases(server)
         super().__init__(vfs, root, store_id, read_only=read_only)
 
+    def _owner(self) -> User:
+        # Sessions on servers belong to nobody, and are stored as they are.
+        return User(name="", id="", created=0.0)
+
+    def _require_users(self) -> None:
+        raise NotAllowed("users need a store in a folder; one on servers has none")
+
+    def check_without_key(self, info: SessionInfo) -> list[Finding] | None:
+        """None: nothing is encrypted."""
+        return None
+
     def _open_catalog(self) -> Catalog:
         shown = f"{self._server.address.shown} catalog"
         return Catalog(
@@ -146,7 +165,12 @@ class RemoteStore(Store):
     # ---- sessions
 
     def _make_session(
-        self, info: SessionInfo, layout: Wanted, lock: Lock | None, trust_head: bool
+        self,
+        info: SessionInfo,
+        layout: Wanted,
+        lock: Lock | None,
+        trust_head: bool,
+        cipher: Cipher | None,
     ) -> SessionStore:
         assert lock is None or isinstance(lock, WriterLock)
         return RemoteSession(

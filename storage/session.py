@@ -26,10 +26,12 @@ from .errors import (
 )
 from .findings import Problem
 from .index import IndexCache
-from .layouts import Wanted, read_layout, require_followed, require_layout
+from .layouts import Wanted, read_layout, require_cipher, require_followed, require_layout
 from .leaving import close_after
 from .locks import Lock
 from .paths import session_folder
+from .quotas import Budget
+from .spending import Spending
 from .truth import CALLERS
 from .types import Finding, Layout, SessionInfo, Turn
 from .unfinished import clear_generations
@@ -38,7 +40,7 @@ from .vfs import Vfs
 _log = logging.getLogger(__name__)
 
 
-class SessionStore(Changing):
+class SessionStore(Spending, Changing):
     """An open session; made by `Store.session`.
 
     A context manager, and safe to share between threads. After an error of durability
@@ -62,6 +64,7 @@ class SessionStore(Changing):
         lock: Lock | None,
         trust_head: bool = True,
         cipher: Cipher = PLAIN,
+        budget: Budget | None = None,
         open_forks: OpenForks = no_forks,
     ) -> None:
         super().__init__(info.name, writable=lock is not None)
@@ -72,6 +75,7 @@ class SessionStore(Changing):
         self._store_id = store_id
         self._wanted = layout
         self._lock_file = lock
+        self._budget = budget
         self._open_forks = open_forks
         sid = bytes.fromhex(info.id)
         self._truth = self._open_truth(sid, cipher)
@@ -85,6 +89,7 @@ class SessionStore(Changing):
             if trust_head:
                 self._truth.require_acknowledged()
             described = read_layout(self._truth, state.gen)
+            require_cipher(described.cipher, cipher, info.name)
             require_layout(described.layout, layout, state.n_tok, info.name)
             self._fetch()
             self._files = derived = Derived(
@@ -103,6 +108,7 @@ class SessionStore(Changing):
             if self.writable and self._files.has_holes():
                 # What was forgotten goes before anything else, whatever is asked for here.
                 self._follow()
+            self._settle_budget()
         except BaseException:
             if derived is not None:
                 derived.close()
@@ -168,6 +174,7 @@ class SessionStore(Changing):
                     self._files.settle()
                     self._settled()
                     self._truth.database.checkpoint()
+                    self._settle_budget()
             except (StoreFull, StoreLocked, StoreUnreachable) as error:
                 # Nothing acknowledged hangs on this; the next open does it again.
                 _log.warning("session %r closed without its checkpoint: %s", self.info.name, error)
@@ -236,13 +243,14 @@ class SessionStore(Changing):
         Raises:
             ValueError, LimitExceeded: a bad field; nothing was stored.
             TurnConflict: a known id with another role or text; nothing was stored.
-            StoreFull: nothing was stored; try again when there is space.
+            StoreFull: nothing was stored; try again when there is space. QuotaExceeded, which is
+                one, if the user's quota leaves none.
             DurabilityLost, FencedWriter, ReadOnly, SessionClosed.
         """
         with self._mutex:
             with self._writing():
                 notes = {CALLERS + key: value for key, value in (meta or {}).items()}
-                stored = self._truth.append(turns, notes)
+                stored = self._append(turns, notes)
             try:
                 with self._writing():
                     self._truth.database.checkpoint(only_if_large=True)

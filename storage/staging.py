@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
+from typing import Any
 
 from .catalog import Catalog
 from .cipher import PLAIN, Cipher
@@ -56,12 +57,18 @@ class Staging:
         """Ids of the sessions that lie here, made by this object or an earlier one."""
         return list(session_ids(self._vfs, self.place))
 
-    def make(self, info: SessionInfo, layout: Layout, cipher: Cipher = PLAIN) -> SessionStore:
+    def make(
+        self,
+        info: SessionInfo,
+        layout: Layout,
+        cipher: Cipher = PLAIN,
+        owner: dict[str, Any] | None = None,
+    ) -> SessionStore:
         """A new session, open for writing; it is closed before `install`."""
         folder = session_folder(self.place, info.id)
         for parent in (self.place, os.path.join(self.place, "s"), os.path.dirname(folder)):
             self._vfs.ensure_dir(parent)
-        write_files(self._vfs, folder, self._store_id, info, new_start(layout, cipher))
+        write_files(self._vfs, folder, self._store_id, info, new_start(layout, cipher, owner))
         return self.open(info, layout, cipher)
 
     def open(self, info: SessionInfo, layout: Layout, cipher: Cipher = PLAIN) -> SessionStore:

@@ -7,31 +7,31 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 
 from .catalog import Catalog
 from .checking_store import check_store
+from .cipher import Cipher
 from .creating import Start, create_store, encode_name, new_start, write_files
 from .errors import (
     CorruptMetadata,
-    ReadOnly,
-    SessionBusy,
-    SessionClosed,
     SessionExists,
     SessionMissing,
 )
 from .indexes import mend_indexes
+from .keys import Keys, KeySource, store_key
 from .layouts import Wanted, layouts_of
 from .leaving import close_after
-from .locks import Lock, catalog_lock, try_lock
+from .locks import Lock
 from .marker import read_marker
 from .moving import Moving
+from .owner_notes import read_owner
 from .paths import require_folder, session_folder
+from .quotas import Budget
 from .reserve import Reserve
 from .safety import require_safe
 from .session import SessionStore
-from .sweeping import sweep
 from .types import Finding, Layout, SessionInfo
 from .vfs import Vfs
 
@@ -39,9 +39,20 @@ from .vfs import Vfs
 class Store(Moving):
     """An open store; made by `Store.open`, a context manager, safe between threads."""
 
-    def __init__(self, vfs: Vfs, root: str, store_id: bytes, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        vfs: Vfs,
+        root: str,
+        store_id: bytes,
+        *,
+        read_only: bool,
+        user: str | None = None,
+        keys: Keys | None = None,
+    ) -> None:
         self.root = root
         self.read_only = read_only
+        self.user = user
+        self._keys = keys
         self._vfs = vfs
         self._id = store_id
         self._reserve = Reserve(vfs, root)
@@ -56,6 +67,8 @@ class Store(Moving):
         cls,
         path: str | os.PathLike[str],
         *,
+        user: str | None = None,
+        key: KeySource | None = None,
         create: bool = True,
         read_only: bool = False,
         allow_network_files: bool = False,
@@ -67,6 +80,9 @@ class Store(Moving):
 
         Args:
             path: the directory; made with mode 0700 if it is missing and `create` is set.
+            user: see this user's sessions and nothing else; any text of 1 to 1024 bytes of UTF-8.
+                None: the store's own sessions, and administration.
+            key: encrypts sessions whose user has none yet, and opens those that are encrypted.
             create: make a new store in a missing or empty directory.
             read_only: never write, not even locks.
             allow_network_files: write also where other machines may share the files.
@@ -81,11 +97,18 @@ class Store(Moving):
             SessionMissing: there is no store and none may be made.
             StorePermission, UnsafeFilesystem, NotAFolder: no place for a store, see safety.py.
             StoreUnreachable: a server does not answer.
+            KeyMissing, WrongKey, NotEncrypted, NoCipher: about the key.
             CorruptMetadata, FormatTooNew, FormatTooOld.
+            ValueError: an impossible user name; or a user or a key for a store on servers.
         """
+        if user is not None:
+            encode_name(user, "user")
+        secret = None if key is None else store_key(key)
         vfs = vfs or Vfs()
         root = os.path.abspath(os.fspath(path))
         if database is not None or objects is not None:
+            if user is not None or key is not None:
+                raise ValueError("a store on servers knows neither users nor keys; use a folder")
             from .remote import open_remote  # with the drivers of the servers
 
             return open_remote(vfs, root, database, objects, create=create, read_only=read_only)
@@ -95,21 +118,23 @@ class Store(Moving):
         if vfs.lstat(marker) is None and create and not read_only:
             create_store(vfs, root)
         store_id = read_marker(vfs, root)
-        store = cls(vfs, root, store_id, read_only=read_only)
-        if not read_only:
-            store._migrate()
-            sweep(vfs, root, store._catalog, store.finish_deletion)
-            store._reserve.keep()
+        keys = None if secret is None else Keys(store_id, secret)
+        store = cls(vfs, root, store_id, read_only=read_only, user=user, keys=keys)
+        try:
+            if not read_only:
+                store._migrate()
+                store._sweep()
+                store._reserve.keep()
+            # What is damaged is told by whatever needs it, or by `check`.
+            with suppress(CorruptMetadata):
+                store._require_fitting_key()
+        except BaseException:
+            store.close()
+            raise
         return store
 
     def _open_catalog(self) -> Catalog:
         return Catalog(self._path("catalog.db"), self._id)
-
-    def _catalog_lock(self) -> AbstractContextManager[None]:
-        return catalog_lock(self._vfs, self.root)
-
-    def _path(self, *parts: str) -> str:
-        return os.path.join(self.root, *parts)
 
     def _migrate(self) -> None:
         """Bring an older catalog up to our format; sessions follow when they are opened."""
@@ -142,13 +167,15 @@ class Store(Moving):
             SessionBusy: another handle writes to the session, here or in another process.
             SessionMissing: no such session.
             ModelMismatch: it was written with none of these layouts.
+            KeyMissing, WrongKey, NotEncrypted: about the key.
+            QuotaExceeded: there is no room for another session.
             ValueError: an impossible name, or no layout.
         """
         encode_name(name)
         with self._mutex:
             self._require_open()
             read_only = read_only or self.read_only
-            info = self._catalog.find(name)
+            info = self._find(name)
             if info is None:
                 if not create or read_only or layout is None:
                     raise SessionMissing(f"there is no session {name!r} in {self.root}")
@@ -156,12 +183,18 @@ class Store(Moving):
             return self._open_session(info, layout, read_only=read_only)
 
     def _open_session(
-        self, info: SessionInfo, layout: Wanted, *, read_only: bool, trust_head: bool = True
+        self,
+        info: SessionInfo,
+        layout: Wanted,
+        *,
+        read_only: bool,
+        trust_head: bool = True,
+        cipher: Cipher | None = None,
     ) -> SessionStore:
         lock = None if read_only else self._lock_session(info)
         session = None
         try:
-            session = self._make_session(info, layout, lock, trust_head)
+            session = self._make_session(info, layout, lock, trust_head, cipher)
             self._sessions.add(session)
             return session
         except BaseException:
@@ -172,7 +205,12 @@ class Store(Moving):
             raise
 
     def _make_session(
-        self, info: SessionInfo, layout: Wanted, lock: Lock | None, trust_head: bool
+        self,
+        info: SessionInfo,
+        layout: Wanted,
+        lock: Lock | None,
+        trust_head: bool,
+        cipher: Cipher | None,
     ) -> SessionStore:
         return SessionStore(
             self._vfs,
@@ -182,6 +220,8 @@ class Store(Moving):
             layout=layout,
             lock=lock,
             trust_head=trust_head,
+            cipher=cipher or self._cipher_of(info, write=lock is not None),
+            budget=self._budget_of(info) if lock is not None else None,
             open_forks=lambda: self._open_forks(info),
         )
 
@@ -224,74 +264,36 @@ class Store(Moving):
                     user=session.info.user,
                     parent=parent,
                 )
-                self._write_session(info, start)
+                owner = read_owner(self._vfs, self.root, session.info.id) if self.has_files else {}
+                self._write_session(info, start._replace(owner=owner or None))
 
-    def _lock_session(self, info: SessionInfo) -> Lock:
-        lock = try_lock(self._vfs, self._path("locks", f"s-{info.id}.lock"))
-        if lock is None:
-            raise SessionBusy(
-                f"session {info.name!r} is being written by another handle or process; "
-                "close it there, or open it here with read_only=True"
-            )
-        return lock
+    def _budget_of(self, info: SessionInfo) -> Budget | None:
+        return Budget(self._vfs, self.root, self._catalog, info) if info.user else None
 
     def list_sessions(self) -> list[SessionInfo]:
-        """All sessions, oldest first."""
+        """The user's sessions, or the store's own, oldest first."""
         with self._mutex:
             self._require_open()
-            return self._catalog.sessions()
+            return self._own_sessions()
 
     def has_session(self, name: str) -> bool:
         """Whether a session of that name exists."""
         encode_name(name)
         with self._mutex:
             self._require_open()
-            return self._catalog.find(name) is not None
-
-    def delete_session(self, name: str) -> None:
-        """Delete a session's files. Bytes may linger on the medium; this is no secure erase.
-
-        Raises:
-            SessionMissing, SessionBusy.
-            SessionHasForks: delete them first.
-        """
-        with self._mutex:
-            self._require_open()
-            self._require_writable()
-            despite_full_disk = self._reserve.used_by
-            info = despite_full_disk(lambda: self._catalog.find(name))
-            if info is None:
-                raise SessionMissing(f"there is no session {name!r} in {self.root}")
-            session_lock = despite_full_disk(lambda: self._lock_session(info))
-            try:
-                self.require_no_forks(name)
-                with ExitStack() as held:
-                    despite_full_disk(lambda: held.enter_context(self._catalog_lock()))
-                    despite_full_disk(lambda: self._catalog.mark_deleted(info))
-                    despite_full_disk(lambda: self.finish_deletion(info.id))
-            finally:
-                session_lock.release()
-            self._reserve.keep()
-
-    def finish_deletion(self, session_id: str) -> None:
-        """Remove what is left of a session whose deletion was decided; under the catalog's lock."""
-        folder = session_folder(self.root, session_id)
-        grave = self._path("trash", session_id)
-        if self._vfs.lstat(folder) is not None:
-            self._vfs.ensure_dir(self._path("trash"))
-            self._vfs.rename(folder, grave)
-            self._vfs.sync_dir(os.path.dirname(folder))
-            self._vfs.sync_dir(self._path("trash"))
-        self._vfs.remove_tree(grave)
-        self._catalog.remove(session_id)
+            return self._find(name) is not None
 
     def _create_session(self, name: str, layout: Layout) -> SessionInfo:
         with self._catalog_lock():
-            found = self._catalog.find(name)
+            found = self._find(name)
             if found is not None:
                 return found
-            info = SessionInfo(name=name, id=os.urandom(16).hex(), created=time.time())
-            self._write_session(info, new_start(layout))
+            user = self._user_to_own()
+            info = SessionInfo(
+                name=name, id=os.urandom(16).hex(), created=time.time(), user=user.id
+            )
+            cipher, owner = self._new_cipher(user, info)
+            self._write_session(info, new_start(layout, cipher, owner))
             return info
 
     def _write_session(self, info: SessionInfo, start: Start) -> None:
@@ -301,6 +303,7 @@ class Store(Moving):
             self._vfs.ensure_dir(self._path(parent))
         staged = self._path("tmp", info.id)
         write_files(self._vfs, staged, self._id, info, start)
+        self._require_room(info, staged)
         folder = session_folder(self.root, info.id)
         fan = os.path.dirname(folder)
         if self._vfs.lstat(fan) is None:
@@ -313,7 +316,10 @@ class Store(Moving):
     # ---- inspection and closing
 
     def check(self, *, repair: bool = False) -> list[Finding]:
-        """Read every byte of the store and report what is not as written.
+        """Read every byte that this handle may see and report what is not as written.
+
+        Without a user that is the whole store. Of encrypted sessions only checksums are looked at
+        where the key is missing; a finding "not-checked" says so.
 
         Args:
             repair: lower watermarks below damaged chunks, rebuild damaged catalog rows and
@@ -324,14 +330,16 @@ class Store(Moving):
             self._require_open()
             if repair:
                 self._require_writable()
+            scope = self._scope()
             if not repair:
-                return check_store(self._vfs, self, self._catalog, repair=False)
+                return check_store(self._vfs, self, self._catalog, scope, repair=False)
             with self._catalog_lock():
-                return check_store(self._vfs, self, self._catalog, repair=True)
+                return check_store(self._vfs, self, self._catalog, scope, repair=True)
 
     def open_for_check(self, info: SessionInfo, *, repair: bool) -> SessionStore:
         """A session whatever its layout and its head.bin say; for `check`."""
-        return self._open_session(info, None, read_only=not repair, trust_head=False)
+        cipher = self.cipher_for_check(info, write=repair)
+        return self._open_session(info, None, read_only=not repair, trust_head=False, cipher=cipher)
 
     def mend_indexes(self, info: SessionInfo) -> list[Finding]:
         """Build indexes of a session anew if they are damaged; for `check`."""
@@ -342,14 +350,6 @@ class Store(Moving):
         finally:
             lock.release()
         return [problem.as_finding(info.name, self.root) for problem in mended]
-
-    def _require_open(self) -> None:
-        if self._closed:
-            raise SessionClosed(f"the store in {self.root} is closed; open it again")
-
-    def _require_writable(self) -> None:
-        if self.read_only:
-            raise ReadOnly(f"the store in {self.root} was opened read-only")
 
     def close(self) -> None:
         """Close every open session and the catalog; idempotent."""

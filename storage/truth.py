@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -34,6 +34,7 @@ from .token_stream import TokenStream
 from .turns import Base, TurnReader
 from .types import Turn
 from .vfs import Vfs
+from .writers import SessionWriters
 
 _log = logging.getLogger(__name__)
 # How the names of notes begin that belong to the caller.
@@ -103,6 +104,11 @@ class Truth(TurnReader):
         self._expiries: dict[int, float] | None = None
         # Whether this handle has begun its own epoch.
         self._fenced = False
+        try:
+            cipher.attach(SessionWriters(self))
+        except BaseException:
+            self.close()
+            raise
 
     def load(self) -> State:
         """Read the state row again; returns it."""
@@ -248,9 +254,16 @@ class Truth(TurnReader):
             self._head_file.write(self.state)
 
     def append(
-        self, new_turns: Sequence[Turn], new_notes: Mapping[str, dict[str, Any]]
+        self,
+        new_turns: Sequence[Turn],
+        new_notes: Mapping[str, dict[str, Any]],
+        admit: Callable[[int, int], None],
     ) -> list[Turn]:
-        """Store turns and notes in one durable transaction; see SessionStore.append."""
+        """Store turns and notes in one durable transaction; see SessionStore.append.
+
+        Args:
+            admit: called with the tokens and the bytes of what is new; may refuse it.
+        """
         rows = [encode_turn(turn, self._compressor) for turn in new_turns]
         with self.database.write() as connection:
             stored = self.known(connection, [turn.turn_id for turn in new_turns])
@@ -269,6 +282,7 @@ class Truth(TurnReader):
                 _require_same(known, turn, self.state.n_turn)
                 result.append(known)
             if fresh:
+                admit(new.n_tok - self.state.n_tok, _size(fresh, new_notes))
                 # First, because a writer that was shut out must not get further than this.
                 new = self._put_state(connection, replace(new, clean=0))
                 for key, value in new_notes.items():
@@ -324,6 +338,13 @@ class Truth(TurnReader):
         self.database.close()
         if self.base is not None:
             self.base.truth.close()
+
+
+def _size(rows: Sequence[Mapping[str, Any]], new_notes: Mapping[str, dict[str, Any]]) -> int:
+    """Bytes of new rows and notes."""
+    columns = ("turn_id", "role", "sums", "meta", "text", "tok")
+    packed = sum(len(pack_map(value)) for value in new_notes.values())
+    return packed + sum(len(row[name]) for row in rows for name in columns)
 
 
 def _require_same(known: Turn, turn: Turn, num_stored: int) -> None:

@@ -130,3 +130,5 @@ class Finding:
     """Short name, for example "corrupt-chunk"."""
     detail: str
     repaired: bool = False
+    user: str = ""
+    """Name of the user whose session it is; empty for the store's own."""

@@ -1,0 +1,32 @@
+"""Arguments of the command line that have a file of their own; light to import."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_users(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `hsa-memory users`."""
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=("list", "quota", "delete"),
+        default="list",
+        help="list (default); quota: set limits, those not named are taken away; delete: the user "
+        "with all sessions",
+    )
+    parser.add_argument("name", nargs="?", help="the user, for quota and delete")
+    parser.add_argument("--max-tokens", metavar="N", type=_natural, help="most tokens")
+    parser.add_argument("--max-bytes", metavar="N", type=_natural, help="most bytes on disk")
+    parser.add_argument("--yes", action="store_true", help="delete without asking")
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or not 0 < len(text) < 19 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1; found {text!r}")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    return 0 if text == "0" else positive(text)
