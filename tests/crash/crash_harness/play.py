@@ -197,6 +197,28 @@ class Play:
         with self.becoming({**self.world, name: shared}):
             store.fork(session, name, num_turns)
 
+    def bring_in(self, store: Store, *names: str) -> None:
+        """Make sessions beside the others, as an import does, and list them together."""
+        added = [[FIRST + i, size] for i, size in enumerate((5, 9, 4))]
+        with self.becoming({**self.world, **{name: deepcopy(added) for name in names}}):
+            with store.staging() as staging:
+                infos = []
+                for name in names:
+                    with store.make_staged(staging, name, 1000.0, LAYOUT) as session:
+                        session.append(make_turns(added), meta=attachments_of(added))
+                        for _ in publish_chunks(session, 3):
+                            pass
+                        infos.append(session.info)
+                store.install(staging, infos)
+
+    def rebuild(self, store: Store, name: str) -> None:
+        """Make the derived state of a session anew, as a re-ingest does."""
+        with store.rebuilding(name) as session:
+            session.begin(LAYOUT)
+            for _ in publish_chunks(session, 3):
+                pass
+            store.switch(session)
+
     def delete(self, store: Store, name: str) -> None:
         """Delete a session."""
         self._forget_chunks(name, 0)

@@ -313,6 +313,26 @@ def forget_shared(play: Play) -> None:
             play.fill(branch)
 
 
+@scenario(a_session)
+def bring_in(play: Play) -> None:
+    """Two sessions come in together, and go on."""
+    with Store.open(play.root) as store:
+        play.bring_in(store, "carol", "dave")
+        with play.session("carol", store) as session:
+            play.append(session, 6)
+            play.catch_up(session)
+
+
+@scenario(a_session)
+def rebuild(play: Play) -> None:
+    """A session's derived state is made anew, and it goes on."""
+    with Store.open(play.root) as store:
+        play.rebuild(store, "alice")
+        with play.session("alice", store) as session:
+            play.append(session, 6)
+            play.catch_up(session)
+
+
 @scenario(an_old_store)
 def migrate(play: Play) -> None:
     """Catalog and session of format 1.0 are brought up to ours."""
