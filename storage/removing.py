@@ -76,9 +76,10 @@ class Removing(Keyed):
                 raise SessionMissing(f"there is no session {name!r} in {self.root}")
             session_lock = despite_full_disk(lambda: self._lock_session(info))
             try:
-                self.require_no_forks(name)
                 with ExitStack() as held:
                     despite_full_disk(lambda: held.enter_context(self._catalog_lock()))
+                    # Under the lock: a fork is made under it too.
+                    self.require_no_forks(name)
                     despite_full_disk(lambda: self._catalog.mark_deleted(info))
                     despite_full_disk(lambda: self.finish_deletion(info.id))
             finally:
