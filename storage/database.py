@@ -219,9 +219,8 @@ class Database:
     def checkpoint(self, *, only_if_large: bool = False) -> None:
         """Copy the log into the database and empty it; a reader may hold that up.
 
-        Args:
-            only_if_large: do nothing to a short log, and let a long one keep its length: to write
-                over a file costs half of what it costs to make it longer.
+        With `only_if_large` a short log stays as it is, and a long one keeps its length: to write
+        over a file costs half of what it costs to make it longer.
         """
         if only_if_large and self.wal_bytes() <= self._wal_limit:
             return
