@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .cli_options import positive
+from .cli_options import key_value, positive
 
 
 def add_export(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +90,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "--where",
         metavar="KEY=VALUE",
         action="append",
-        type=_key_value,
+        type=key_value,
         help="only messages with this metadata; VALUE is JSON or else text (repeatable)",
     )
 
@@ -100,15 +100,3 @@ def _renamed(text: str) -> tuple[str, str]:
     if not old or not equals or not new:
         raise argparse.ArgumentTypeError(f"must be OLD=NEW; found {text!r}")
     return old, new
-
-
-def _key_value(text: str) -> tuple[str, object]:
-    import json
-
-    key, equals, value = text.partition("=")
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f"must be KEY=VALUE; found {text!r}")
-    try:
-        return key, json.loads(value)
-    except (ValueError, RecursionError):
-        return key, value

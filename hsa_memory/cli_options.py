@@ -30,3 +30,16 @@ def positive(text: str) -> int:
 
 def _natural(text: str) -> int:
     return 0 if text == "0" else positive(text)
+
+
+def key_value(text: str) -> tuple[str, object]:
+    """KEY=VALUE, the value JSON or else text."""
+    import json
+
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f"must be KEY=VALUE; found {text!r}")
+    try:
+        return key, json.loads(value)
+    except (ValueError, RecursionError):
+        return key, value

@@ -263,6 +263,13 @@ def _sizes(store: Store, name: str) -> tuple[int, int]:
 def public_findings(found: Iterable[storage.Finding]) -> list[Finding]:
     """Findings of the store as the API shows them."""
     return [
-        Finding(session=x.session, path=x.path, kind=x.kind, detail=x.detail, repaired=x.repaired)
+        Finding(
+            session=x.session,
+            path=x.path,
+            kind=x.kind,
+            detail=x.detail,
+            repaired=x.repaired,
+            user=x.user,
+        )
         for x in found
     ]

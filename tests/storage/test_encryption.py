@@ -1,6 +1,5 @@
 """Encryption: nothing readable on disk, no nonce twice, no byte where it does not belong."""
 
-import base64
 import os
 import random
 import shutil
@@ -12,27 +11,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hsa_memory.storage import (
     CorruptChunk,
     CorruptMetadata,
-    KeyMissing,
-    NoCipher,
-    NotEncrypted,
-    SessionBusy,
     Store,
-    WrongKey,
 )
-from hsa_memory.storage.aes import Aes, derived_key
 from hsa_memory.storage.cipher import place_of
 from hsa_memory.storage.database import Database
 from hsa_memory.storage.geometry import geometry_of
 from hsa_memory.storage.header import decode_header
-from hsa_memory.storage.keyed import read_owner
 from hsa_memory.storage.writers import SessionWriters
 
 KEY, OTHER = bytes(range(32)), bytes(range(32, 64))
@@ -158,125 +146,6 @@ def test_a_reader_follows_a_writer(tmp_path, kit) -> None:
             assert reader.turns()[-1].text == kit.turn(reader.num_turns - 1).text
 
 
-# ---- keys
-
-
-def test_the_key_must_be_there_and_fit(tmp_path, kit) -> None:
-    with opened(tmp_path) as store:
-        fill_up(store, kit)
-    with pytest.raises(WrongKey, match="not the one that the sessions were encrypted with"):
-        opened(tmp_path, OTHER)
-    with opened(tmp_path, None) as store:
-        assert [info.name for info in store.list_sessions()] == ["diary"]
-        for read_only in (True, False):
-            with pytest.raises(KeyMissing, match="session 'diary' is encrypted"):
-                store.session("diary", layout=kit.layout, read_only=read_only)
-        with pytest.raises(KeyMissing):
-            store.session("another", layout=kit.layout)
-        store.delete_session("diary")
-
-
-def test_a_key_for_sessions_that_are_plain_is_an_error(tmp_path, kit) -> None:
-    with opened(tmp_path, None) as store:
-        fill_up(store, kit)
-    with pytest.raises(NotEncrypted, match="user 'alice'.*without a key"):
-        opened(tmp_path)
-    with opened(tmp_path, None, user=None) as store:
-        fill_up(store, kit)
-    # Administration may need the key of others.
-    with opened(tmp_path, user=None) as store:
-        with pytest.raises(NotEncrypted):
-            store.session("diary", layout=kit.layout)
-        with pytest.raises(NotEncrypted):
-            store.session("new", layout=kit.layout)
-        assert store.check() == []
-    # The first session decides.
-    with opened(tmp_path, None) as store:
-        store.delete_session("diary")
-    with opened(tmp_path) as store:
-        fill_up(store, kit)
-    with opened(tmp_path, None) as store, pytest.raises(KeyMissing):
-        store.session("diary", layout=kit.layout)
-
-
-def test_a_quota_does_not_decide_about_encryption(tmp_path, kit) -> None:
-    with opened(tmp_path, None, user=None) as store:
-        store.set_quota("alice", max_tokens=10_000)
-    with opened(tmp_path) as store:
-        fill_up(store, kit)
-        assert store._owner().max_tokens == 10_000
-        assert store._owner().key
-
-
-def test_where_a_key_may_come_from(tmp_path, kit, monkeypatch) -> None:
-    with opened(tmp_path) as store:
-        fill_up(store, kit)
-    monkeypatch.setenv("MEMORY_HEX", KEY.hex())
-    monkeypatch.setenv("MEMORY_BASE64", base64.b64encode(KEY).decode())
-    monkeypatch.setenv("MEMORY_BAD", "no key at all!")
-    for source in (
-        KEY,
-        lambda: KEY,
-        "env:MEMORY_HEX",
-        "env:MEMORY_BASE64",
-        lambda: "env:MEMORY_HEX",
-    ):
-        opened(tmp_path, source).close()
-    for source, error in (
-        ("env:MEMORY_MISSING", KeyMissing),
-        ("env:MEMORY_BAD", WrongKey),
-        ("secret", WrongKey),
-        (b"short", WrongKey),
-        (lambda: 5, WrongKey),
-    ):
-        with pytest.raises(error):
-            opened(tmp_path, source)
-
-
-def test_a_missing_keyring_is_said(tmp_path, monkeypatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "keyring", None)
-    with pytest.raises(NoCipher, match="pip install keyring"):
-        opened(tmp_path, "keyring:memory/alice")
-
-
-def test_another_key_of_the_store(tmp_path, kit) -> None:
-    with opened(tmp_path) as store:
-        fill_up(store, kit)
-    with opened(tmp_path, user=None) as store:
-        fill_up(store, kit, "own")
-        store.rotate_key(OTHER)
-        fill_up(store, kit, "own")
-    for user in ("alice", None):
-        with pytest.raises(WrongKey):
-            opened(tmp_path, user=user)
-    with opened(tmp_path, OTHER) as store, store.session("diary", layout=kit.layout) as session:
-        kit.assert_right(session)
-    with opened(tmp_path, None, user=None) as store, pytest.raises(KeyMissing):
-        store.rotate_key(KEY)
-    with opened(tmp_path, OTHER) as store, store.session("diary", layout=kit.layout):
-        with opened(tmp_path, OTHER, user=None) as admin, pytest.raises(SessionBusy):
-            admin.rotate_key(KEY)
-    opened(tmp_path, OTHER).close()
-
-
-def test_a_session_that_missed_the_new_key_learns_it(tmp_path, kit) -> None:
-    with opened(tmp_path) as store:
-        fill_up(store, kit)
-    folder = folder_of(tmp_path)
-    before = (folder / "session.db").read_bytes()
-    with opened(tmp_path, user=None) as store:
-        store.rotate_key(OTHER)
-    # As a crash between catalog and session would leave it.
-    (folder / "session.db").write_bytes(before)
-    with opened(tmp_path, OTHER) as store:
-        wrapped = store._owner().key
-        with store.session("diary", layout=kit.layout) as session:
-            kit.assert_right(session)
-    store = Store.open(tmp_path)
-    assert read_owner(store._vfs, str(tmp_path), folder.name)["key"] == wrapped
-    store.close()
-
-
 # ---- nonces
 
 
@@ -389,64 +258,6 @@ def test_the_child_of_a_fork_seals_nothing(tmp_path, kit) -> None:
 # ---- bytes in the wrong place
 
 
-class Notes:
-    """Salts in memory."""
-
-    def __init__(self) -> None:
-        self.known: dict[int, bytes] = {}
-
-    def salts(self) -> dict[int, bytes]:
-        return dict(self.known)
-
-    def add(self, salt: bytes) -> int:
-        self.known[len(self.known) + 1] = salt
-        return len(self.known)
-
-
-def writer(notes: Notes, key: bytes = KEY, origin: bytes = bytes(16)) -> Aes:
-    cipher = Aes(key, origin)
-    cipher.attach(notes)
-    cipher.begin()
-    return cipher
-
-
-@given(st.binary(max_size=300), st.binary(min_size=16, max_size=40), st.data())
-def test_a_value_opens_in_its_place_only(value, place, data) -> None:
-    notes = Notes()
-    cipher, later = writer(notes), writer(notes)
-    stored = cipher.seal(value, place)
-    assert len(stored) == len(value) + OVERHEAD
-    assert later.open(stored, place) == value
-    flipped = bytearray(stored)
-    flipped[data.draw(st.integers(0, len(stored) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    for wrong, where in ((bytes(flipped), place), (stored, place + b"x"), (stored[:-1], place)):
-        with pytest.raises(CorruptMetadata):
-            cipher.open(wrong, where)
-    for stranger in (writer(notes, OTHER), writer(notes, KEY, b"\1" * 16), writer(Notes())):
-        with pytest.raises(CorruptMetadata):
-            stranger.open(stored, place)
-
-
-@given(st.integers(1, 40), st.integers(1, 64), st.integers(0, 2**40), st.data())
-def test_rows_open_in_their_places_only(count, width, first, data) -> None:
-    rng = np.random.default_rng(count * 1000 + width)
-    rows = rng.integers(0, 256, (count, width), np.uint8)
-    ids = np.arange(first, first + count)
-    cipher = writer(Notes())
-    stored = cipher.seal_rows(rows, b"kv", ids)
-    out = np.empty_like(rows)
-    assert cipher.open_rows(stored, b"kv", ids, out) == []
-    np.testing.assert_array_equal(out, rows)
-    bad = sorted(data.draw(st.sets(st.integers(0, count - 1))))
-    broken = stored.copy()
-    for i in bad:
-        broken[i, data.draw(st.integers(0, width + OVERHEAD - 1))] ^= 1
-    assert cipher.open_rows(broken, b"kv", ids, out) == [first + i for i in bad]
-    assert not out[bad].any()
-    assert cipher.open_rows(stored, b"kv", ids + 1, out) == (ids + 1).tolist()
-    assert cipher.open_rows(stored, b"landmark", ids, out) == ids.tolist()
-
-
 def test_blocks_that_were_swapped_are_refused(tmp_path, kit) -> None:
     """Also by somebody who makes the checksums right again."""
     with opened(tmp_path) as store, store.session("diary", layout=kit.layout) as session:
@@ -526,26 +337,6 @@ def test_a_check_without_the_key_looks_at_every_checksum(tmp_path, kit) -> None:
         with opened(root, None, user=None) as store:
             kinds = {x.kind for x in store.check()}
         assert {"not-checked", kind} <= kinds, name
-
-
-def test_subkeys_are_those_of_the_standard() -> None:
-    """HKDF with SHA-256 as RFC 5869 has it, computed by hand."""
-    import hashlib
-    import hmac
-
-    secret, salt = b"k" * 32, b"s" * 16
-    drawn = hmac.new(salt, secret, hashlib.sha256).digest()
-    expected = hmac.new(drawn, b"hsa-memory writer\x01", hashlib.sha256).digest()
-    assert derived_key(secret, b"writer", salt) == expected
-    # And what is sealed is AES-256-GCM with the nonce in front.
-    notes = Notes()
-    cipher = writer(notes)
-    stored = cipher.seal(b"text", b"place")
-    session = derived_key(KEY, b"session", bytes(16))
-    own = AESGCM(derived_key(session, b"writer", notes.known[1]))
-    assert own.decrypt(stored[:12], stored[12:], b"place") == b"text"
-    with pytest.raises(InvalidTag):
-        own.decrypt(stored[:12], stored[12:], b"other")
 
 
 def test_a_block_of_an_earlier_writing_is_refused(tmp_path, kit) -> None:
