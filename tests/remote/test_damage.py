@@ -184,6 +184,29 @@ def test_without_objects_each_machine_encodes_for_itself(
         kit.assert_right(session)
 
 
+def test_files_that_others_have_overtaken_are_not_believed(
+    machine: Open, kit: SimpleNamespace, fill: Fill
+) -> None:
+    def opened(name: str) -> SessionStore:
+        return machine(name, objects=None).session("alice", layout=kit.layout)
+
+    with opened("here") as session:
+        fill(session, 0, 20)
+        count = session.published
+    with opened("there") as session:
+        kit.catch_up(session)
+        session.forget([5], blank=7, reach=8)
+        kit.fill(session)
+        kit.assert_right(session)
+    # Here every chunk agrees with its record still, but not with what the tokens are now.
+    with opened("here") as session:
+        assert session.published < count
+        kit.assert_right(session)
+        kit.catch_up(session)
+        assert session.published == count
+        kit.assert_right(session)
+
+
 def test_objects_that_nobody_says_where_are_asked_for(
     machine: Open, kit: SimpleNamespace, fill: Fill
 ) -> None:

@@ -184,6 +184,32 @@ def test_a_connection_lost_at_the_commit_is_told(
     assert keys(rows) == []
 
 
+def test_after_an_interrupt_a_commit_under_way_is_waited_for(
+    server: Server, database: str, rows: PostgresDatabase
+) -> None:
+    leases = Leases(server)
+    lease = leases.take(SID, "alice")
+    writer = PostgresDatabase(server, SID, write=True, lease=lease)
+    begun = threading.Event()
+
+    def commit_slowly() -> None:
+        with writer.write() as connection:
+            connection.execute(sa.insert(notes), {"key": "late", "value": b"", "sum": b""})
+            begun.set()
+            threading.Event().wait(0.5)
+
+    thread = threading.Thread(target=commit_slowly)
+    thread.start()
+    assert begun.wait(10)
+    # As an interrupt leaves it whose connection is closed here and still at work on the server.
+    interrupted = PostgresDatabase(server, SID, write=True, lease=lease)
+    interrupted._unsettled = True
+    assert keys(interrupted) == ["late"]
+    thread.join()
+    lease.release()
+    leases.close()
+
+
 def test_no_server_is_told(database: str) -> None:
     with pytest.raises(StoreUnreachable):
         open_tables(Server(parse_address("postgresql://hsa@127.0.0.1:9/x")), create=True)
