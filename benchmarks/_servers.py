@@ -109,7 +109,9 @@ def postgres_server(*settings: str) -> Iterator[str]:
             **user,  # type: ignore[call-overload]
         )
         _wait_for(process, port, log.name)
-        yield f"postgresql://hsa@127.0.0.1:{port}/postgres"
+        url = f"postgresql://hsa@127.0.0.1:{port}/postgres"
+        _wait_until_ready(url)
+        yield url
     finally:
         if process is not None:
             process.send_signal(signal.SIGINT)
@@ -142,6 +144,21 @@ def s3_server() -> Iterator[str]:
         finally:
             process.kill()
             process.wait()
+
+
+def _wait_until_ready(url: str) -> None:
+    import psycopg
+
+    # It listens a moment before it takes anybody in.
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            psycopg.connect(url).close()
+            return
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"PostgreSQL takes no connection: {error}") from error
+            time.sleep(0.05)
 
 
 def _wait_for(process: subprocess.Popen[bytes], port: int, name: str) -> None:
