@@ -175,6 +175,8 @@ class Leases:
     def close(self) -> None:
         """Stop renewing; what is held ends by itself if it was not released."""
         self._end.set()
+        if self._keeper is not None and self._keeper is not threading.current_thread():
+            self._keeper.join(_WAIT_MS / 1000)
         self._database.close()
 
     def free_all(self) -> None:

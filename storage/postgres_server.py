@@ -82,6 +82,8 @@ class Server:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._idle: deque[Link] = deque()
+        # All of them, also what an interrupt has left somewhere.
+        self._made: weakref.WeakSet[Link] = weakref.WeakSet()
         self._closed = False
         _driver()
         _live.add(self)
@@ -97,7 +99,9 @@ class Server:
                 link.fresh = False
                 return link
             link.close()
-        return Link(self.connect)
+        link = Link(self.connect)
+        self._made.add(link)
+        return link
 
     def give_back(self, link: Link) -> None:
         """Keep a connection for the next transaction if it is fit for one."""
@@ -127,10 +131,11 @@ class Server:
         return connection
 
     def close(self) -> None:
-        """Close idle connections, and from now on each that comes back; may be called again."""
+        """Close all connections; may be called again."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        for link in list(self._made):
+            link.close()
+        self._idle.clear()
 
     def abandon(self) -> None:
         """Forget connections without closing them (in the child of a fork)."""
