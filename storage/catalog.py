@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -256,6 +256,16 @@ class Catalog:
             except CorruptMetadata:
                 continue
         return found
+
+    def adopt_log(self, vfs: Vfs, lock: Callable[[], AbstractContextManager[None]]) -> None:
+        """Copy back the log of somebody who was killed: what lists a session must be on the disk
+        before anything is added to the session."""
+        wal = vfs.lstat(self._path + "-wal")
+        if wal is None or not wal.st_size:
+            return
+        with lock(), closing(Database(self._path, write=True)) as database:
+            vfs.sync_dir(os.path.dirname(self._path))
+            database.adopt_log()
 
     def migrate(self) -> None:
         """Bring a catalog of an older format up to ours, in one transaction; the caller holds the

@@ -138,8 +138,8 @@ class Store(Moving):
 
     def _migrate(self) -> None:
         """Bring an older catalog up to our format; sessions follow when they are opened."""
-        # What is damaged is told by whatever needs it, or by `check`.
-        with suppress(CorruptMetadata):
+        with suppress(CorruptMetadata):  # which is told by whatever needs it, or by `check`
+            self._catalog.adopt_log(self._vfs, self._catalog_lock)
             if self._catalog.is_old:
                 with self._catalog_lock():
                     self._catalog.migrate()
