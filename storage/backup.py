@@ -21,13 +21,14 @@ from .locks import try_lock
 from .marker import NAME as MARKER
 from .migration import state_in
 from .paths import generation_folder, require_folder, session_folder
+from .reserve import NAME as RESERVE
 from .rows import State, encode_head
 from .truth import Truth
 from .types import SessionInfo
 from .vfs import Vfs
 
 _FOLDERS = ("locks", "s", "tmp", "trash")
-_KNOWN = {*_FOLDERS, MARKER, "catalog.db", "catalog.db-wal", "catalog.db-shm"}
+_KNOWN = {*_FOLDERS, MARKER, RESERVE, "catalog.db", "catalog.db-wal", "catalog.db-shm"}
 _PIECE = 1 << 20
 _HOLE = 64 << 10
 _TRIES = 20

@@ -116,12 +116,13 @@ class Generation:
         while (first := self.count) < published:
             stop = min(published, (first // self._geometry.cap + 1) * self._geometry.cap)
             stop = min(stop, self.part_of(first).stop)
-            cap, part = self._geometry.cap, self.part_of(first)
-            seal, n = seals.get(first // cap), first // cap
+            cap, part, n = self._geometry.cap, self.part_of(first), first // self._geometry.cap
+            seal = seals.get(n)
             # The last chunk is looked at: the chain goes on from its record.
             may_wait = not thorough and stop - first == cap and stop <= durable and stop < published
             if seal and may_wait and part.agrees_with(n, seal):
-                self.records.expect(n, cap, seal.table_sum, partial(part.table, n))
+                table, belong = partial(part.table, n), partial(self._checks.belong, part)
+                self.records.expect(n, cap, seal.table_sum, table, belong)
                 self._checks.note(first, stop, seal.landmarks_sum)
                 self.count = stop
                 continue
@@ -305,9 +306,8 @@ class Generation:
         CorruptChunk, naming the chunks whose rows have changed since they were taken in."""
         rows, bad = self._checked_landmarks(first, max(first, stop))
         if bad:
-            what = f"the landmarks of {len(bad)} chunks fail their checksum, first chunk {bad[0]}"
-            remedy = "roll back to it and encode again from the tokens"
-            raise CorruptChunk(f"{self.own.folder}: {what}; {remedy}", chunk_ids=bad)
+            what = f"the landmarks of {len(bad)} chunks, first chunk {bad[0]}, fail their checksum"
+            raise CorruptChunk(f"{self.own.folder}: {what}; roll back to it", chunk_ids=bad)
         return rows
 
     def _checked_landmarks(self, first: int, stop: int) -> tuple[NDArray[np.uint8], list[int]]:

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .checksums import bound_sums, digest_of
-from .records import RecordTable
+from .errors import CorruptMetadata
+from .parts import Part
+from .records import Records, RecordTable
 
 Rows = NDArray[np.uint8]
 
@@ -28,11 +30,21 @@ class LandmarkChecks:
 
     def good(self, first: int, rows: Rows) -> NDArray[np.bool_]:
         """Which rows of chunks first, first+1, ... are those that their records were made for."""
-        ids = np.arange(first, first + len(rows))
         self._records.need(first, first + len(rows))
-        records = self._records.rows[ids]
+        return self._agree(first, self._records.rows[first : first + len(rows)], rows)
+
+    def _agree(self, first: int, records: Records, rows: Rows) -> NDArray[np.bool_]:
+        ids = np.arange(first, first + len(rows))
         sums = bound_sums(self._generation, ids, records["chain"], rows)
         return np.asarray(sums == records["landmark_sum"])
+
+    def belong(self, part: Part, first: int, records: Records) -> NDArray[np.bool_]:
+        """Which records of chunks first, first+1, ... were made for the landmarks there now."""
+        try:
+            rows = part.landmarks().rows(first, first + len(records))
+        except CorruptMetadata:
+            return np.zeros(len(records), bool)
+        return self._agree(first, records, rows)
 
     def note(self, first: int, stop: int, digest: bytes) -> None:
         """Take the rows of chunks first..stop-1 for verified as long as they have that digest."""

@@ -17,6 +17,7 @@ from .geometry import RECORD, RECORD_BYTES, RECORD_SUMMED_BYTES
 _NONCE_BYTES = RECORD["nonce"].itemsize
 
 Records = NDArray[np.void]
+Belong = Callable[[int, Records], NDArray[np.bool_]]
 TokensOf = Callable[[Sequence[int]], dict[int, tuple[int, NDArray[np.uint32]]]]
 
 
@@ -59,9 +60,9 @@ class RecordTable:
         self._good = np.zeros(0, bool)
         # Segments whose records are read when they are needed: the digest of all of them, and how
         # to read them. All have as many chunks.
-        self._waiting: dict[int, tuple[bytes, Callable[[], Records]]] = {}
+        self._waiting: dict[int, tuple[bytes, Callable[[], Records], Belong]] = {}
         self._cap = 1
-        # Chunks of such segments whose record turned out to be damaged.
+        # Chunks of such segments whose record turned out to be damaged, or not to belong there.
         self._damaged: set[int] = set()
 
     def chain_before(self, chunk: int) -> int:
@@ -89,16 +90,20 @@ class RecordTable:
             count -= 1
         return count
 
-    def expect(self, n: int, cap: int, table_sum: bytes, read: Callable[[], Records]) -> None:
+    def expect(
+        self, n: int, cap: int, table_sum: bytes, read: Callable[[], Records], belong: Belong
+    ) -> None:
         """Take in the records of segment n by their digest.
 
         Args:
             cap: chunks in every segment.
             table_sum: digest of the segment's records.
             read: gives them, good or not, when they are needed.
+            belong: which records, from a chunk on, were made with its landmark; asked where
+                the digest differs, for an old file agrees with itself.
         """
         self._cap = cap
-        self._waiting[n] = table_sum, read
+        self._waiting[n] = table_sum, read, belong
 
     def need(self, first: int, stop: int) -> None:
         """Have the records of chunks first..stop-1 in `rows`."""
@@ -108,12 +113,13 @@ class RecordTable:
     def _need(self, numbers: set[int]) -> None:
         for n in sorted(numbers & self._waiting.keys()):
             first, stop = n * self._cap, (n + 1) * self._cap
-            table_sum, read = self._waiting[n]
+            table_sum, read, belong = self._waiting[n]
             records = read()
             good = xxh3_bytes(memoryview(records.view(np.uint8))) == table_sum
             self.keep(first, records, good=good)
             if not good:
-                self._good[first:stop] = self.sums(first, stop) == records["record_sum"]
+                whole = self.sums(first, stop) == records["record_sum"]
+                self._good[first:stop] = whole & belong(first, records)
                 self._damaged.update((first + np.flatnonzero(~self._good[first:stop])).tolist())
             # Last: who is interrupted before this reads them again.
             del self._waiting[n]
@@ -185,6 +191,7 @@ class RecordTable:
         # Not np.unique: its first call imports numpy.ma, which costs more than the restore.
         ids = np.array(sorted(set(ids[~self._good[ids]].tolist())), np.int64)
         whole = self._sums_of(ids, self.rows[ids]) == self.rows["record_sum"][ids]
+        whole &= np.array([chunk not in self._damaged for chunk in ids.tolist()], bool)
         bad = ids[~whole].tolist()
         bad += self._foreign(ids[whole & (ids >= durable)].tolist())
         self._good[ids] = True
