@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from .seals import drop_seals, put_seals, read_seals
 from .tail import Tails
 from .truth import Truth
 from .vfs import Vfs
+from .weak import Dropped, weakly
 
 _CHECKPOINT_CHUNKS = 64
 _CHECKPOINT_SECONDS = 5.0
@@ -50,13 +51,12 @@ class Derived:
         truth: Truth,
         *,
         write: bool,
-        dropped: Callable[[sa.Connection, int, range], None] = lambda *_: None,
+        dropped: Dropped = lambda *_: None,
         is_cache: bool = False,
     ) -> None:
-        self._dropped = dropped
+        self._dropped = weakly(dropped)
         self._is_cache = is_cache
-        self._vfs = vfs
-        self._folder = folder
+        self._vfs, self._folder = vfs, folder
         self._store_id = store_id
         self._sid = sid
         self._truth = truth
