@@ -272,6 +272,11 @@ class Database:
         with self._use("write"):
             self._driver.execute("REINDEX")
 
+    def vacuum(self) -> None:
+        """Write the file anew, without what SQLite has left of rows in pages that it split."""
+        with self._use("write"):
+            self._driver.execute("VACUUM")
+
     @contextmanager
     def _use(self, action: str) -> Iterator[None]:
         """Whatever touches the connection; such blocks never nest. A KeyboardInterrupt may leave it

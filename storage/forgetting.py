@@ -20,7 +20,7 @@ from .holes import Holes
 from .maps import pack_map
 from .reserve import Reserve
 from .rows import FORGOTTEN, SCALARS, check_row, forget_turn
-from .scanning import Scan, spread
+from .scanning import Scan, holds, spread
 from .tables import expiries, notes, turns
 from .truth import CALLERS, Truth
 from .types import Turn
@@ -67,7 +67,8 @@ def forget_turns(
     spans = [span for turn in gone if (span := _reached(turn, derived, reach))]
     # Chunks that were not synced could not tell their tokens from others beside a hole.
     derived.generation.sync()
-    needles = _needles(truth, derived, gone) if look else {}
+    rows = _row_needles(truth, gone)
+    needles = {**rows, **_chunk_needles(derived, gone)} if look else {}
     state = truth.state
     new = replace(
         state,
@@ -94,15 +95,23 @@ def forget_turns(
     derived.generation.tails.wipe()
     tokens = sum(len(turn.tokens) for turn in gone)
     log_is_empty = reserve.used_by(lambda: finish(truth))
+    if log_is_empty and holds(truth.where, rows):
+        truth.database.vacuum()
+        log_is_empty = finish(truth)
     scan = look(needles) if look else None
     return Forgotten(len(gone), tokens, made.holes, scan, log_is_empty)
 
 
-def _needles(truth: Truth, derived: Derived, gone: list[Turn]) -> Needles:
-    """What must be in no file any more, as it lies there now."""
+def _chunk_needles(derived: Derived, gone: list[Turn]) -> Needles:
+    """What must be in no file of chunks any more, as it lies there now."""
     # Those behind, which only heard of it, may be like chunks elsewhere.
     chunks = sorted({chunk for turn in gone for chunk in _reached(turn, derived, 0)})
     landmarks, blocks = derived.generation.stored(chunks)
+    return {"landmark": spread(landmarks), "kv": spread(blocks)}
+
+
+def _row_needles(truth: Truth, gone: list[Turn]) -> Needles:
+    """What must be in no database any more."""
     texts, tokens = [], []
     with truth.database.read() as connection:
         for turn in gone:
@@ -112,8 +121,7 @@ def _needles(truth: Truth, derived: Derived, gone: list[Turn]) -> Needles:
             ids = turn.tokens.astype("<u4", copy=False)
             pieces = range(0, len(ids), _TOKENS_PIECE)
             tokens += [ids[i : i + _TOKENS_PIECE].tobytes() for i in pieces]
-    found = {"text": texts, "tokens": tokens, "landmark": landmarks, "kv": blocks}
-    return {kind: spread(values) for kind, values in found.items()}
+    return {"text": spread(texts), "tokens": spread(tokens)}
 
 
 def _look_at(spans: Sequence[range], derived: Derived) -> None:

@@ -231,6 +231,9 @@ class PostgresDatabase(Database):
     def adopt_log(self) -> None:
         """The server has done this when it was started."""
 
+    def vacuum(self) -> None:
+        """The server does this by itself."""
+
     def wal_bytes(self) -> int:
         """The log is the server's."""
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,11 +67,23 @@ def scan(vfs: Vfs, folders: Iterable[str], needles: Mapping[str, Sequence[bytes]
     return Scan(num_files, num_bytes, traces)
 
 
+def holds(path: str, needles: Mapping[str, Sequence[bytes]]) -> bool:
+    """Whether a database's file, if it is one, holds any of some bytes."""
+    if not os.path.isfile(path):
+        return False
+    data = _of_database(path)
+    return any(needle in data for wanted in needles.values() for needle in wanted)
+
+
+def _of_database(path: str) -> bytes:
+    # By another process: closing a database's file here would drop the locks SQLite has on it.
+    command = [sys.executable, "-I", "-S", "-c", _COPY, path]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
 def _windows(vfs: Vfs, path: str) -> Iterator[bytes]:
     if path.endswith(".db"):
-        # By another process: closing a database's file here would drop the locks SQLite has on it.
-        command = [sys.executable, "-I", "-S", "-c", _COPY, path]
-        yield subprocess.run(command, check=True, capture_output=True).stdout
+        yield _of_database(path)
         return
     fd = vfs.open(path)
     try:

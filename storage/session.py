@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -107,6 +108,9 @@ class SessionStore(Spending, Changing):
             self._recovered = self._findings(self._lost())
             if self.writable and self._files.has_holes():
                 # What was forgotten goes before anything else, whatever is asked for here.
+                with suppress(StoreFull):
+                    self._truth.database.vacuum()
+                    self._truth.database.checkpoint()
                 self._follow()
             self._settle_budget()
         except BaseException:
