@@ -200,8 +200,8 @@ class MemorySession(MovingSession):
         text, tokens, metadata, attachment or id, or a landmark, keys or values that depend on them:
         the chunks concerned are wiped and encoded again as if each message had been as many blank
         tokens. What is left of one is that there was a message of that role, time and length. The
-        cost depends on the messages; of the history only the database is read once. Copies that
-        were made of the folder, and blocks that a disk or file system has replaced, are out of reach.
+        cost depends on the messages; of the history only the database is read once. Copies made of
+        the folder, and blocks that a disk or file system has replaced, are out of reach.
 
         Args:
             ids: messages by id; with conditions, those of them that meet all. None: all that do.
