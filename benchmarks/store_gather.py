@@ -15,6 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +78,13 @@ def main() -> int:
     options.add_argument("--wanted", type=int, default=32, help="chunks of each gather")
     options.add_argument("--rounds", type=int, default=1_000, help="gathers, warm")
     options.add_argument("--cold-rounds", type=int, default=60)
+    options.add_argument("--kv-bytes", type=int, help="bytes of a block; default the model's")
     args = options.parse_args()
     if args.quick:
         args.chunks, args.wanted, args.rounds, args.cold_rounds = 64, 8, 5, 2
     engine, layout = load_layout(args.model)
+    if args.kv_bytes:
+        layout = replace(layout, kv_bytes=args.kv_bytes)
     needed = args.chunks * (layout.kv_bytes + layout.landmark_bytes + 512)
     with folder_with_room(needed) as folder, Store.open(folder / "store") as store:
         with store.session("s", layout=layout) as session:
@@ -131,9 +135,11 @@ def _measure(args: Any, session: SessionStore, layout: Layout) -> dict[str, dict
             continue
         times: dict[str, list[float]] = {name: [] for name in ways}
         from_disk: dict[str, list[int]] = {name: [] for name in ways}
-        for _ in range(rounds):
-            for name, way in ways.items():
-                run = way(rng.choice(args.chunks, args.wanted, replace=False))
+        # Before the clock starts: to draw them sweeps the processor's caches.
+        draws = [rng.choice(args.chunks, args.wanted, replace=False) for _ in range(3 * rounds)]
+        for turn in range(rounds):
+            for name, ids in zip(ways, draws[3 * turn :], strict=False):
+                run = ways[name](ids)
                 if state == "cold":
                     drop_from_page_cache(generation)
                 before, started = _bytes_from_disk(), time.perf_counter()

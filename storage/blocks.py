@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import repeat
+from typing import cast
 
 from .geometry import Geometry
 from .parts import Part
@@ -22,32 +25,31 @@ class BlockReader:
         # Looked up once and not for every block: they are computed.
         self._cap, self._base, self._stride = geometry.cap, geometry.base, geometry.stride
 
-    def read(
-        self, chunks: list[int], rows: list[memoryview], part_of: Callable[[int], Part]
-    ) -> list[int]:
+    def read(self, chunks: list[int], rows: list[memoryview], parts: Sequence[Part]) -> list[int]:
         """Fill each of `rows` with the block of its chunk, as it is stored.
 
         Args:
-            part_of: gives the files that a chunk lies in.
+            parts: files that the chunks lie in, ascending.
 
         Returns:
             The chunks whose block is not wholly in its file.
         """
         cap, base, stride = self._cap, self._base, self._stride
-        wanted, missing = [], set()
-        first, stop = 0, 0
-        for chunk, row in zip(chunks, rows, strict=True):
-            if not first <= chunk < stop:
-                part = part_of(chunk)
-                first, stop, files = part.first, part.stop, dict[int, int | None]()
-            n = chunk // cap
-            if n not in files:
-                files[n] = part.descriptor(n)
-            if (fd := files[n]) is None:
-                missing.add(chunk)
-            else:
-                wanted.append((fd, row, base + chunk % cap * stride))
-        short = self._vfs.read_rows(wanted)
-        if missing:
-            chunks = [chunk for chunk in chunks if chunk not in missing]
-        return [*missing, *(chunks[place] for place in short)]
+        offsets = [base + chunk % cap * stride for chunk in chunks]
+        if len(parts) == 1:
+            found = parts[0].descriptors([chunk // cap for chunk in chunks])
+        else:
+            stops = [part.stop for part in parts]
+            owners = map(bisect_right, repeat(stops), chunks)
+            found = [
+                fd
+                for x, i in zip(owners, chunks, strict=True)
+                for fd in parts[x].descriptors([i // cap])
+            ]
+        if None not in found:
+            return [chunks[x] for x in self._vfs.read_rows(cast(list[int], found), rows, offsets)]
+        there = [place for place, fd in enumerate(found) if fd is not None]
+        fds = [fd for fd in found if fd is not None]
+        short = self._vfs.read_rows(fds, [rows[x] for x in there], [offsets[x] for x in there])
+        missing = {place for place, fd in enumerate(found) if fd is None}
+        return [chunks[place] for place in sorted(missing | {there[x] for x in short})]

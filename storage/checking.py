@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from .derived import Derived
 from .errors import CorruptChunk, CorruptMetadata, StoreError
 from .findings import Problem
+from .rows import MAX_COUNT
 from .seals import damaged_seals
 from .truth import Truth
 from .vfs import Vfs
@@ -107,6 +108,9 @@ def _turns_there(truth: Truth) -> Sequence[int]:
 
 def _check_turns(truth: Truth, seqs: Sequence[int]) -> list[Problem]:
     try:
+        if seqs[-1] >= MAX_COUNT:
+            # More than SQLite can be asked for.
+            raise CorruptMetadata(f"{truth.where}: a row says that it is turn {seqs[-1]}")
         for turn in truth.turns(seqs[0], seqs[-1] + 1):
             # The unique index must lead back to the row, or a turn could be stored twice.
             found = truth.find(turn.turn_id)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
+from itertools import repeat
 
 import numpy as np
 import xxhash
@@ -48,13 +50,11 @@ def sums_of(
     generation: int, chunks: Iterable[int], chains: Iterable[int], rows: Iterable[Buffer]
 ) -> list[int]:
     """`bound_sum` of each row, one per chunk and chain hash."""
-    start, pack = xxhash.xxh3_64, _PREFIX.pack
-    sums = []
-    for chunk, chain, row in zip(chunks, chains, rows, strict=True):
-        digest = start(pack(generation, chunk, chain))
+    # Each step for all rows: between the calls there is nothing of Python's.
+    digests = list(map(xxhash.xxh3_64, map(_PREFIX.pack, repeat(generation), chunks, chains)))
+    for digest, row in zip(digests, rows, strict=True):
         digest.update(row)
-        sums.append(digest.intdigest())
-    return sums
+    return [digest.intdigest() for digest in digests]
 
 
 def bound_sums(
@@ -67,6 +67,11 @@ def bound_sums(
 
 def rows_of(data: NDArray[np.uint8]) -> list[memoryview]:
     """The rows of a contiguous [n, bytes] array as buffers, without a copy."""
-    n, width = data.shape
-    flat = memoryview(data.reshape(-1))
-    return [flat[i : i + width] for i in range(0, n * width, width)]
+    if not data.size:
+        return [memoryview(b"")] * len(data)
+    return list(map(memoryview(data).cast("B").__getitem__, _row_slices(*data.shape)))
+
+
+@lru_cache(16)
+def _row_slices(n: int, width: int) -> list[slice]:
+    return [slice(i, i + width) for i in range(0, n * width, width)]

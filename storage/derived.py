@@ -369,9 +369,11 @@ class Derived:
     ) -> NDArray[np.uint8]:
         """See SessionStore.gather."""
         wanted = np.asarray(ids, dtype=np.int64).reshape(-1)
-        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < self.published):
+        # A list: for a few ids each call of numpy costs as much as a checksum.
+        chunks, count = wanted.tolist(), self.published
+        if chunks and not (min(chunks) >= 0 and max(chunks) < count):
             raise IndexError(
-                f"chunk ids {wanted.min()}..{wanted.max()}, {self.published} chunks are published"
+                f"chunk ids {min(chunks)}..{max(chunks)}, {count} chunks are published"
             )
         shape = (len(wanted), self.layout.kv_bytes)
         if out is None:

@@ -340,7 +340,7 @@ class Generation:
         stored = np.empty((len(ids), self.own.stored_kv), np.uint8) if sealed else out
         # Lists and not arrays: for a few chunks each call of numpy costs as much as a checksum.
         chunks, rows = ids.tolist(), rows_of(stored)
-        bad.update(self._blocks.read(chunks, rows, self.part_of))
+        bad.update(self._blocks.read(chunks, rows, self.parts))
         found = sums_of(self.number, chunks, self.records.rows["chain"][ids].tolist(), rows)
         expected = self.records.rows["kv_sum"][ids].tolist()
         if found != expected:

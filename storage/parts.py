@@ -120,8 +120,15 @@ class Part:
             return found
         return np.concatenate([found, np.zeros(cap - len(found), RECORD)])
 
-    def descriptor(self, n: int) -> int | None:
-        """Of the file of segment n, to be read from; None if it cannot be opened."""
+    def descriptors(self, numbers: Sequence[int]) -> list[int | None]:
+        """Of the files of segments, to be read from; None for one that cannot be opened."""
+        segments = self.segments
+        try:
+            return [segments[n].descriptor for n in numbers]
+        except KeyError:
+            return [self._descriptor(n) for n in numbers]
+
+    def _descriptor(self, n: int) -> int | None:
         try:
             return self.segment(n).descriptor
         except CorruptMetadata:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -111,6 +111,21 @@ class PostgresDatabase(Database):
             with self.translated("commit"):
                 self._end(link, commit=True)
         self._unsettled = False
+
+    def rows(
+        self, connection: sa.Connection, statement: sa.TextClause, values: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        """What a statement finds, within a transaction of `read` or `write`."""
+        return connection.execute(statement, values).all()
+
+    def change(
+        self,
+        connection: sa.Connection,
+        statement: sa.TextClause,
+        values: Sequence[Mapping[str, Any]],
+    ) -> int:
+        """Run a statement for each of values in a transaction of `write`; how many rows changed."""
+        return connection.execute(statement, list(values)).rowcount
 
     def _begin_writing(self, durable: bool) -> str:
         begin = ["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", self._scope]

@@ -186,7 +186,7 @@ class RecordTable:
         """
         if self._waiting:
             self._need({chunk // self._cap for chunk in ids.tolist()})
-        if self._good.take(ids).all():
+        if False not in self._good[ids].tolist():
             return []
         # Not np.unique: its first call imports numpy.ma, which costs more than the restore.
         ids = np.array(sorted(set(ids[~self._good[ids]].tolist())), np.int64)

@@ -28,6 +28,8 @@ TEXT_IS_ZSTD = 1
 FORGOTTEN = 2
 _LEVEL = 3
 # What a damaged row can make struct, int or str complain about.
+# Of turns, tokens and chunks in a session.
+MAX_COUNT = 1 << 48
 DECODE_ERRORS = (TypeError, ValueError, AttributeError, OverflowError, struct.error)
 SCALARS = ("seq", "turn_id", "ts", "role", "n_tok", "tok0", "flags")
 SALT_BYTES = 16
@@ -85,7 +87,7 @@ class State:
         counts = (*self._numbers(), self.base_turn, self.base_chunk, self.forgotten)
         counts = (*counts[:6], abs(self.tail_serial), *counts[7:])
         return (
-            0 <= min(counts) <= max(counts) < 1 << 48
+            0 <= min(counts) <= max(counts) < MAX_COUNT
             and self.gen >= 1
             and self.durable_chunk <= self.pub_chunk <= self.n_tok
             and self.forgotten <= self.n_turn <= self.n_tok

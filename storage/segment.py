@@ -29,7 +29,7 @@ class Segment:
     ) -> None:
         self._vfs = vfs
         self._file = file
-        self._fd = file.fd
+        self.descriptor = file.fd
         self.path = path
         self._geometry = geometry
         self._kv_bytes = kv_bytes
@@ -92,33 +92,28 @@ class Segment:
             file.close()
             raise
 
-    @property
-    def descriptor(self) -> int:
-        """Of the open file."""
-        return self._fd
-
     def read_records(self, first: int, stop: int) -> Records:
         """Records of chunks first..stop-1; a short file gives fewer."""
         offset = self._geometry.record_offset(first)
-        data = self._vfs.read(self._fd, (stop - first) * RECORD_BYTES, offset)
+        data = self._vfs.read(self.descriptor, (stop - first) * RECORD_BYTES, offset)
         return np.frombuffer(data[: len(data) // RECORD_BYTES * RECORD_BYTES], RECORD)
 
     def write_records(self, first: int, records: Records) -> None:
         """Put records of chunks first, first+1, ..."""
-        self._vfs.write(self._fd, records.tobytes(), self._geometry.record_offset(first))
+        self._vfs.write(self.descriptor, records.tobytes(), self._geometry.record_offset(first))
 
     def read_blocks(self, first: int, out: NDArray[np.uint8]) -> bool:
         """Fill out [n, kv_bytes] with the blocks from chunk `first` on; False if too short."""
         offset = self._geometry.block_offset(first)
         if not len(self._padding):
             view = memoryview(out.reshape(-1))
-            return self._vfs.read_into(self._fd, [view], offset) == len(view)
+            return self._vfs.read_into(self.descriptor, [view], offset) == len(view)
         buffers: list[memoryview] = []
         for row in out:
             buffers += [memoryview(row), self._padding]
         buffers.pop()
         expected = (len(out) - 1) * self._geometry.stride + self._kv_bytes
-        return self._vfs.read_into(self._fd, buffers, offset) == expected
+        return self._vfs.read_into(self.descriptor, buffers, offset) == expected
 
     def write_blocks(self, first: int, kv: NDArray[np.uint8]) -> None:
         """Put blocks of chunks first, first+1, ...; kv is [n, kv_bytes]."""
@@ -128,23 +123,23 @@ class Segment:
             padded = np.zeros((len(kv), self._geometry.stride), np.uint8)
             padded[:, : self._kv_bytes] = kv
             kv = padded
-        self._vfs.write(self._fd, memoryview(kv.reshape(-1)), offset)
+        self._vfs.write(self.descriptor, memoryview(kv.reshape(-1)), offset)
 
     def whole_blocks(self, first: int, stop: int) -> int:
         """How far the blocks of chunks first..stop-1 lie inside the file, as a chunk index."""
-        room = self._vfs.size(self._fd) - self._geometry.block_offset(first) - self._kv_bytes
+        room = self._vfs.size(self.descriptor) - self._geometry.block_offset(first) - self._kv_bytes
         return min(stop, first + max(0, room // self._geometry.stride + 1))
 
     def _reserve(self, needed: int) -> None:
         if needed <= self._allocated:
             return
         size = grown(self._allocated, needed, self._geometry.segment_bytes, _GROWTH_BYTES)
-        self._vfs.allocate(self._fd, self._allocated, size - self._allocated)
+        self._vfs.allocate(self.descriptor, self._allocated, size - self._allocated)
         self._allocated = size
 
     def sync(self) -> None:
         """Force written blocks and records to the disk."""
-        self._vfs.sync(self._fd, data_only=True)
+        self._vfs.sync(self.descriptor, data_only=True)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

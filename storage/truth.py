@@ -234,15 +234,9 @@ class Truth(TurnReader):
         if not self._fenced:
             # The first write of a writer opens its epoch, which shuts out any older one.
             new = replace(new, epoch=old.epoch + 1)
-        done = connection.execute(
-            _update_state,
-            {
-                **new.to_row(self.sid),
-                "old_epoch": old.epoch,
-                "old_sum": old.checksum(self.sid),
-            },
-        )
-        if done.rowcount != 1:
+        row = new.to_row(self.sid)
+        row |= {"old_epoch": old.epoch, "old_sum": old.checksum(self.sid)}
+        if self.database.change(connection, _update_state, [row]) != 1:
             raise FencedWriter(
                 f"{self.where}: epoch {old.epoch} is over, a newer writer has the session"
             )
@@ -289,7 +283,7 @@ class Truth(TurnReader):
                     if connection.execute(_select_note, {"key": key}).one_or_none() is None:
                         self.put_note(connection, key, value)
             for first in range(0, len(fresh), _BATCH):
-                connection.execute(_insert_turn, fresh[first : first + _BATCH])
+                self.database.change(connection, _insert_turn, fresh[first : first + _BATCH])
             if lapses:
                 connection.execute(_insert_expiry, lapses)
         if fresh:

@@ -203,8 +203,9 @@ class TurnReader:
             found = {id: turn for id, turn in shared.items() if turn.seq < base.turns}
         if len(ids) == 1:
             # A list of values is expanded anew at every call.
-            result = connection.execute(_select_id, {"id": ids[0]})
-            return found | {turn.turn_id: turn for turn in self._decoded(result)}
+            rows = self.database.rows(connection, _select_id, {"id": ids[0]})
+            turns = [decode_turn(row, self.sid, self.where, self.cipher) for row in rows]
+            return found | {turn.turn_id: turn for turn in turns}
         for first in range(0, len(ids), _BATCH):
             result = connection.execute(_select_ids, {"ids": ids[first : first + _BATCH]})
             found |= {turn.turn_id: turn for turn in self._decoded(result)}

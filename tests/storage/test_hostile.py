@@ -346,6 +346,7 @@ def test_texts_that_claim_or_hold_gigabytes_are_refused_in_little_memory() -> No
     | st.binary(max_size=90)
     | st.none(),
 )
+@example(table="turns", column=0, value=2**63 - 1)
 def test_any_value_in_any_column_is_told_or_harmless(tmp_path, kit, forged, table, column, value):
     connection, _ = forged
     names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
