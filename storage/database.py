@@ -7,19 +7,12 @@ import os
 import sqlite3
 import sys
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
-
-# Imported here, or else the first connection does it: it belongs to the imports.
-import sqlalchemy.dialects.sqlite  # noqa: F401
-from sqlalchemy import event
-from sqlalchemy.pool import NullPool
 
 from .errors import (
     CorruptMetadata,
@@ -29,6 +22,7 @@ from .errors import (
 )
 from .header import VERSION_MAJOR, VERSION_MINOR, require_version
 from .mounts import is_full
+from .sqlite_engine import connect_with
 from .sqlite_errors import typed_error
 from .vfs import Vfs
 
@@ -58,36 +52,6 @@ class Blob(sa.LargeBinary):
         return None
 
 
-# Which file the next connection of the one engine goes to.
-_opening: ContextVar[Callable[[], sqlite3.Connection]] = ContextVar("_opening")
-
-
-@cache
-def _engine() -> sa.Engine:
-    """One engine for all files, so that statements are compiled once per process."""
-    engine = sa.create_engine(
-        # Not a string: parsing one compiles a large regular expression first.
-        sa.URL.create("sqlite"),
-        creator=lambda: _opening.get()(),
-        poolclass=NullPool,
-        hide_parameters=True,
-    )
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql(connection.info["begin"])
-
-
-def _connect_with(creator: Callable[[], sqlite3.Connection]) -> sa.Connection:
-    token = _opening.set(creator)
-    try:
-        return _engine().connect()
-    finally:
-        _opening.reset(token)
-
-
 class Database:
     """One connection to one SQLite file.
 
@@ -115,7 +79,7 @@ class Database:
 
     def _connect_anew(self) -> None:
         with self.translated("open"):
-            self._connection = _connect_with(self._connect)
+            self._connection = connect_with(self._connect)
         self._durable = True
         self._interrupted = False
 

@@ -4,216 +4,23 @@ session's watermark; what lies above is garbage that nobody reads."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import BlockReader
-from .checksums import digest_of, rows_of, sums_of, xxh3_bytes
-from .cipher import Cipher
-from .errors import CorruptChunk, CorruptMetadata
-from .findings import Problem
+from .checksums import rows_of, sums_of
+from .errors import CorruptChunk
 from .geometry import RECORD
-from .landmark_checks import LandmarkChecks
 from .landmarks import row_place
-from .layouts import Description
-from .parts import Part, most_rows
-from .records import Records, RecordTable, Seal, TokensOf
+from .records import Records, Seal
 from .segment import runs
-from .tail import Tails
-from .vfs import Vfs
+from .taking_in import Opening
 
 _SCAN = 64
 
 
-class Generation:
-    """The chunks of one generation.
-
-    Args:
-        number: opens the input of every checksum.
-        described: what it holds.
-        parts: where its chunks lie, in their order; the last is the session's own.
-        tails: its tails.
-        chain_seed: chain hash before chunk 0.
-        tokens_of: verified tokens of turns, from the truth.
-    """
-
-    def __init__(
-        self,
-        vfs: Vfs,
-        number: int,
-        described: Description,
-        parts: list[Part],
-        tails: Tails,
-        *,
-        chain_seed: int,
-        tokens_of: TokensOf,
-    ) -> None:
-        self.number = number
-        self.tails = tails
-        self.parts = parts
-        self.own = parts[-1]
-        self._layout = described.layout
-        self._geometry = described.geometry
-        self._dirty: set[int] = set()
-        size = self._layout.chunk_size
-        self.records = RecordTable(
-            number,
-            size,
-            chain_seed,
-            tokens_of,
-            self._cipher_of,
-        )
-        # Chunks whose records are in memory; those above the watermark are not visible yet.
-        self.count = 0
-        # Chunks that are being encoded anew, ascending: their bytes are nobody's.
-        self.holes: list[range] = []
-        self._checks = LandmarkChecks(number, self._geometry.cap, self.records)
-        self._blocks = BlockReader(vfs, self._geometry)
-
-    def part_of(self, chunk: int) -> Part:
-        """Where a chunk lies."""
-        return next(part for part in self.parts if chunk < part.stop)
-
-    def _cipher_of(self, chunk: int) -> Cipher:
-        return self.part_of(chunk).cipher
-
-    def lower_base(self, chunk: int) -> None:
-        """From `chunk` on chunks are the session's own, to be written anew."""
-        self.parts = [part for part in self.parts[:-1] if part.first < chunk]
-        for part in self.parts:
-            part.stop = min(part.stop, chunk)
-        self.parts.append(self.own)
-        self.own.first = min(self.own.first, chunk)
-
-    def _runs(self, ids: Sequence[int]) -> list[tuple[Part, int, int, int]]:
-        """(part, place in ids, first id, length) of runs within one segment of one part."""
-        found = []
-        for start, first, length in runs(ids, self._geometry.cap):
-            while length:
-                part = self.part_of(first)
-                here = min(length, part.stop - first)
-                found.append((part, start, first, here))
-                start, first, length = start + here, first + here, length - here
-        return found
-
-    # ---- opening
-
-    def advance(
-        self, published: int, durable: int, seals: dict[int, Seal], *, thorough: bool = False
-    ) -> list[Problem]:
-        """Take in chunks count..published-1; stops before the first that cannot be used.
-
-        Args:
-            published: the watermark.
-            durable: chunks below it were on the disk before they were published.
-            seals: of full segments by number, of whatever part they are.
-            thorough: read all records now; otherwise those of sealed segments are read, and
-                verified, when they are first used.
-        """
-        self.records.reserve(min(published, most_rows(self.parts)))
-        while (first := self.count) < published:
-            stop = min(published, (first // self._geometry.cap + 1) * self._geometry.cap)
-            stop = min(stop, self.part_of(first).stop)
-            cap, part, n = self._geometry.cap, self.part_of(first), first // self._geometry.cap
-            seal = seals.get(n)
-            # The last chunk is looked at: the chain goes on from its record.
-            may_wait = not thorough and stop - first == cap and stop <= durable and stop < published
-            if seal and may_wait and part.agrees_with(n, seal):
-                table, belong = partial(part.table, n), partial(self._checks.belong, part)
-                self.records.expect(n, cap, seal.table_sum, table, belong)
-                self._checks.note(first, stop, seal.landmarks_sum)
-                self.count = stop
-                continue
-            self.count, problems = self._advance_segment(first, stop, seals)
-            if self.count < stop:
-                return problems
-        return []
-
-    def _advance_segment(
-        self, first: int, stop: int, seals: dict[int, Seal]
-    ) -> tuple[int, list[Problem]]:
-        part, n = self.part_of(first), self._geometry.segment_of(first)
-        path = part.segment_path(n)
-        problems = []
-        try:
-            rows = part.landmarks().capacity
-        except CorruptMetadata as error:
-            return first, [Problem(part.landmarks_path, "bad-header", str(error))]
-        if rows < stop:
-            detail = f"rows for {rows} chunks only"
-            problems.append(Problem(part.landmarks_path, "short-file", detail))
-            stop = max(first, rows)
-        try:
-            segment = part.segment(n)
-        except CorruptMetadata as error:
-            return first, [*problems, Problem(path, "bad-segment", str(error))]
-        records = segment.read_records(first, stop)
-        usable = min(first + len(records), segment.whole_blocks(first, stop))
-        if usable < stop:
-            problems.append(Problem(path, "short-file", f"bytes for chunks below {usable} only"))
-        self.records.keep(first, records[: usable - first])
-        seal = seals.get(n)
-        full = first == n * self._geometry.cap and usable == first + self._geometry.cap
-        if seal is not None and full and self._seal(n) == seal:
-            self.records.keep(first, records, good=True)
-            self._checks.note(first, usable, seal.landmarks_sum)
-        else:
-            bad = self._first_bad(first, usable, with_records=seal is not None)
-            if bad < usable:
-                problems.append(self._name_bad(path, bad))
-                usable = bad
-        return usable, problems
-
-    def _name_bad(self, path: str, chunk: int) -> Problem:
-        """Which of its two files a chunk's landmark or record is damaged in."""
-        record = self.records.rows["record_sum"][chunk]
-        if self.records.sums(chunk, chunk + 1)[0] != record:
-            return Problem(path, "corrupt-record", f"chunk {chunk}")
-        return Problem(self.part_of(chunk).landmarks_path, "corrupt-landmark", f"chunk {chunk}")
-
-    def _first_bad(self, first: int, stop: int, *, with_records: bool) -> int:
-        """First chunk of first..stop-1 whose landmark (or record) fails its checksum."""
-        rows = self.part_of(first).landmarks().rows(first, stop)
-        good = self._checks.good(first, rows)
-        if with_records:
-            good &= self.records.sums(first, stop) == self.records.rows["record_sum"][first:stop]
-        good |= self.in_holes(np.arange(first, stop))
-        if not good.all():
-            return first + int(np.argmin(good))
-        self._checks.note(first, stop, digest_of(rows))
-        return stop
-
-    def in_holes(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of the chunks are being encoded anew."""
-        inside = np.zeros(len(ids), bool)
-        for hole in self.holes:
-            inside |= (ids >= hole.start) & (ids < hole.stop)
-        return inside
-
-    def segment_path(self, chunk: int) -> str:
-        """Path of the segment that holds a chunk."""
-        return self.part_of(chunk).segment_path(self._geometry.segment_of(chunk))
-
-    def _stored_landmarks(self, first: int, stop: int) -> list[tuple[Part, NDArray[np.uint8]]]:
-        """Rows of chunks first..stop-1 as they lie in the files of each part."""
-        found = []
-        while first < stop:
-            part = self.part_of(first)
-            end = min(stop, part.stop)
-            found.append((part, part.landmarks().rows(first, end)))
-            first = end
-        return found
-
-    # ---- checksums
-
-    def _seal(self, n: int) -> Seal:
-        first = n * self._geometry.cap
-        stop = first + self._geometry.cap
-        rows = self.part_of(first).landmarks().rows(first, stop)
-        self.records.need(first, stop)
-        return Seal(xxh3_bytes(self.records.rows[first:stop].tobytes()), digest_of(rows))
+class Generation(Opening):
+    """The chunks of one generation; arguments as `Opening`."""
 
     # ---- writing
 

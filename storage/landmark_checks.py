@@ -9,6 +9,7 @@ from .checksums import bound_sums, digest_of
 from .errors import CorruptMetadata
 from .parts import Part
 from .records import Records, RecordTable
+from .side_by_side import side_by_side
 
 Rows = NDArray[np.uint8]
 
@@ -57,13 +58,13 @@ class LandmarkChecks:
     def damaged(self, first: int, rows: Rows) -> list[int]:
         """Those of chunks first, first+1, ... whose rows are not what their records were made for,
         ascending."""
+        stop, cap = first + len(rows), self._cap
+        starts = [first, *range((first // cap + 1) * cap, stop, cap)] if len(rows) else []
+        parts = [rows[start - first : (start // cap + 1) * cap - first] for start in starts]
+        # One digest where it is known, or else many small ones.
+        digests = side_by_side(lambda i: digest_of(parts[i]), len(parts))
         bad: list[int] = []
-        start, stop = first, first + len(rows)
-        while start < stop:
-            end = min(stop, (start // self._cap + 1) * self._cap)
-            part = rows[start - first : end - first]
-            # One digest where it is known, or else many small ones.
-            if self._known.get((start, end)) != digest_of(part):
+        for start, part, digest in zip(starts, parts, digests, strict=True):
+            if self._known.get((start, start + len(part))) != digest:
                 bad += (start + np.flatnonzero(~self.good(start, part))).tolist()
-            start = end
         return bad

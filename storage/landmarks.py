@@ -1,4 +1,4 @@
-"""landmarks.bin: one packed row per chunk, written with its K/V, read through a map."""
+"""landmarks.bin: one packed row per chunk, written with its K/V."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .errors import CorruptMetadata
 from .files import OwnedFile
 from .geometry import grown
 from .header import HEADER_BYTES, decode_header, encode_header, require_fields
+from .side_by_side import PIECE_BYTES, side_by_side
 from .vfs import Vfs
 
 _GROWTH_BYTES = 16 << 10
@@ -59,9 +60,13 @@ class Landmarks:
         out = np.empty((stop - first, self._row_bytes), np.uint8)
         flat = out.reshape(-1)
         offset = HEADER_BYTES + first * self._row_bytes
-        if len(flat):
-            done = self._vfs.read_into(self._fd, [memoryview(flat)], offset)
-            flat[done:] = 0
+
+        def read(piece: int) -> None:
+            part = flat[piece * PIECE_BYTES : (piece + 1) * PIECE_BYTES]
+            done = self._vfs.read_into(self._fd, [memoryview(part)], offset + piece * PIECE_BYTES)
+            part[done:] = 0
+
+        side_by_side(read, -(-len(flat) // PIECE_BYTES))
         return out
 
     def write(self, first: int, rows: NDArray[np.uint8]) -> None:

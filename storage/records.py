@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,8 +129,8 @@ class RecordTable:
         """Make room for the records of `count` chunks at once."""
         known = len(self.rows)
         if count > known:
-            rows, good = np.zeros(count, RECORD), np.zeros(count, bool)
-            rows[:known], good[:known] = self.rows, self._good
+            rows, good = _zeros(count), np.zeros(count, bool)
+            _whole(rows)[:known], good[:known] = _whole(self.rows), self._good
             self.rows, self._good = rows, good
 
     def chain_of(self, chunk: int, tokens: NDArray[np.uint32], before: int | None = None) -> int:
@@ -149,7 +150,7 @@ class RecordTable:
         stop = first + len(records)
         if stop > len(self.rows):
             self.reserve(max(stop, len(self.rows) * 3 // 2, 64))
-        self.rows[first:stop] = records
+        _whole(self.rows)[first:stop] = _whole(records)
         self._good[first:stop] = good
         if self._damaged:
             self._damaged.difference_update(range(first, stop))
@@ -245,3 +246,14 @@ class RecordTable:
         records["n_tok"] = self._chunk_size
         records["record_sum"] = self._sums_of(ids, records)
         return records
+
+
+def _whole(records: Records) -> NDArray[np.void]:
+    """Records as what has no fields: numpy copies those one by one."""
+    return records.view(f"V{RECORD_BYTES}")
+
+
+def _zeros(count: int) -> Records:
+    """Records of zeros that cost nothing until they are touched, page by page: numpy asks for huge
+    pages, and to zero those takes longer than to read the few segments that are needed."""
+    return np.frombuffer(mmap.mmap(-1, count * RECORD_BYTES, mmap.MAP_PRIVATE), RECORD)
