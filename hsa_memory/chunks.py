@@ -21,7 +21,7 @@ from .precision import Precision, Rows, precision_of
 
 Fetch = Callable[[NDArray[np.int64], Rows], None]
 # Rows read at once: whole segments of the store, which it verifies by one digest each.
-_LANDMARKS_PART = 4096
+_LANDMARKS_PART = 65_536
 # To touch new memory costs more than the copy: the cache grows seldom.
 _FIRST_ROWS = 512
 
@@ -143,10 +143,11 @@ class Landmarks:
         try:
             return self._store.landmarks(first, stop)
         except CorruptChunk as error:
-            self.damaged.update(error.chunk_ids)
+            bad = sorted(error.chunk_ids)
+        self.damaged.update(bad)
         rows = np.zeros((stop - first, self._store.layout.landmark_bytes), np.uint8)
-        for chunk in set(range(first, stop)) - self.damaged:
-            rows[chunk - first] = self._store.landmarks(chunk, chunk + 1)[0]
+        for start, end in zip([first, *(chunk + 1 for chunk in bad)], [*bad, stop], strict=True):
+            rows[start - first : end - first] = self._store.landmarks(start, end)
         return rows
 
     def clear(self) -> None:
