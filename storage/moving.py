@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .administration import Administration
 from .backup import StoreCopy
-from .errors import SessionHasForks, SessionMissing, StoreError
+from .errors import SessionMissing, StoreError
 from .keys import KeySource
 from .quotas import NOTHING, Amount, closed_amount, limits, put_held
 from .rebuilding import Rebuilding
@@ -47,15 +47,6 @@ class Moving(Administration, ABC):
     def vfs(self) -> Vfs:
         """Access to files, for what is written outside of the store."""
         return self._vfs
-
-    def require_no_forks(self, name: str) -> None:
-        """Raise SessionHasForks if a session was forked from that one."""
-        info = self._catalog.find(name)
-        if info and (forks := [fork.name for fork in self._catalog.forks(info.id)]):
-            raise SessionHasForks(
-                f"session {name!r} has forks ({', '.join(map(repr, forks[:5]))}), which read its "
-                "turns and chunks; delete them first"
-            )
 
     def _require_files(self, action: str) -> None:
         if not self.has_files:
