@@ -56,7 +56,7 @@ def forget(source: Source, seqs: Sequence[int], *, dry_run: bool, scan: bool) ->
         seqs,
         blank=engine.tokenizer.end_id,
         reach=engine.config.lower_reach,
-        keys=[key for id in ids for key in attachment_keys(store, id)],
+        keys=[key for turn in turns for key in attachment_keys(store, turn)],
         scan=scan,
     )
     caught = encoder.try_to_catch_up()
