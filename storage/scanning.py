@@ -76,13 +76,14 @@ def holds(path: str, needles: Mapping[str, Sequence[bytes]]) -> bool:
 
 
 def _of_database(path: str) -> bytes:
-    # By another process: closing a database's file here would drop the locks SQLite has on it.
+    # By another process: closing a database's file here, or the memory that its readers share,
+    # would drop the locks SQLite has on it.
     command = [sys.executable, "-I", "-S", "-c", _COPY, path]
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 def _windows(vfs: Vfs, path: str) -> Iterator[bytes]:
-    if path.endswith(".db"):
+    if path.endswith((".db", "-shm")):
         yield _of_database(path)
         return
     fd = vfs.open(path)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -198,3 +200,21 @@ def test_wherever_it_stops_the_next_writer_finishes_it(tmp_path, kit, session) -
         if finished:
             return
     pytest.fail("more writes than expected: raise the bound")
+
+
+_TRY = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as shared:
+    fcntl.lockf(shared, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+"""
+
+
+def test_a_search_through_all_files_leaves_the_locks_of_sqlite(open_session, kit, tmp_path) -> None:
+    """Or another process would cut the memory that both share, under this one."""
+    session = open_session()
+    session.append([kit.turn(i) for i in range(8)])
+    (shared,) = tmp_path.rglob("session.db-shm")
+    assert session.forget([3], blank=0, reach=6, scan=True).scan.traces == []
+    command = [sys.executable, "-c", _TRY, str(shared)]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "BlockingIOError" in refused.stderr
