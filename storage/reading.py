@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .derived import Derived
 from .forking import origin_of
 from .gate import Gate
+from .holes import within
 from .index import IndexCache
 from .truth import CALLERS, Truth
 from .types import Turn, TurnIndex
@@ -139,7 +140,8 @@ class Reading(Gate):
     @property
     def holes(self) -> list[range]:
         """Chunks below the watermark that wait to be encoded anew: nobody may read them."""
-        return list(self._derived.generation.holes)
+        below = range(self.published)
+        return [x for hole in self._derived.generation.holes if (x := within(hole, below))]
 
     @property
     def own_holes(self) -> list[range]:

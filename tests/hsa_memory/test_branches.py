@@ -157,3 +157,16 @@ def test_attachments_of_what_is_not_shared_stay_where_they_are(
         ]
         past.add("user", "Number 2, added again.", id="m2")
         assert past.attachment("m2") is None
+
+
+def test_a_view_before_chunks_that_wait_to_be_encoded_anew(memory) -> None:
+    session = memory.session("alice")
+    session.add_messages(history(0, 20))
+    view = session.as_of(message="m5")
+    expected = [hit.id for hit in view.search(QUESTION)]
+    # What a full disk or a kill leaves.
+    reach = memory._engine.config.lower_reach
+    session._store.forget([15], blank=memory.tokenizer.end_id, reach=reach)
+    assert session._store.own_holes != []
+    assert [hit.id for hit in view.search(QUESTION)] == expected
+    assert [hit.id for hit in session.as_of(message="m5").search(QUESTION)] == expected
