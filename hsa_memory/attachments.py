@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hsa_memory.storage import CorruptMetadata, SessionStore, Turn
+from hsa_memory.storage import MAX_TEXT_BYTES, CorruptMetadata, SessionStore, Turn
+
+from .errors import InvalidMessage
 
 # Of UTF-8; a note of the store holds 64 KiB.
 _PIECE_BYTES = 60_000
 _PREFIX = "attachment-"
+_MAX_PIECES = -(-MAX_TEXT_BYTES // _PIECE_BYTES)
 
 
 def attachment_notes(id: str, text: str) -> dict[str, dict[str, Any]]:
@@ -31,7 +34,12 @@ def read_attachment(store: SessionStore, turn: Turn) -> str | None:
         raise CorruptMetadata(
             f"a piece of the attachment of message {turn.turn_id!r} is missing; run check"
         )
-    return b"".join(piece["data"] for piece in pieces if piece).decode()
+    try:
+        return b"".join(piece["data"] for piece in pieces if piece).decode()
+    except UnicodeDecodeError as error:
+        raise CorruptMetadata(
+            f"the attachment of message {turn.turn_id!r} is no UTF-8 ({error}); run check"
+        ) from error
 
 
 def attachment_keys(store: SessionStore, turn: Turn) -> list[str]:
@@ -39,6 +47,13 @@ def attachment_keys(store: SessionStore, turn: Turn) -> list[str]:
     id = turn.turn_id
     first = store.get_meta(_key(id, 0), of_turn=turn.seq)
     return [] if first is None else [_key(id, n) for n in range(first["pieces"])]
+
+
+def require_piece(value: dict[str, Any]) -> None:
+    """Raise InvalidMessage unless a note from elsewhere can be a piece of an attachment."""
+    count, data = value.get("pieces"), value.get("data")
+    if type(count) is not int or not 0 < count <= _MAX_PIECES or not isinstance(data, bytes):
+        raise InvalidMessage("a piece of an attachment does not say of how many it is one")
 
 
 def is_attachment(key: str) -> bool:

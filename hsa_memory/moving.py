@@ -30,10 +30,11 @@ from hsa_memory.storage import (
     encode_name,
 )
 
-from .attachments import attachment_keys, is_attachment
+from .attachments import attachment_keys, is_attachment, require_piece
 from .engine import Engine
 from .errors import InvalidArgument, InvalidMessage
-from .messages import make_draft, make_turn
+from .forgetting import TTL
+from .messages import make_draft, make_turn, parse_ttl
 from .types import Moved, MoveProgress
 
 Opened = Callable[[], AbstractContextManager[SessionStore]]
@@ -257,6 +258,7 @@ def take_in(
             if isinstance(record, NoteRecord):
                 if batch:
                     flush()
+                _require_note(record)
                 store.set_meta(record.key, record.value)
                 continue
             blank += record.num_tokens if record.forgotten else 0
@@ -277,6 +279,14 @@ def take_in(
         # Of another tokenizer: what was made of other tokens is of no use.
         return False
     return session.put_derived(store)
+
+
+def _require_note(record: NoteRecord) -> None:
+    """Raise InvalidMessage unless the session can be opened with a note."""
+    if is_attachment(record.key):
+        require_piece(record.value)
+    elif record.key == TTL and parse_ttl(record.value.get("seconds"), InvalidMessage) is None:
+        raise InvalidMessage("the time that messages live is missing")
 
 
 def _turn(engine: Engine, record: TurnRecord) -> Turn:
