@@ -17,7 +17,7 @@ from .database import Database
 from .errors import CorruptMetadata, FencedWriter, StoreError, TurnConflict
 from .head import HeadFile
 from .maps import pack_map, unpack_map
-from .migration import migrate_session, read_state
+from .migration import OLD_TURNS, migrate_session, read_state
 from .paths import session_folder
 from .rows import (
     DECODE_ERRORS,
@@ -310,6 +310,13 @@ class Truth(TurnReader):
         if key.startswith(CALLERS):
             value = self.cipher.open(value, place_of(self.sid, "note", key))
         return unpack_map(value, f"{self.where}: note {key!r}")
+
+    def num_old(self) -> int:
+        """How many turns, the first ones, were written in format 1.0."""
+        if self.is_old:
+            return self.state.n_turn
+        note = self.note(OLD_TURNS)
+        return 0 if note is None else int(note["turns"])
 
     def note_keys(self) -> list[str]:
         """Names of all notes."""

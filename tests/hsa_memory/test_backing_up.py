@@ -53,8 +53,7 @@ def test_a_backup_has_the_sessions_of_all_users(tiny_checkpoint, tmp_path) -> No
         with hsa_memory.open(
             tmp_path / "copy", user=user, key=key, create=False, model=tiny_checkpoint
         ) as copy:
-            message = copy.session("diary").get("m")
-            assert message is not None and message.text == f"I am {user}."
+            assert copy.session("diary", read_only=True).messages()[0].text == f"I am {user}."
 
 
 def test_an_encrypted_memory_is_backed_up_with_its_key(tiny_checkpoint, tmp_path) -> None:
