@@ -1,5 +1,6 @@
 """Sessions that leave a memory as one file and come into another."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -404,6 +405,12 @@ def test_an_attachment_that_is_no_text_is_told(to, tmp_path) -> None:
     to.import_file(crafted(tmp_path / "odd", records))
     with pytest.raises(hsa_memory.CorruptStore, match="no UTF-8"):
         to.session("eve").attachment("x")
+
+
+def test_a_pipe_is_no_export(to, tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(hsa_memory.StorePermission, match="regular file"):
+        to.import_file(tmp_path / "pipe")
 
 
 def test_impossible_names_are_typed_errors(to, tmp_path) -> None:
