@@ -67,12 +67,15 @@ def scan(vfs: Vfs, folders: Iterable[str], needles: Mapping[str, Sequence[bytes]
     return Scan(num_files, num_bytes, traces)
 
 
-def holds(path: str, needles: Mapping[str, Sequence[bytes]]) -> bool:
-    """Whether a database's file, if it is one, holds any of some bytes."""
+def may_hold(path: str, needles: Sequence[bytes]) -> bool:
+    """Whether a database's file, if it is one, holds any of some bytes; taken for granted if they
+    are too many to look for."""
     if not os.path.isfile(path):
         return False
+    if len(needles) > _MAX_NEEDLES:
+        return True
     data = _of_database(path)
-    return any(needle in data for wanted in needles.values() for needle in wanted)
+    return any(needle in data for needle in needles)
 
 
 def _of_database(path: str) -> bytes:
