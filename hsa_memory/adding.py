@@ -117,10 +117,10 @@ def _new_attachments(store: SessionStore, batch: list[Draft]) -> dict[str, dict[
         if draft.attachment is None:
             continue
         if draft.id not in kept:
-            known = store.find(draft.id) is not None
+            known = store.find(draft.id)
             before = first[draft.id].attachment
-            kept[draft.id] = read_attachment(store, draft.id) if known else before
-            if not known and before is not None:
+            kept[draft.id] = before if known is None else read_attachment(store, known)
+            if known is None and before is not None:
                 meta |= attachment_notes(draft.id, before)
         if draft.attachment != kept[draft.id]:
             raise MessageConflict(

@@ -16,7 +16,8 @@ from .filters import Filter, Metadata, allowed_turns
 from .fork import Source
 from .types import ForgetResult
 
-_TTL = "ttl"
+TTL = "ttl"
+"""Name of the note that `read_ttl` reads."""
 
 
 def chosen(
@@ -56,7 +57,7 @@ def forget(source: Source, seqs: Sequence[int], *, dry_run: bool, scan: bool) ->
         seqs,
         blank=engine.tokenizer.end_id,
         reach=engine.config.lower_reach,
-        keys=[key for id in ids for key in attachment_keys(store, id)],
+        keys=[key for turn in turns for key in attachment_keys(store, turn)],
         scan=scan,
     )
     caught = encoder.try_to_catch_up()
@@ -83,11 +84,11 @@ def forget(source: Source, seqs: Sequence[int], *, dry_run: bool, scan: bool) ->
 
 def read_ttl(store: SessionStore) -> float | None:
     """Seconds after which a session's messages are forgotten, or None."""
-    note = store.get_meta(_TTL)
+    note = store.get_meta(TTL)
     return None if note is None else float(note["seconds"])
 
 
 def write_ttl(store: SessionStore, seconds: float | None) -> None:
     """Set what `read_ttl` returns, for messages added from now on."""
     if seconds is not None and seconds != read_ttl(store):
-        store.set_meta(_TTL, {"seconds": seconds})
+        store.set_meta(TTL, {"seconds": seconds})

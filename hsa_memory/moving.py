@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from time import perf_counter, time
 
@@ -30,10 +30,11 @@ from hsa_memory.storage import (
     encode_name,
 )
 
-from .attachments import attachment_keys
+from .attachments import attachment_keys, is_attachment, require_piece
 from .engine import Engine
 from .errors import InvalidArgument, InvalidMessage
-from .messages import make_draft, make_turn
+from .forgetting import TTL
+from .messages import make_draft, make_turn, parse_ttl
 from .types import Moved, MoveProgress
 
 Opened = Callable[[], AbstractContextManager[SessionStore]]
@@ -162,23 +163,26 @@ def _expected(store: SessionStore) -> int:
 def _choice(engine: Engine, store: SessionStore, *, derived: bool) -> ExportChoice:
     """What has expired is nobody's to read any more, whether or not it is forgotten yet."""
     hidden = store.expired(time())
-    ids = [turn.turn_id for seq in hidden for turn in store.turns(seq, seq + 1)]
-    keys = set(store.meta_keys()) | _shared_keys(store)
     return ExportChoice(
         derived=derived,
         hidden=hidden,
-        keys=keys - {key for id in ids for key in attachment_keys(store, id)},
+        notes=_notes(store, set(hidden)),
         blank=engine.tokenizer.end_id,
     )
 
 
-def _shared_keys(store: SessionStore) -> set[str]:
-    """Notes that a fork reads from the session it was forked from: those of its own messages."""
-    if not store.info.parent:
-        return set()
-    starts = range(0, store.num_turns, _BATCH_TURNS)
-    turns = (turn for first in starts for turn in store.turns(first, first + _BATCH_TURNS))
-    return {key for turn in turns for key in attachment_keys(store, turn.turn_id)}
+def _notes(store: SessionStore, hidden: Collection[int]) -> dict[str, int | None]:
+    """Notes of a session and of its messages, those that are hidden left out: not of what was added
+    after a view's end, but of what a fork shares."""
+    known = set(store.meta_keys())
+    found: dict[str, int | None] = {key: None for key in known if not is_attachment(key)}
+    if len(found) == len(known) and not store.num_shared:
+        return found
+    for first in range(0, store.num_turns, _BATCH_TURNS):
+        for turn in store.turns(first, first + _BATCH_TURNS):
+            if turn.seq not in hidden and not turn.forgotten:
+                found |= dict.fromkeys(attachment_keys(store, turn), turn.seq)
+    return found
 
 
 # ---- into a memory
@@ -254,6 +258,7 @@ def take_in(
             if isinstance(record, NoteRecord):
                 if batch:
                     flush()
+                _require_note(record)
                 store.set_meta(record.key, record.value)
                 continue
             blank += record.num_tokens if record.forgotten else 0
@@ -274,6 +279,14 @@ def take_in(
         # Of another tokenizer: what was made of other tokens is of no use.
         return False
     return session.put_derived(store)
+
+
+def _require_note(record: NoteRecord) -> None:
+    """Raise InvalidMessage unless the session can be opened with a note."""
+    if is_attachment(record.key):
+        require_piece(record.value)
+    elif record.key == TTL and parse_ttl(record.value.get("seconds"), InvalidMessage) is None:
+        raise InvalidMessage("the time that messages live is missing")
 
 
 def _turn(engine: Engine, record: TurnRecord) -> Turn:

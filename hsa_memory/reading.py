@@ -234,7 +234,7 @@ class SessionReader(ABC):
         with self._use(refresh=True):
             turn = self._store.find(id)
             gone = turn is None or turn.seq in self._expired()
-            return None if gone else read_attachment(self._store, id)
+            return None if gone or turn is None else read_attachment(self._store, turn)
 
     def __len__(self) -> int:
         with self._use(refresh=True):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hsa_memory import storage
 from hsa_memory.storage import Store
 
-from .arguments import require_path
+from .arguments import require_name, require_names, require_path
 from .boundary import public_errors
 from .engine import Engine
 from .errors import InvalidArgument, SessionExists
@@ -68,14 +68,11 @@ class Transfers(ABC):
             InvalidArgument, StorageError: no file was made.
         """
         target = require_path("path", path)
-        if isinstance(sessions, str):
-            raise InvalidArgument(
-                f"sessions must be several names; found the str {sessions!r:.100}"
-            )
+        named = None if sessions is None else require_names(sessions)
         with self._use():
             store = self._store
             known = [info.name for info in store.list_sessions()]
-        wanted = known if sessions is None else list(dict.fromkeys(sessions))
+        wanted = known if named is None else list(dict.fromkeys(named))
         with public_errors():
             for name in wanted:
                 # A name that is not there is no session that was deleted meanwhile.
@@ -114,6 +111,8 @@ class Transfers(ABC):
             InvalidArgument, SessionReadOnly, StorageError: nothing was imported.
         """
         source = require_path("path", path)
+        if rename is not None and not isinstance(rename, Mapping):
+            raise InvalidArgument(f"rename must be a map of names; found {rename!r:.100}")
         with self._use():
             store = self._store
         with public_errors(), checked_export(store.vfs, source, progress) as (archive, sessions):
@@ -186,14 +185,12 @@ class Transfers(ABC):
         with self._use():
             store = self._store
         with public_errors():
-            names, num_bytes, found = store.backup(target, on_session)
-            with Store.open(target, create=False, read_only=True) as copy:
-                sizes = [_sizes(copy, name) for name in names]
+            copied, num_bytes, found = store.backup(target, on_session)
         return Moved(
             path=target,
-            sessions=tuple(names),
-            num_messages=sum(messages for messages, _ in sizes),
-            num_tokens=sum(tokens for _, tokens in sizes),
+            sessions=tuple(session.name for session in copied),
+            num_messages=sum(session.turns for session in copied),
+            num_tokens=sum(session.tokens for session in copied),
             num_bytes=num_bytes,
             seconds=teller.seconds,
             findings=tuple(public_findings(found)),
@@ -229,6 +226,7 @@ class Transfers(ABC):
             StorageError: it has forks, or is one; or the disk failed: the session is as it was.
             SessionNotFound, SessionReadOnly.
         """
+        require_name(name)
         teller = Teller(progress, "tokens", 0)
         precision = None if kv_dtype is None else require_precision(kv_dtype)
         with self._use():
@@ -253,11 +251,6 @@ class Transfers(ABC):
                 progress=lambda told: teller.at(before + told.tokens_ingested, teller.total)
             )
         return stats.tokens_ingested
-
-
-def _sizes(store: Store, name: str) -> tuple[int, int]:
-    with store.session(name, layout=None, create=False, read_only=True) as session:
-        return session.num_turns, session.num_tokens
 
 
 def public_findings(found: Iterable[storage.Finding]) -> list[Finding]:

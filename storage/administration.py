@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from .creating import encode_name
 from .errors import (
@@ -153,10 +154,12 @@ class Administration(Removing):
                     raise UserMissing(f"there is no user {name!r} in {self.root}")
                 infos = [*self._catalog.sessions(user.id), *self._unlisted(user)]
                 with self._locked(infos):
-                    self._catalog.mark_user_deleted(user, infos)
-                    for info in infos:
-                        self.finish_deletion(info.id)
-                    self._catalog.remove_user(user.id)
+                    despite_full_disk = self._reserve.used_by
+                    despite_full_disk(lambda: self._catalog.mark_user_deleted(user, infos))
+                    for session_id in [info.id for info in infos]:
+                        despite_full_disk(partial(self.finish_deletion, session_id))
+                    despite_full_disk(lambda: self._catalog.remove_user(user.id))
+            self._reserve.keep()
 
     def _unlisted(self, user: User) -> Iterator[SessionInfo]:
         """Sessions of a user that a damaged catalog has lost."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import closing, suppress
+from typing import NamedTuple
 
 from .catalog import Catalog
 from .database import Database
-from .errors import CorruptMetadata, NotAFolder, StoreError, StoreLocked
+from .errors import CorruptMetadata, NotAFolder, StoreError, StoreLocked, StorePermission
 from .header import HEADER_BYTES
 from .layouts import Description, read_layout
 from .locks import try_lock
@@ -33,6 +34,14 @@ _PIECE = 1 << 20
 _HOLE = 64 << 10
 _TRIES = 20
 _TAIL_TRIES = 200
+
+
+class Copied(NamedTuple):
+    """A session of a backup."""
+
+    name: str
+    turns: int
+    tokens: int
 
 
 class StoreCopy:
@@ -67,7 +76,12 @@ class StoreCopy:
         """Make the staging folder, or take over one that a killed backup left."""
         vfs = self._vfs
         if vfs.lstat(self.staged) is None:
-            vfs.make_dir(self.staged, parents=True)
+            try:
+                vfs.make_dir(self.staged, parents=True)
+            except FileNotFoundError as error:  # as in /proc
+                raise StorePermission(
+                    f"cannot create {self.staged}; choose another place"
+                ) from error
         names = vfs.list_dir(self.staged)
         if foreign := [name for name in names if name not in _KNOWN]:
             raise StoreError(f"{self.staged} is in the way, and holds {foreign[0]!r}; remove it")
@@ -139,6 +153,20 @@ class StoreCopy:
             for name in names:
                 status = self._vfs.lstat(os.path.join(folder, name))
                 found += 0 if status is None else status.st_blocks * 512
+        return found
+
+    def sizes(self, infos: Iterable[SessionInfo]) -> list[Copied]:
+        """What the sessions of the copy hold; nothing of one that cannot be read."""
+        found = []
+        for info in infos:
+            state = State()
+            with suppress(CorruptMetadata, FileNotFoundError):
+                folder = session_folder(self.staged, info.id)
+                # Counts are not encrypted.
+                truth = Truth(self._vfs, folder, bytes.fromhex(info.id), write=False)
+                with closing(truth):
+                    state = truth.load()
+            found.append(Copied(info.name, state.n_turn, state.n_tok))
         return found
 
     def finish(self) -> None:

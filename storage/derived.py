@@ -150,6 +150,8 @@ class Derived:
         self._shared_holes, self._shared_seams = [], {}
         for part, truth in reversed(self._shared):
             here = range(part.first, part.stop)
+            # It may have grown since it was opened, and have holes there.
+            truth.load()
             holes = [within(hole, here) for hole in read_holes(truth, state.gen)]
             self._shared_holes += [hole for hole in holes if hole]
             seams = read_seams(truth, state.gen)

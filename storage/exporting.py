@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,9 @@ class ExportChoice:
     """Whether its landmarks, K/V and tail do."""
     hidden: Collection[int] = ()
     """Numbers of turns of which only the place does."""
-    keys: Collection[str] = ()
-    """Keys of the notes (`set_meta`) that do."""
+    notes: Mapping[str, int | None] = field(default_factory=dict)
+    """Keys of the notes (`set_meta`) that do, each with the number of the turn that it belongs to,
+    or None."""
     blank: int = 0
     """Token id in the place of what a hidden turn said."""
 
@@ -135,18 +136,17 @@ class SessionExport:
 
     def _write_truth(self, num_chunks: int) -> SessionRecord:
         store = self._store
-        keys = sorted(self._choice.keys)
         about = SessionRecord(
             name=store.info.name,
             created=store.info.created,
             num_turns=store.num_turns,
             num_tokens=store.num_tokens,
-            num_notes=len(keys),
+            num_notes=len(self._choice.notes),
             num_chunks=num_chunks,
             token_sum=self._token_sum(),
             layout=store.layout.to_map() if num_chunks else {},
         )
-        records = self._records(about, keys)
+        records = self._records(about)
         part, record = 0, next(records, None)
         while record is not None:
             with self._writer.member(f"{self._number}/truth-{part}") as put:
@@ -160,14 +160,14 @@ class SessionExport:
             part += 1
         return about
 
-    def _records(self, about: SessionRecord, keys: list[str]) -> Iterator[Record]:
+    def _records(self, about: SessionRecord) -> Iterator[Record]:
         yield about
         lapses = self._store.expiries()
         for first in range(0, about.num_turns, _TURNS):
             for turn in self._store.turns(first, min(first + _TURNS, about.num_turns)):
                 yield self._turn_record(turn, lapses.get(turn.seq))
-        for key in keys:
-            value = self._store.get_meta(key, inherited=True)
+        for key, seq in sorted(self._choice.notes.items()):
+            value = self._store.get_meta(key, of_turn=seq)
             if value is None:
                 raise CorruptMetadata(f"note {key!r} is gone; run check")
             yield NoteRecord(key=key, value=value)

@@ -7,6 +7,7 @@ it holds old pages. A crash in between is finished by the next writer.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,20 +16,22 @@ import numpy as np
 import sqlalchemy as sa
 
 from .derived import Derived
-from .errors import CorruptChunk
+from .errors import CorruptChunk, StoreFull
 from .holes import Holes
 from .maps import pack_map
 from .reserve import Reserve
 from .rows import FORGOTTEN, SCALARS, check_row, forget_turn
-from .scanning import Scan, holds, spread
+from .scanning import MIN_NEEDLE_BYTES, Scan, may_hold, spread
 from .tables import expiries, notes, turns
 from .truth import CALLERS, Truth
 from .types import Turn
 
+_log = logging.getLogger(__name__)
 Needles = dict[str, list[bytes]]
 _TEXT_PIECE = 64
 _TOKENS_PIECE = 32
 _select_stored = sa.text("SELECT text, tok, meta FROM turns WHERE seq = :seq")
+_select_value = sa.text("SELECT value FROM notes WHERE key = :key")
 _select_row = sa.text(f"SELECT {', '.join(SCALARS)}, sums FROM turns WHERE seq = :seq")
 
 
@@ -67,8 +70,8 @@ def forget_turns(
     spans = [span for turn in gone if (span := _reached(turn, derived, reach))]
     # Chunks that were not synced could not tell their tokens from others beside a hole.
     derived.generation.sync()
-    rows = _row_needles(truth, gone)
-    needles = {**rows, **_chunk_needles(derived, gone)} if look else {}
+    needles = {**_row_needles(truth, gone), **_chunk_needles(derived, gone)} if look else {}
+    pieces = _pieces_of_rows(truth, gone, [CALLERS + key for key in keys])
     state = truth.state
     new = replace(
         state,
@@ -95,9 +98,9 @@ def forget_turns(
     derived.generation.tails.wipe()
     tokens = sum(len(turn.tokens) for turn in gone)
     log_is_empty = reserve.used_by(lambda: finish(truth))
-    if log_is_empty and holds(truth.where, rows):
-        truth.database.vacuum()
-        log_is_empty = finish(truth)
+    if not log_is_empty or may_hold(truth.where, pieces):
+        truth.has_old_pages = True
+        log_is_empty = log_is_empty and clean_pages(truth)
     scan = look(needles) if look else None
     return Forgotten(len(gone), tokens, made.holes, scan, log_is_empty)
 
@@ -124,6 +127,20 @@ def _row_needles(truth: Truth, gone: list[Turn]) -> Needles:
     return {"text": spread(texts), "tokens": spread(tokens)}
 
 
+def _pieces_of_rows(truth: Truth, gone: list[Turn], keys: Sequence[str]) -> list[bytes]:
+    """All that the database holds of turns and notes, in pieces: of a row that was moved within a
+    page a part may be left."""
+    found: list[bytes] = []
+    with truth.database.read() as connection:
+        for turn in gone:
+            found += [turn.turn_id.encode(), turn.text.encode()]
+            found += connection.execute(_select_stored, {"seq": turn.seq}).one()
+        for key in keys:
+            found += connection.execute(_select_value, {"key": key}).scalars()
+    pieces = (x[i : i + _TEXT_PIECE] for x in found for i in range(0, len(x), _TEXT_PIECE))
+    return [piece for piece in pieces if len(piece) >= MIN_NEEDLE_BYTES]
+
+
 def _look_at(spans: Sequence[range], derived: Derived) -> None:
     """Read the records in and around holes to be, while their seals cover them; the watermark goes
     down to one that is damaged."""
@@ -141,6 +158,18 @@ def finish(truth: Truth) -> bool:
     """Empty the log, whose pages hold what was there before; whether that was possible."""
     truth.database.checkpoint()
     return truth.database.wal_bytes() == 0
+
+
+def clean_pages(truth: Truth) -> bool:
+    """Write the database anew if it may have old rows in pages that SQLite has split; whether its
+    log is empty then. On a full disk the next call tries again."""
+    if truth.has_old_pages:
+        try:
+            truth.database.vacuum()
+            truth.has_old_pages = False
+        except StoreFull as error:
+            _log.warning("%s may hold what was forgotten until it closes: %s", truth.where, error)
+    return finish(truth) and not truth.has_old_pages
 
 
 def _reached(turn: Turn, derived: Derived, reach: int) -> range:

@@ -7,9 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from .database import USER_VERSION, Database
-from .rows import STATE_COLUMNS, STATE_COLUMNS_1, State, decode_state
-from .tables import session_tables, state
+from .maps import pack_map
+from .rows import STATE_COLUMNS, STATE_COLUMNS_1, State, decode_state, note_sum
+from .tables import notes, session_tables, state
 
+OLD_TURNS = "turns-1"
+"""Key of the note that says how many turns were written in format 1.0."""
 _FORMAT_2 = 2 << 8
 _select_state = sa.text(f"SELECT {', '.join(STATE_COLUMNS)} FROM state WHERE id = 1")
 _select_state_1 = sa.text(f"SELECT {', '.join(STATE_COLUMNS_1)} FROM state WHERE id = 1")
@@ -48,6 +51,10 @@ def migrate_session(database: Database, sid: bytes, where: str) -> None:
         newest = connection.execute(_select_newest).scalar_one()
         new = _with_newest(old, newest)
         connection.execute(sa.update(state).where(state.c.id == 1), new.to_row(sid))
+        if old.n_turn:
+            packed = pack_map({"turns": old.n_turn})
+            own = note_sum(sid, OLD_TURNS, packed)
+            connection.execute(sa.insert(notes), {"key": OLD_TURNS, "value": packed, "sum": own})
         connection.exec_driver_sql(f"PRAGMA user_version={USER_VERSION}")
     database.look_again()
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .administration import Administration
-from .backup import StoreCopy
-from .errors import SessionHasForks, SessionMissing, StoreError
+from .backup import Copied, StoreCopy
+from .errors import SessionMissing, StoreError
 from .keys import KeySource
 from .quotas import NOTHING, Amount, closed_amount, limits, put_held
 from .rebuilding import Rebuilding
@@ -47,15 +47,6 @@ class Moving(Administration, ABC):
     def vfs(self) -> Vfs:
         """Access to files, for what is written outside of the store."""
         return self._vfs
-
-    def require_no_forks(self, name: str) -> None:
-        """Raise SessionHasForks if a session was forked from that one."""
-        info = self._catalog.find(name)
-        if info and (forks := [fork.name for fork in self._catalog.forks(info.id)]):
-            raise SessionHasForks(
-                f"session {name!r} has forks ({', '.join(map(repr, forks[:5]))}), which read its "
-                "turns and chunks; delete them first"
-            )
 
     def _require_files(self, action: str) -> None:
         if not self.has_files:
@@ -135,7 +126,7 @@ class Moving(Administration, ABC):
 
     def backup(
         self, folder: str, on_session: Callable[[str, int, int], None] | None = None
-    ) -> tuple[list[str], int, list[Finding]]:
+    ) -> tuple[list[Copied], int, list[Finding]]:
         """Copy the store into a missing or empty folder, while its writers go on.
 
         The copy is verified; damage that it shares with the store is repaired in it as `check`
@@ -146,7 +137,7 @@ class Moving(Administration, ABC):
             on_session: called with each session's name, the bytes copied and all bytes.
 
         Returns:
-            Names of its sessions, bytes copied, and what the verification found.
+            Its sessions, whoever they belong to, bytes copied, and what the verification found.
 
         Raises:
             NotAllowed: this handle was opened for a user.
@@ -163,9 +154,9 @@ class Moving(Administration, ABC):
             key = None if self._keys is None else self._keys.secret
             with type(self).open(copy.staged, key=key, create=False, vfs=self._vfs) as store:
                 found = store.check(repair=True)
-                names = [info.name for info in store.every_session()]
+                copied = copy.sizes(store.every_session())
             copy.finish()
-        return names, copy.num_bytes, found
+        return copied, copy.num_bytes, found
 
     def switch(self, session: Rebuilding) -> None:
         """Make what was built the derived state of a session; raises as `Rebuilding.switch`.

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .derived import Derived
+from .forking import origin_of
 from .gate import Gate
+from .holes import within
 from .index import IndexCache
 from .truth import CALLERS, Truth
 from .types import Turn, TurnIndex
@@ -106,18 +108,16 @@ class Reading(Gate):
                 raise IndexError(f"tokens {start}..{stop} of a stream of {self.num_tokens}")
             return self._truth.stream.tokens(start, stop)
 
-    def get_meta(self, key: str, *, inherited: bool = False) -> dict[str, Any] | None:
-        """A small map of the caller's, or None; if `inherited`, also one of the session that this
-        one was forked from."""
+    def get_meta(self, key: str, *, of_turn: int | None = None) -> dict[str, Any] | None:
+        """A small map of the caller's, or None.
+
+        Args:
+            of_turn: number of a turn; the map is then looked for in the session that the turn was
+                added to, which a fork shares it with. None: in this session.
+        """
         with self._reading():
-            truth: Truth | None = self._truth
-            while truth is not None:
-                note = truth.note(CALLERS + key)
-                base = truth.base if inherited else None
-                if note is not None or base is None:
-                    return note
-                truth = base.truth
-        return None
+            truth = self._truth if of_turn is None else origin_of(self._truth, of_turn + 1)
+            return truth.note(CALLERS + key)
 
     def meta_keys(self) -> list[str]:
         """Keys of all maps of the caller's."""
@@ -140,7 +140,8 @@ class Reading(Gate):
     @property
     def holes(self) -> list[range]:
         """Chunks below the watermark that wait to be encoded anew: nobody may read them."""
-        return list(self._derived.generation.holes)
+        below = range(self.published)
+        return [x for hole in self._derived.generation.holes if (x := within(hole, below))]
 
     @property
     def own_holes(self) -> list[range]:

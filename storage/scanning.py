@@ -67,22 +67,26 @@ def scan(vfs: Vfs, folders: Iterable[str], needles: Mapping[str, Sequence[bytes]
     return Scan(num_files, num_bytes, traces)
 
 
-def holds(path: str, needles: Mapping[str, Sequence[bytes]]) -> bool:
-    """Whether a database's file, if it is one, holds any of some bytes."""
+def may_hold(path: str, needles: Sequence[bytes]) -> bool:
+    """Whether a database's file, if it is one, holds any of some bytes; taken for granted if they
+    are too many to look for."""
     if not os.path.isfile(path):
         return False
+    if len(needles) > _MAX_NEEDLES:
+        return True
     data = _of_database(path)
-    return any(needle in data for wanted in needles.values() for needle in wanted)
+    return any(needle in data for needle in needles)
 
 
 def _of_database(path: str) -> bytes:
-    # By another process: closing a database's file here would drop the locks SQLite has on it.
+    # By another process: closing a database's file here, or the memory that its readers share,
+    # would drop the locks SQLite has on it.
     command = [sys.executable, "-I", "-S", "-c", _COPY, path]
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 def _windows(vfs: Vfs, path: str) -> Iterator[bytes]:
-    if path.endswith(".db"):
+    if path.endswith((".db", "-shm")):
         yield _of_database(path)
         return
     fd = vfs.open(path)

@@ -26,6 +26,7 @@ from .errors import (
     StoreUnreachable,
 )
 from .findings import Problem
+from .forgetting import clean_pages
 from .index import IndexCache
 from .layouts import Wanted, read_layout, require_cipher, require_followed, require_layout
 from .leaving import close_after
@@ -178,6 +179,8 @@ class SessionStore(Spending, Changing):
                     self._files.settle()
                     self._settled()
                     self._truth.database.checkpoint()
+                    if self._truth.has_old_pages:
+                        clean_pages(self._truth)
                     self._settle_budget()
             except (StoreFull, StoreLocked, StoreUnreachable) as error:
                 # Nothing acknowledged hangs on this; the next open does it again.

@@ -17,7 +17,7 @@ from .database import Database
 from .errors import CorruptMetadata, FencedWriter, StoreError, TurnConflict
 from .head import HeadFile
 from .maps import pack_map, unpack_map
-from .migration import migrate_session, read_state
+from .migration import OLD_TURNS, migrate_session, read_state
 from .paths import session_folder
 from .rows import (
     DECODE_ERRORS,
@@ -102,6 +102,8 @@ class Truth(TurnReader):
         self.folder = folder
         # Times from which on turns are to be forgotten; None: not read yet.
         self._expiries: dict[int, float] | None = None
+        # Whether pages of the database may hold what was forgotten here; see `clean_pages`.
+        self.has_old_pages = False
         # Whether this handle has begun its own epoch.
         self._fenced = False
         try:
@@ -310,6 +312,13 @@ class Truth(TurnReader):
         if key.startswith(CALLERS):
             value = self.cipher.open(value, place_of(self.sid, "note", key))
         return unpack_map(value, f"{self.where}: note {key!r}")
+
+    def num_old(self) -> int:
+        """How many turns, the first ones, were written in format 1.0."""
+        if self.is_old:
+            return self.state.n_turn
+        note = self.note(OLD_TURNS)
+        return 0 if note is None else int(note["turns"])
 
     def note_keys(self) -> list[str]:
         """Names of all notes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ class Base:
     """And so are stream positions below this one."""
 
 
-class TurnReader:
+class TurnReader(ABC):
     """Turns of one session; `Truth` writes them."""
 
     sid: bytes
@@ -68,6 +69,10 @@ class TurnReader:
     stream: TokenStream
     base: Base | None
     _expiries: dict[int, float] | None
+
+    @abstractmethod
+    def num_old(self) -> int:
+        """How many turns, the first ones, were written in format 1.0."""
 
     @property
     def is_old(self) -> bool:
@@ -162,6 +167,19 @@ class TurnReader:
     def prefix_until(self, moment: float, num_turns: int) -> int:
         """How many turns come before the first with a time after `moment`."""
         low, high = 0, num_turns
+        if self.base is not None:
+            shared = min(num_turns, self.base.turns)
+            low = self.base.truth.prefix_until(moment, shared)
+            if low < shared:
+                return low
+        # Rows of format 1.0 do not say the latest time before them.
+        old = min(self.num_old(), num_turns)
+        for first in range(low, old, _BATCH):
+            for row in self._rows_alone(first, min(first + _BATCH, old)):
+                check_row(row, self.sid, self.where)
+                if row[2] > moment:
+                    return int(row[0])
+        low = max(low, old)
         while low < high:
             middle = (low + high) // 2
             if self.newest_upto(middle) <= moment:

@@ -19,7 +19,8 @@ from .mounts import filesystem_of
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.ELOOP)
-_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
+# Not blocking: a pipe that nobody writes to would never open.
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 # Linux guarantees 1024 buffers per call.
 _MAX_BUFFERS = 1024
 # Linux only; elsewhere the first try waits like the second.

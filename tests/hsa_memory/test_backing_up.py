@@ -41,6 +41,28 @@ def test_a_backup_answers_with_the_same_bits(tiny_checkpoint, tmp_path) -> None:
         assert len(memory.session("alice")) == 29
 
 
+def test_a_backup_has_the_sessions_of_all_users(tiny_checkpoint, tmp_path) -> None:
+    for user, key in (("ann", bytes(32)), ("bob", None)):
+        with hsa_memory.open(tmp_path / "s", user=user, key=key, model=tiny_checkpoint) as memory:
+            memory.session("diary").add("user", f"I am {user}.", id="m")
+    with hsa_memory.open(tmp_path / "s", model=tiny_checkpoint) as memory:
+        moved = memory.backup(tmp_path / "copy")
+    assert (moved.sessions, moved.num_messages) == (("diary", "diary"), 2)
+    assert {found.kind for found in moved.findings} == {"not-checked"}
+    for user, key in (("ann", bytes(32)), ("bob", None)):
+        with hsa_memory.open(
+            tmp_path / "copy", user=user, key=key, create=False, model=tiny_checkpoint
+        ) as copy:
+            assert copy.session("diary", read_only=True).messages()[0].text == f"I am {user}."
+
+
+def test_an_encrypted_memory_is_backed_up_with_its_key(tiny_checkpoint, tmp_path) -> None:
+    with hsa_memory.open(tmp_path / "s", key=bytes(32), model=tiny_checkpoint) as memory:
+        memory.session("diary").add("user", "I am here.")
+        moved = memory.backup(tmp_path / "copy")
+    assert (moved.sessions, moved.num_messages, moved.findings) == (("diary",), 1, ())
+
+
 def test_copies_beside_a_writer_encode_nothing_again(tiny_checkpoint, tmp_path) -> None:
     stop = threading.Event()
     with hsa_memory.open(tmp_path / "store", model=tiny_checkpoint) as memory:

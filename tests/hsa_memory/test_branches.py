@@ -127,3 +127,46 @@ def test_a_fork_of_a_view(memory) -> None:
     with session.as_of(1010.0).fork("past") as past:
         assert_same(past, short)
     assert {info.name for info in memory.sessions()} == {"alice", "short", "past"}
+
+
+def test_attachments_of_what_is_not_shared_stay_where_they_are(
+    memory, tmp_path, tiny_checkpoint
+) -> None:
+    session = memory.session("alice")
+    session.add_messages(history(0, 3))
+    branch = session.fork("branch")
+    session.add_messages(history(3, 5))
+    # The same id, in another history.
+    branch.add("user", "Something else.", id="m3")
+    deeper = branch.fork("deeper")
+    for fork in (branch, deeper):
+        assert fork.attachment("m3") is None
+        assert fork.attachment("m1") == "beside 1"
+    view = session.as_of(message="m1")
+    view.export(tmp_path / "view")
+    assert b"beside 1" in (tmp_path / "view").read_bytes()
+    assert b"beside 2" not in (tmp_path / "view").read_bytes()
+    deeper.export(tmp_path / "fork")
+    with hsa_memory.open(tmp_path / "other", model=tiny_checkpoint) as other:
+        other.import_file(tmp_path / "view", rename={"alice": "view"})
+        other.import_file(tmp_path / "fork")
+        taken, past = other.session("deeper"), other.session("view")
+        assert [taken.attachment(f"m{i}") for i in range(5)] == [
+            *("beside 0", "beside 1", "beside 2"),
+            *(None, None),
+        ]
+        past.add("user", "Number 2, added again.", id="m2")
+        assert past.attachment("m2") is None
+
+
+def test_a_view_before_chunks_that_wait_to_be_encoded_anew(memory) -> None:
+    session = memory.session("alice")
+    session.add_messages(history(0, 20))
+    view = session.as_of(message="m5")
+    expected = [hit.id for hit in view.search(QUESTION)]
+    # What a full disk or a kill leaves.
+    reach = memory._engine.config.lower_reach
+    session._store.forget([15], blank=memory.tokenizer.end_id, reach=reach)
+    assert session._store.own_holes != []
+    assert [hit.id for hit in view.search(QUESTION)] == expected
+    assert [hit.id for hit in session.as_of(message="m5").search(QUESTION)] == expected

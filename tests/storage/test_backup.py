@@ -50,10 +50,10 @@ def assert_whole(folder: Path, kit, *, turns: int = 20) -> None:
 def test_a_backup_is_a_store_of_its_own(root, tmp_path, kit) -> None:
     told = []
     with Store.open(root) as store:
-        names, num_bytes, found = store.backup(
+        copied, num_bytes, found = store.backup(
             str(tmp_path / "copy"), lambda *args: told.append(args)
         )
-    assert (names, found) == (list(NAMES), [])
+    assert ([session.name for session in copied], found) == (list(NAMES), [])
     assert [name for name, _, _ in told] == list(NAMES)
     assert told[-1][1] <= told[-1][2]
     assert num_bytes > 10_000
@@ -96,8 +96,8 @@ def test_writers_go_on_meanwhile(root, tmp_path, kit) -> None:
     try:
         with Store.open(root, read_only=True) as store:
             for number in range(8):
-                names, _, found = store.backup(str(tmp_path / f"copy-{number}"))
-                assert (names, found) == (list(NAMES), [])
+                copied, _, found = store.backup(str(tmp_path / f"copy-{number}"))
+                assert ([session.name for session in copied], found) == (list(NAMES), [])
     finally:
         stop.set()
         for writer in writers:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -198,3 +200,48 @@ def test_wherever_it_stops_the_next_writer_finishes_it(tmp_path, kit, session) -
         if finished:
             return
     pytest.fail("more writes than expected: raise the bound")
+
+
+_TRY = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as shared:
+    fcntl.lockf(shared, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+"""
+
+
+def test_a_search_through_all_files_leaves_the_locks_of_sqlite(open_session, kit, tmp_path) -> None:
+    """Or another process would cut the memory that both share, under this one."""
+    session = open_session()
+    session.append([kit.turn(i) for i in range(8)])
+    (shared,) = tmp_path.rglob("session.db-shm")
+    assert session.forget([3], blank=0, reach=6, scan=True).scan.traces == []
+    command = [sys.executable, "-c", _TRY, str(shared)]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "BlockingIOError" in refused.stderr
+
+
+def plant(path, data: bytes) -> None:
+    """Put bytes where SQLite leaves those of rows that moved: between a page's list of cells and
+    the first of them."""
+    pages = bytearray(path.read_bytes())
+    for start in range(8192, len(pages), 8192):
+        count, first = (int.from_bytes(pages[start + i : start + i + 2], "big") for i in (3, 5))
+        gap = start + 8 + 2 * count
+        if pages[start] in (0x0A, 0x0D) and start + first - gap > 2 * len(data):
+            pages[gap + 16 : gap + 16 + len(data)] = data
+            path.write_bytes(pages)
+            return
+    raise AssertionError("every page is full")
+
+
+@pytest.mark.parametrize("left", ["the id of turn twelve", "the clock's face " * 10, WORDS])
+def test_what_was_left_in_a_page_goes_too(open_session, kit, tmp_path, left) -> None:
+    with open_session() as session:
+        session.append([kit.turn(i) for i in range(12)])
+        beside = {"note": {"said": "the clock's face " * 10}}
+        session.append([told(kit, 12, turn_id="the id of turn twelve")], meta=beside)
+        kit.catch_up(session)
+    plant(next(tmp_path.rglob("session.db")), left.encode())
+    with open_session() as session:
+        assert session.forget([12], blank=0, reach=REACH, keys=["note"]).log_is_empty
+        assert left.encode() not in everything(tmp_path)

@@ -199,3 +199,14 @@ def test_a_deletion_that_finds_the_disk_full_at_any_step_uses_the_reserve(tmp_pa
         if not fired:
             break
     assert 3 < step < 19
+
+
+def test_a_user_is_deleted_on_a_full_disk(disk, kit) -> None:
+    with Store.open(disk / "store", user="ann") as store:
+        store.session("diary", layout=kit.layout).append([kit.turn(0)])
+    with Store.open(disk / "store") as store:
+        fill(disk)
+        store.delete_user("ann")
+        assert store.users() == []
+        assert (disk / "store" / "reserve.bin").stat().st_blocks * 512 == RESERVE_BYTES
+        assert store.check() == []

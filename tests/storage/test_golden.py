@@ -2,11 +2,14 @@
 
 import sqlite3
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hsa_memory.storage import Store, StoreFull
+from hsa_memory.storage.checksums import xxh3_bytes
+from hsa_memory.storage.rows import STATE_COLUMNS_1, State, _row_sum
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -25,6 +28,28 @@ def versions(root: Path) -> set[int]:
         found.add(connection.execute("PRAGMA user_version").fetchone()[0] >> 8)
         connection.close()
     return found
+
+
+def turn_back(root: Path, sid: str, seq: int, moment: float) -> None:
+    """Give a turn another time, as a caller of the old release could."""
+    connection = sqlite3.connect(next(root.rglob(f"{sid}/session.db")))
+    own, link = bytes.fromhex(sid), bytes(8)
+    connection.execute("UPDATE turns SET ts = ? WHERE seq = ?", (moment, seq))
+    rows = connection.execute(
+        "SELECT seq, turn_id, ts, role, n_tok, tok0, flags, sums FROM turns ORDER BY seq"
+    ).fetchall()
+    for *scalars, sums in rows:
+        row = _row_sum(own, scalars, sums[:24], b"")
+        link = xxh3_bytes(link + row)
+        changed = (sums[:24] + row + link, scalars[0])
+        connection.execute("UPDATE turns SET sums = ? WHERE seq = ?", changed)
+    names = STATE_COLUMNS_1[:-1]
+    found = connection.execute(f"SELECT {', '.join(names)} FROM state").fetchone()
+    state = replace(State(**dict(zip(names, found, strict=True))), link=link)
+    connection.execute("UPDATE state SET link = ?, sum = ?", (link, state.checksum_1(own)))
+    connection.commit()
+    connection.close()
+    next(root.rglob(f"{sid}/head.bin")).unlink()
 
 
 def assert_whole(store: Store, kit) -> None:
@@ -96,3 +121,31 @@ def test_old_messages_can_be_forgotten(old_store, kit) -> None:
             kit.assert_right(session)
             assert session.find("turn-3") is None
         assert store.check() == []
+
+
+def test_the_past_of_a_session_whose_old_turns_are_not_in_order(old_store, kit) -> None:
+    with Store.open(old_store, read_only=True) as store:
+        sid = next(info.id for info in store.list_sessions() if info.name == "raw")
+    turn_back(old_store, sid, 4, 9000.0)
+
+    def look(session) -> None:
+        times = [turn.timestamp for turn in session.turns()]
+        for moment in (999.0, *times, 1005.0, 9500.0, 1e9):
+            expected = next((i for i, at in enumerate(times) if at > moment), len(times))
+            assert session.num_turns_until(moment) == expected
+
+    with Store.open(old_store, read_only=True) as store:
+        look(store.session("raw", layout=kit.layout))
+    with Store.open(old_store) as store:
+        session = store.session("raw", layout=kit.layout)
+        session.append([kit.turn(i) for i in range(12, 16)])
+        look(session)
+        session.append([kit.turn(16, timestamp=9200.0)])
+        session.forget([2], blank=0, reach=6)
+        look(session)
+        store.fork(session, "branch", 14)
+        with store.session("branch", layout=kit.layout) as branch:
+            branch.append([kit.turn(i, timestamp=9100.0 + i) for i in range(20, 22)])
+            look(branch)
+        session.close()
+        assert [x for x in store.check() if x.kind != "corrupt-head"] == []

@@ -9,6 +9,7 @@ from hsa_memory.storage import (
     KeyMissing,
     NotAllowed,
     SessionBusy,
+    SessionHasForks,
     SessionMissing,
     Store,
     UserMissing,
@@ -218,3 +219,21 @@ def test_a_deletion_is_finished_by_the_next_opening(tmp_path, kit) -> None:
         if done:
             return
     raise AssertionError("the deletion never came to its end")
+
+
+def test_forks_keep_the_session_of_a_user(root, kit) -> None:
+    with Store.open(root, user="alice") as store:
+        with store.session("diary", layout=kit.layout) as session:
+            store.fork(session, "branch", 6)
+        with pytest.raises(SessionHasForks, match="'branch'"):
+            store.delete_session("diary")
+        with pytest.raises(SessionHasForks, match="'branch'"), store.rebuilding("diary"):
+            pass
+    # Another's session of the same name has none.
+    with Store.open(root, user="bob") as store:
+        store.delete_session("diary")
+    with Store.open(root, user="alice") as store:
+        assert store.session("branch", layout=kit.layout).num_turns == 6
+        store.delete_session("branch")
+        store.delete_session("diary")
+        assert store.list_sessions() == []

@@ -93,7 +93,7 @@ def _number_of(session: SessionStore, seq: int, turn: Turn) -> list[int]:
     must(np.array_equal(turn.tokens, right.tokens), f"turn {number} has other tokens")
     if has_attachment(number):
         must(
-            session.get_meta(attachment_key(number), inherited=True) == {"number": number},
+            session.get_meta(attachment_key(number), of_turn=seq) == {"number": number},
             "no attachment",
         )
     return [number, size]
