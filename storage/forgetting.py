@@ -62,7 +62,7 @@ def forget_turns(
     wanted = [turn for seq in sorted(set(seqs)) for turn in truth.turns(seq, seq + 1)]
     gone = [turn for turn in wanted if not turn.forgotten]
     if not gone:
-        return Forgotten(0, 0, [], None, finish(truth))
+        return Forgotten(0, 0, [], None, truth.empty_log())
     _look_at([span for turn in gone if (span := _reached(turn, derived, reach))], derived)
     spans = [span for turn in gone if (span := _reached(turn, derived, reach))]
     # Chunks that were not synced could not tell their tokens from others beside a hole.
@@ -94,10 +94,10 @@ def forget_turns(
     derived.take_holes(made)
     derived.generation.tails.wipe()
     tokens = sum(len(turn.tokens) for turn in gone)
-    log_is_empty = reserve.used_by(lambda: finish(truth))
+    log_is_empty = reserve.used_by(truth.empty_log)
     if log_is_empty and holds(truth.where, rows):
         truth.database.vacuum()
-        log_is_empty = finish(truth)
+        log_is_empty = truth.empty_log()
     scan = look(needles) if look else None
     return Forgotten(len(gone), tokens, made.holes, scan, log_is_empty)
 
@@ -135,12 +135,6 @@ def _look_at(spans: Sequence[range], derived: Derived) -> None:
                 records.chain_before(chunk)
         except CorruptChunk as error:
             derived.roll_back(min(error.chunk_ids))
-
-
-def finish(truth: Truth) -> bool:
-    """Empty the log, whose pages hold what was there before; whether that was possible."""
-    truth.database.checkpoint()
-    return truth.database.wal_bytes() == 0
 
 
 def _reached(turn: Turn, derived: Derived, reach: int) -> range:
