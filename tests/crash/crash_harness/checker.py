@@ -168,7 +168,7 @@ def look_at_damage(root: Path, expected: Expected) -> None:
 
 def mend(store: Store, *, damaged: bool = False, keyed: bool = False) -> set[str]:
     """A check with repair, after which a check finds nothing; kinds of what it found."""
-    if any(user_of(name) == "eve" for name in names_in(store)) and not keyed:
+    if not keyed and any(usage.user.name == "eve" for usage in store.users()):
         with Store.open(store.root, key=KEY) as administration:
             return mend(administration, damaged=damaged, keyed=True)
     findings = store.check(repair=True)

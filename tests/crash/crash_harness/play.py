@@ -58,6 +58,7 @@ class Expected:
         copied: what a backup may hold of each session: its turns at any moment since it began.
             Empty: there is none.
         backed_up: it is done, and must be there.
+        secrets: numbers of the next secret turn and of the next that expires, in any session.
     """
 
     worlds: list[World] = field(default_factory=lambda: [World()])
@@ -70,6 +71,7 @@ class Expected:
     going: list[str] = field(default_factory=list)
     copied: dict[str, list[list[list[int]]]] = field(default_factory=dict)
     backed_up: bool = False
+    secrets: list[int] = field(default_factory=lambda: [SECRETS.start, LAPSING.start])
 
 
 def fill_holes(session: SessionStore) -> None:
@@ -151,11 +153,11 @@ class Play:
         """Append turns of so many tokens in one call."""
         name = session.info.name
         known = self.world[name]
-        numbers = range(FIRST, SECRETS.start)
+        first = max((n for n, _ in known if n < SECRETS.start), default=0) + 1
+        first = max(first, FIRST)
         if secret or lapsing:
-            numbers = LAPSING if lapsing else range(SECRETS.start, LAPSING.start)
-        own = [n for n in (max(n, -1 - n) for n, _ in known) if n in numbers]
-        first = max(own, default=numbers.start - 1) + 1
+            first = self.expected.secrets[lapsing]
+            self.expected.secrets[lapsing] += len(sizes)
         added = [[first + i, size] for i, size in enumerate(sizes)]
         turns, meta = make_turns(added), attachments_of(added)
         durable = durable_chunks(session)
