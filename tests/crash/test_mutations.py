@@ -28,6 +28,11 @@ def hunt(lab: Lab, recorded: Recorded, chance: int = 400) -> list[str]:
         ("publish-before-write", "append", ("a kill needs recovery", "chunks of", "bad K/V")),
         ("no-directory-sync", "create", ("sessions [", "turns {", "missing")),
         ("no-directory-sync", "seal", ("chunks of",)),
+        ("no-log-sync", "forget", ("session.db-wal",)),
+        ("no-log-sync", "expire", ("session.db-wal",)),
+        ("no-log-sync", "delete-user-with-key", ("catalog.db-wal",)),
+        ("no-directory-sync", "delete", ("is in",)),
+        ("no-directory-sync", "back-up", ("backup",)),
     ],
 )
 def test_a_wrong_protocol_is_caught(lab, mutation, scenario, seen) -> None:
