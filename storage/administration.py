@@ -154,7 +154,6 @@ class Administration(Removing):
                 infos = [*self._catalog.sessions(user.id), *self._unlisted(user)]
                 with self._locked(infos):
                     self._catalog.mark_user_deleted(user, infos)
-                    self._settle_catalog()
                     for info in infos:
                         self.finish_deletion(info.id)
                     self._catalog.remove_user(user.id)
@@ -202,7 +201,6 @@ class Administration(Removing):
         }
         # Sessions that do not know yet are told when they are opened.
         self._catalog.put_users(*changed.values())
-        self._settle_catalog()
         for info in infos:
             with suppress(CorruptMetadata):
                 note = read_owner(self._vfs, self.root, info.id)

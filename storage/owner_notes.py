@@ -49,8 +49,7 @@ def put_owner(vfs: Vfs, root: str, session_id: str, note: dict[str, Any]) -> Non
         truth.load()
         with truth.writing(truth.state, durable=True) as connection:
             truth.put_note(connection, OWNER, note)
-        # It holds what the note was before: the key, wrapped by another one.
-        truth.empty_log()
+        truth.database.checkpoint()
     finally:
         truth.close()
 

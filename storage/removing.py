@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from .errors import CorruptMetadata, SessionBusy, SessionHasForks, SessionMissing, StoreFull
 from .keyed import Keyed
 from .locks import Lock, catalog_lock, try_lock
-from .log_files import settle_log
 from .owner_notes import destroy_key
 from .paths import session_folder
 from .reserve import Reserve
@@ -23,7 +22,6 @@ class Removing(Keyed):
     """The part of `Store` that deletes."""
 
     _reserve: Reserve
-    has_files: bool
 
     def _catalog_lock(self) -> AbstractContextManager[None]:
         """Held by whoever changes the catalog."""
@@ -44,8 +42,6 @@ class Removing(Keyed):
         if lock is None:
             return
         try:
-            if decided:
-                self._settle_catalog()
             for session_id in self._catalog.deleted_ids():
                 self.finish_deletion(session_id)
             for user in self._catalog.users(deleted=True):
@@ -85,7 +81,6 @@ class Removing(Keyed):
                     # Under the lock: a fork is made under it too.
                     self.require_no_forks(name)
                     despite_full_disk(lambda: self._catalog.mark_deleted(info))
-                    self._settle_catalog()
                     despite_full_disk(lambda: self.finish_deletion(info.id))
             finally:
                 session_lock.release()
@@ -113,14 +108,10 @@ class Removing(Keyed):
             destroy_key(self._vfs, grave)
         self._vfs.remove_tree(grave)
         if self._vfs.lstat(self._path("trash")) is not None:
+            # Or a power cut would bring the files back.
             self._vfs.sync_dir(self._path("trash"))
+        # A commit, which syncs the catalog's log: what that was before it was emptied is gone too.
         self._catalog.remove(session_id)
-
-    def _settle_catalog(self) -> None:
-        """Have no old name or key come back with the catalog's log; before what is to be done for
-        a deletion, for the catalog says so until all of it is."""
-        if self.has_files:
-            settle_log(self._vfs, self._path("catalog.db"))
 
     def _lock_session(self, info: SessionInfo) -> Lock:
         lock = try_lock(self._vfs, os.path.join(self.root, "locks", f"s-{info.id}.lock"))
