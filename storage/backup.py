@@ -21,7 +21,7 @@ from .layouts import Description, read_layout
 from .locks import try_lock
 from .marker import NAME as MARKER
 from .migration import state_in
-from .paths import generation_folder, require_folder, session_folder
+from .paths import generation_folder, require_folder, session_folder, session_ids
 from .reserve import NAME as RESERVE
 from .rows import State, encode_head
 from .truth import Truth
@@ -29,7 +29,8 @@ from .types import SessionInfo
 from .vfs import Vfs
 
 _FOLDERS = ("locks", "s", "tmp", "trash")
-_KNOWN = {*_FOLDERS, MARKER, RESERVE, "catalog.db", "catalog.db-wal", "catalog.db-shm"}
+_DATABASE = ("catalog.db", "catalog.db-wal", "catalog.db-shm", "catalog.db-journal")
+_KNOWN = {*_FOLDERS, MARKER, RESERVE, *_DATABASE}
 _PIECE = 1 << 20
 _HOLE = 64 << 10
 _TRIES = 20
@@ -171,6 +172,9 @@ class StoreCopy:
 
     def finish(self) -> None:
         """Give the copy its name."""
+        for session_id in session_ids(self._vfs, self.staged):
+            # Its verification was a writer, and writers leave this file to itself.
+            self._sync_file(os.path.join(session_folder(self.staged, session_id), "head.bin"))
         self._vfs.unlink(os.path.join(self.staged, "locks", "backup.lock"))
         self._vfs.rename(self.staged, self._folder)
         self._vfs.sync_dir(os.path.dirname(self._folder))
@@ -283,6 +287,13 @@ class StoreCopy:
         fd = self._vfs.open(path, create=True)
         try:
             self._vfs.write(fd, data, 0)
+            self._vfs.sync(fd)
+        finally:
+            self._vfs.close(fd)
+
+    def _sync_file(self, path: str) -> None:
+        fd = self._vfs.open(path, write=True)
+        try:
             self._vfs.sync(fd)
         finally:
             self._vfs.close(fd)

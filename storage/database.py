@@ -21,6 +21,7 @@ from .errors import (
     StoreFull,
 )
 from .header import VERSION_MAJOR, VERSION_MINOR, require_version
+from .log_files import settle_log
 from .mounts import is_full
 from .sqlite_engine import connect_with
 from .sqlite_errors import typed_error
@@ -230,6 +231,10 @@ class Database:
             self.checkpoint()
         except StoreFull as error:
             _log.warning("%s: its log stays as it is: %s", self.path, error)
+
+    def settle_log(self, vfs: Vfs) -> None:
+        """See log_files.py."""
+        settle_log(vfs, self.path)
 
     def wal_bytes(self) -> int:
         """Length of the log file."""

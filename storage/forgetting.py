@@ -65,7 +65,7 @@ def forget_turns(
     wanted = [turn for seq in sorted(set(seqs)) for turn in truth.turns(seq, seq + 1)]
     gone = [turn for turn in wanted if not turn.forgotten]
     if not gone:
-        return Forgotten(0, 0, [], None, finish(truth))
+        return Forgotten(0, 0, [], None, truth.empty_log())
     _look_at([span for turn in gone if (span := _reached(turn, derived, reach))], derived)
     spans = [span for turn in gone if (span := _reached(turn, derived, reach))]
     # Chunks that were not synced could not tell their tokens from others beside a hole.
@@ -97,7 +97,7 @@ def forget_turns(
     derived.take_holes(made)
     derived.generation.tails.wipe()
     tokens = sum(len(turn.tokens) for turn in gone)
-    log_is_empty = reserve.used_by(lambda: finish(truth))
+    log_is_empty = reserve.used_by(truth.empty_log)
     if not log_is_empty or may_hold(truth.where, pieces):
         truth.has_old_pages = True
         log_is_empty = log_is_empty and clean_pages(truth)
@@ -154,12 +154,6 @@ def _look_at(spans: Sequence[range], derived: Derived) -> None:
             derived.roll_back(min(error.chunk_ids))
 
 
-def finish(truth: Truth) -> bool:
-    """Empty the log, whose pages hold what was there before; whether that was possible."""
-    truth.database.checkpoint()
-    return truth.database.wal_bytes() == 0
-
-
 def clean_pages(truth: Truth) -> bool:
     """Write the database anew if it may have old rows in pages that SQLite has split; whether its
     log is empty then. On a full disk the next call tries again."""
@@ -169,7 +163,7 @@ def clean_pages(truth: Truth) -> bool:
             truth.has_old_pages = False
         except StoreFull as error:
             _log.warning("%s may hold what was forgotten until it closes: %s", truth.where, error)
-    return finish(truth) and not truth.has_old_pages
+    return truth.empty_log() and not truth.has_old_pages
 
 
 def _reached(turn: Turn, derived: Derived, reach: int) -> range:

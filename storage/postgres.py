@@ -27,6 +27,7 @@ from .postgres_server import Link, Server, driver_errors, is_lost, transaction_e
 
 if TYPE_CHECKING:
     from .leases import Lease
+    from .vfs import Vfs
 
 _SID = re.compile("[0-9a-f]{32}")
 _AGAIN = "Nothing was written; try again."
@@ -242,6 +243,9 @@ class PostgresDatabase(Database):
 
     def checkpoint(self, *, only_if_large: bool = False) -> None:
         """The server does this by itself."""
+
+    def settle_log(self, vfs: Vfs) -> None:
+        """The log is the server's."""
 
     def adopt_log(self) -> None:
         """The server has done this when it was started."""

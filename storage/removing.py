@@ -107,6 +107,10 @@ class Removing(Keyed):
         if self._catalog.deletion(session_id) == 2:
             destroy_key(self._vfs, grave)
         self._vfs.remove_tree(grave)
+        if self._vfs.lstat(self._path("trash")) is not None:
+            # Or a power cut would bring the files back.
+            self._vfs.sync_dir(self._path("trash"))
+        # A commit, which syncs the catalog's log: what that was before it was emptied is gone too.
         self._catalog.remove(session_id)
 
     def _lock_session(self, info: SessionInfo) -> Lock:

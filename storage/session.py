@@ -111,7 +111,7 @@ class SessionStore(Spending, Changing):
                 # What was forgotten goes before anything else, whatever is asked for here.
                 with suppress(StoreFull):
                     self._truth.database.vacuum()
-                    self._truth.database.checkpoint()
+                    self._truth.empty_log()
                 self._follow()
             self._settle_budget()
         except BaseException:

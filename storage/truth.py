@@ -94,6 +94,9 @@ class Truth(TurnReader):
         self.where = self.database.path
         if write:
             self.database.adopt_log()
+            if found_log:
+                # Whoever was killed may have emptied it for what was forgotten.
+                self.database.settle_log(vfs)
             migrate_session(self.database, sid, self.where)
         self.stream = TokenStream(self.database, sid, self.where, cipher)
         self.state = State()
@@ -243,6 +246,14 @@ class Truth(TurnReader):
                 f"{self.where}: epoch {old.epoch} is over, a newer writer has the session"
             )
         return new
+
+    def empty_log(self) -> bool:
+        """Empty the database's log, for good; False if a reader holds that up."""
+        self.database.checkpoint()
+        if self.database.wal_bytes():
+            return False
+        self.database.settle_log(self._vfs)
+        return True
 
     def write_head(self) -> None:
         """Note the newest acknowledged turn outside of SQLite; not synced, never ahead."""

@@ -71,6 +71,8 @@ def throw_away(vfs: Vfs, root: str, path: str) -> None:
     vfs.rename(path, grave)
     vfs.sync_dir(os.path.dirname(path))
     vfs.remove_tree(grave)
+    # It may hold what is forgotten next, which nobody would look for there.
+    vfs.sync_dir(trash)
 
 
 def _generations(vfs: Vfs, folder: str) -> list[tuple[str, int]]:

@@ -1,8 +1,12 @@
 """Tests of the tests: protocols that are wrong must be seen to be wrong."""
 
+import itertools
+
 import pytest
 from crash_harness.lab import Lab, Recorded, Tally
 from crash_harness.mutations import MUTATIONS
+from crash_harness.oplog import read_log
+from crash_harness.states import FIXED
 
 SEED = 11
 
@@ -33,6 +37,39 @@ def hunt(lab: Lab, recorded: Recorded, chance: int = 400) -> list[str]:
 def test_a_wrong_protocol_is_caught(lab, mutation, scenario, seen) -> None:
     found = hunt(lab, lab.record(scenario, mutation=mutation))
     assert any(word in error for error in found for word in seen), found
+
+
+def at_reports(recorded: Recorded) -> list[int]:
+    """Fixed states at the moments when something is gone for good, or a backup is done."""
+    notes = [(at, note) for at, note in read_log(recorded.folder / "log").notes if "gone" in note]
+    reports = [
+        at
+        for (_, before), (at, note) in itertools.pairwise(notes)
+        if (note["gone"], note["backed_up"]) != (before["gone"], before["backed_up"])
+    ]
+    assert reports
+    return [at * len(FIXED) + kind for at in reports for kind in range(len(FIXED))]
+
+
+@pytest.mark.parametrize(
+    ("mutation", "scenario", "seen"),
+    [
+        ("no-log-sync", "forget", "session.db-wal"),
+        ("no-log-sync", "expire", "session.db-wal"),
+        ("no-directory-sync", "delete", "is in"),
+        ("no-directory-sync", "delete-user", "is in"),
+        ("no-directory-sync", "back-up", "the backup is gone"),
+    ],
+)
+def test_what_is_reported_too_early_is_caught(lab, mutation, scenario, seen) -> None:
+    for patch in ("", mutation):
+        recorded, tally = lab.record(scenario, mutation=patch), Tally()
+        assert [end["trace"] for end in recorded.ends] == [""]
+        for _ in lab.check(tally, [(recorded, at_reports(recorded))], seed=SEED):
+            pass
+        found = [wrong["error"] for wrong in tally.wrong]
+        assert bool(found) == bool(patch), found
+    assert any(seen in error for error in found), found
 
 
 def test_the_sync_of_a_new_header_is_not_needed(lab) -> None:

@@ -20,7 +20,7 @@ from hsa_memory.storage import (
 
 from .helpers import (
     BLANK,
-    LAYOUT,
+    KEY,
     REACH,
     Wrong,
     attachment_key,
@@ -28,9 +28,12 @@ from .helpers import (
     expected_rows,
     make_turns,
     must,
+    names_in,
+    opened,
     publish_chunks,
     tail_of,
     turns_of,
+    user_of,
     whole_chunks,
 )
 from .play import Expected, World, fill_holes
@@ -62,8 +65,9 @@ def check_state(
     """
     kinds: set[str] = set()
     steps: list[Callable[[Store], set[str]]]
-    if killed:
-        must_be_gone(root, expected.gone)
+    must_be_gone(root, expected.gone)
+    if expected.copied:
+        look_at_backup(root, expected)
     if expected.damaged:
         look_at_damage(root, expected)
         rebuild_marker(root)
@@ -80,14 +84,16 @@ def check_state(
             kinds |= step(store)
     # A call that was killed before it began is not done again by whoever did not know of it.
     must_be_gone(root, [*expected.gone, *([] if told(root, expected.going) else expected.going)])
+    if expected.copied:
+        back_up_again(root)
     return kinds
 
 
 def told(root: Path, traces: list[str]) -> bool:
     """Whether a turn that is there says one of these bytes, given in hex."""
     with Store.open(root, read_only=True) as store:
-        for info in store.list_sessions() if traces else []:
-            with store.session(info.name, layout=None, read_only=True) as session:
+        for name in names_in(store) if traces else ():
+            with opened(store, name) as session:
                 texts = [turn.text.encode() for turn in session.turns()]
             if any(bytes.fromhex(trace) in text for trace in traces for text in texts):
                 return True
@@ -97,14 +103,16 @@ def told(root: Path, traces: list[str]) -> bool:
 def look(store: Store, expected: Expected, *, killed: bool) -> set[str]:
     """Everything that can be read is one of the expected worlds; kinds of what was recovered."""
     kinds: set[str] = set()
-    names = {info.name for info in store.list_sessions()}
+    names = names_in(store)
     worlds = [world for world in expected.worlds if set(world) == names]
     must(worlds, f"sessions {sorted(names)}; expected {expected.worlds}")
+    users = {usage.user.name for usage in store.users()}
+    owners = {user_of(name) for world in expected.worlds for name in world}
+    must(users <= owners, f"users {users}; expected some of {owners}")
     least = expected.published if killed else expected.durable
     found: World = {}
     for name in sorted(names):
-        options = {"create": False, "read_only": store.read_only}
-        with store.session(name, layout=LAYOUT, **options) as session:
+        with opened(store, name, create=False) as session:
             found[name] = turns_of(session)
             recovered = session.recovered if session.writable else session.damaged
             kinds |= {finding.kind for finding in recovered}
@@ -158,8 +166,11 @@ def look_at_damage(root: Path, expected: Expected) -> None:
                         must(np.array_equal(session.gather([chunk])[0], kv[chunk]), "SILENT: K/V")
 
 
-def mend(store: Store, *, damaged: bool = False) -> set[str]:
+def mend(store: Store, *, damaged: bool = False, keyed: bool = False) -> set[str]:
     """A check with repair, after which a check finds nothing; kinds of what it found."""
+    if not keyed and any(usage.user.name == "eve" for usage in store.users()):
+        with Store.open(store.root, key=KEY) as administration:
+            return mend(administration, damaged=damaged, keyed=True)
     findings = store.check(repair=True)
     truth = [finding for finding in findings if finding.kind in _DAMAGED_TRUTH]
     must(damaged or not truth, f"a check finds {truth}")
@@ -172,12 +183,15 @@ def mend(store: Store, *, damaged: bool = False) -> set[str]:
 def go_on(store: Store, expected: Expected) -> set[str]:
     """Do again what had not returned, as its caller would, and then something new."""
     world = expected.worlds[-1]
-    for info in store.list_sessions():
-        if info.name not in world:
-            store.delete_session(info.name)
+    for name in sorted(names_in(store) - set(world)):
+        user = user_of(name)
+        if user is None:
+            store.delete_session(name)
+        elif name in names_in(store):
+            store.delete_user(user)
     # In this order: what a fork shares is forgotten where it comes from, "alice".
     for name, known in sorted((world or {"alice": []}).items()):
-        with store.session(name, layout=LAYOUT) as session:
+        with opened(store, name) as session:
             finish(session, known)
             must(turns_of(session) == [*known, _NEW], f"after going on: {turns_of(session)}")
             fill_holes(session)
@@ -210,3 +224,55 @@ def must_be_gone(root: Path, traces: list[str]) -> None:
             data = path.read_bytes()
             for trace in traces:
                 must(bytes.fromhex(trace) not in data, f"{bytes.fromhex(trace)!r} is in {path}")
+
+
+def backup_of(root: Path) -> Path:
+    """Where scenarios copy a store to."""
+    return root.parent / "backup"
+
+
+def look_at_backup(root: Path, expected: Expected) -> None:
+    """A backup is whole, or it is not there; what is on its way is right, or a typed error."""
+    folder, partial = backup_of(root), backup_of(root).with_suffix(".partial")
+    there = folder.exists() and any(folder.iterdir())
+    must(there or not expected.backed_up, "the backup is gone")
+    if there:
+        with Store.open(folder, create=False, read_only=True) as store:
+            must(names_in(store) == set(expected.copied), f"sessions {names_in(store)} in a backup")
+            look_at_copies(store, expected)
+        with Store.open(folder, create=False) as store:
+            findings = store.check()
+            must(not findings, f"a check of a backup finds {findings}")
+            look_at_copies(store, expected)
+    with suppress(StoreError), Store.open(partial, create=False, read_only=True) as store:
+        for name in names_in(store):
+            with suppress(StoreError), opened(store, name) as session:
+                must(turns_of(session) in expected.copied[name], "other turns in half a backup")
+
+
+def look_at_copies(store: Store, expected: Expected) -> None:
+    """Every session of a backup is as it was at some moment since the backup began."""
+    for name in names_in(store):
+        with opened(store, name) as session:
+            found, wanted = turns_of(session), expected.copied[name]
+            must(found in wanted, f"turns {found} in a backup; expected one of {wanted}")
+            must(not session.damaged, f"a backup with {session.damaged}")
+            look_at_chunks(session)
+
+
+def back_up_again(root: Path) -> None:
+    """Copy the store, unless it has been, over whatever an earlier backup has left."""
+    folder = backup_of(root)
+    if folder.exists() and any(folder.iterdir()):
+        return
+    with Store.open(root) as store:
+        _, _, findings = store.backup(str(folder))
+        must(not findings, f"a backup finds {findings}")
+        worlds = []
+        for of in (store.root, folder):
+            with Store.open(of, read_only=True) as one:
+                worlds.append({})
+                for name in names_in(one):
+                    with opened(one, name) as session:
+                        worlds[-1][name] = turns_of(session)
+        must(worlds[0] == worlds[1], f"a backup of {worlds[0]} holds {worlds[1]}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hsa_memory.storage import SessionStore, Turn
+from hsa_memory.storage import SessionStore, Store, Turn
 
 _PATH = Path(__file__).parents[2] / "storage" / "conftest.py"
 _spec = importlib.util.spec_from_file_location("crash_harness.storage_helpers", _PATH)
@@ -22,11 +23,15 @@ LAYOUT = _module.LAYOUT
 expected_rows = _module.expected_rows
 tail_of = _module.tail_of
 
-# Turns of these numbers can be told from all others by any few bytes of them.
+# Turns of these numbers can be told from all others by any few bytes of them; the later ones are to
+# be forgotten at some time.
 SECRETS = range(500, 600)
+LAPSING = range(560, 600)
 # Turns below are in the golden stores, and have no attachments there.
 FIRST = 12
 BLANK, REACH = 0, 4
+# What is kept for "eve" is encrypted, for others it is not.
+KEY = bytes(range(32))
 
 
 class Wrong(AssertionError):
@@ -39,6 +44,38 @@ def must(holds: object, text: str) -> None:
         raise Wrong(text)
 
 
+# ---- users: "ann/diary" is the name of a session of "ann"
+
+
+def user_of(name: str) -> str | None:
+    """Whose session it is, by its name; None if the store's own."""
+    return name.partition("/")[0] if "/" in name else None
+
+
+def handle_for(name: str) -> dict[str, Any]:
+    """How a store is opened for a session of that name."""
+    user = user_of(name)
+    return {"user": user, "key": KEY if user == "eve" else None}
+
+
+def names_in(store: Store) -> set[str]:
+    """Names of all sessions, whoever they belong to."""
+    return {info.name for info in store.every_session()}
+
+
+@contextmanager
+def opened(store: Store, name: str, **options: Any) -> Iterator[SessionStore]:
+    """A session of a store, with a handle of its user's."""
+    options = {"layout": LAYOUT, "read_only": store.read_only, **options}
+    if user_of(name) is None:
+        with store.session(name, **options) as session:
+            yield session
+        return
+    with Store.open(store.root, read_only=store.read_only, **handle_for(name)) as own:
+        with own.session(name, **options) as session:
+            yield session
+
+
 # ---- turns: [number, tokens], the number of a forgotten one as -1 - number
 
 
@@ -46,7 +83,13 @@ def make_turn(number: int, size: int) -> Turn:
     """The turn of a number."""
     if number not in SECRETS:
         return _module.make_turn(number, size)
-    return _module.make_turn(number, size, text=f"secret {number}, never to be found again")
+    text = f"secret {number}, never to be found again"
+    return _module.make_turn(number, size, text=text, expires=lapse_of(number))
+
+
+def lapse_of(number: int) -> float | None:
+    """When a turn is to be forgotten, in Unix seconds; None: never."""
+    return 5000.0 + number if number in LAPSING else None
 
 
 def make_turns(known: Sequence[Sequence[int]]) -> list[Turn]:
@@ -72,7 +115,11 @@ def attachments_of(known: Sequence[Sequence[int]]) -> dict[str, dict[str, Any]]:
 
 def turns_of(session: SessionStore) -> list[list[int]]:
     """All turns of a session, each equal to what was appended under its number."""
-    return [_number_of(session, seq, turn) for seq, turn in enumerate(session.turns())]
+    found = [_number_of(session, seq, turn) for seq, turn in enumerate(session.turns())]
+    lapses = {seq: lapse_of(number) for seq, (number, _) in enumerate(found)}
+    wanted = {seq: lapse for seq, lapse in lapses.items() if lapse is not None}
+    must(session.expiries() == wanted, f"times {session.expiries()}; expected {wanted}")
+    return found
 
 
 def _number_of(session: SessionStore, seq: int, turn: Turn) -> list[int]:
@@ -128,3 +175,16 @@ def traces_of(session: SessionStore, seq: int) -> list[bytes]:
         landmarks, kv = expected_rows(session, chunk, chunk + 1)
         traces += [landmarks.tobytes(), kv.tobytes()[:32]]
     return traces
+
+
+def stored_traces(store: Store, name: str) -> list[bytes]:
+    """Bytes that only one session, with secret turns in it, has brought into the store's files."""
+    with opened(store, name, read_only=True) as session:
+        seqs = [turn.seq for turn in session.turns() if int(turn.turn_id[5:]) in SECRETS]
+        traces = [trace for seq in seqs for trace in traces_of(session, seq)]
+        chunk = session.turns()[seqs[0]].token_start // session.layout.chunk_size + 2
+        # As they lie there, encrypted or not.
+        landmarks, blocks = session._derived.generation.stored([chunk])
+        traces += [bytes(row)[:32] for row in (*landmarks, *blocks)]
+    user = store._catalog.user(user_of(name) or "")
+    return [*traces, *([user.key] if user and user.key else [])]

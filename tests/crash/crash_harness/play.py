@@ -16,17 +16,24 @@ from hsa_memory.storage import SessionStore, Store, StoreError, StoreFull, rebui
 from .helpers import (
     BLANK,
     FIRST,
+    LAPSING,
     LAYOUT,
     REACH,
     SECRETS,
     attachment_key,
     attachments_of,
     expected_rows,
+    handle_for,
+    lapse_of,
     make_turns,
+    names_in,
+    opened,
     publish_chunks,
+    stored_traces,
     tail_of,
     traces_of,
     turns_of,
+    user_of,
 )
 
 # Session name -> [[number of the turn, its tokens], ...]; see helpers.py.
@@ -48,6 +55,10 @@ class Expected:
             on no disk, so chunks may be lost, and must be seen to be. Turns may not.
         gone, going: bytes, in hex, that no file may hold any more; and those of a call that has
             not returned yet.
+        copied: what a backup may hold of each session: its turns at any moment since it began.
+            Empty: there is none.
+        backed_up: it is done, and must be there.
+        secrets: numbers of the next secret turn and of the next that expires, in any session.
     """
 
     worlds: list[World] = field(default_factory=lambda: [World()])
@@ -58,6 +69,9 @@ class Expected:
     dropped: bool = False
     gone: list[str] = field(default_factory=list)
     going: list[str] = field(default_factory=list)
+    copied: dict[str, list[list[list[int]]]] = field(default_factory=dict)
+    backed_up: bool = False
+    secrets: list[int] = field(default_factory=lambda: [SECRETS.start, LAPSING.start])
 
 
 def fill_holes(session: SessionStore) -> None:
@@ -114,8 +128,9 @@ class Play:
     def session(self, name: str = "alice", store: Store | None = None) -> Iterator[SessionStore]:
         """An open session; made if it is new. After it is closed, all of it is durable."""
         if store is None:
-            with Store.open(self.root) as own, self.session(name, own) as session:
-                yield session
+            with Store.open(self.root, **handle_for(name)) as own:
+                with self.session(name, own) as session:
+                    yield session
             return
         with self.becoming({name: [], **self.world}):
             session = store.session(name, layout=LAYOUT)
@@ -128,12 +143,21 @@ class Play:
             self.expected.durable[name] = durable_chunks(session)
             self.say()
 
-    def append(self, session: SessionStore, *sizes: int, secret: bool = False) -> None:
+    def append(
+        self,
+        session: SessionStore,
+        *sizes: int,
+        secret: bool = False,
+        lapsing: bool = False,
+    ) -> None:
         """Append turns of so many tokens in one call."""
         name = session.info.name
         known = self.world[name]
-        own = [n for n, _ in known if (n in SECRETS) == secret]
-        first = max(own, default=(SECRETS.start if secret else FIRST) - 1) + 1
+        first = max((n for n, _ in known if n < SECRETS.start), default=0) + 1
+        first = max(first, FIRST)
+        if secret or lapsing:
+            first = self.expected.secrets[lapsing]
+            self.expected.secrets[lapsing] += len(sizes)
         added = [[first + i, size] for i, size in enumerate(sizes)]
         turns, meta = make_turns(added), attachments_of(added)
         durable = durable_chunks(session)
@@ -147,6 +171,8 @@ class Play:
                 self.heal()
                 session.append(turns, meta=meta)
             self.expected.durable[name] = durable
+            if name in self.expected.copied and not self.expected.backed_up:
+                self.expected.copied[name].append(known + added)
 
     def forget(self, session: SessionStore, *seqs: int, forks: Sequence[str] = ()) -> None:
         """Forget turns, which become holes; `fill` encodes the chunks anew.
@@ -167,6 +193,14 @@ class Play:
             self.expected.durable[name] = session.published
             self.expected.gone += self.expected.going
             self.expected.going = []
+
+    def purge(self, session: SessionStore, now: float) -> None:
+        """Forget what has expired, as the memory does with each call."""
+        numbers = {seq: number for seq, (number, _) in enumerate(self.world[session.info.name])}
+        wanted = [seq for seq, n in numbers.items() if (lapse_of(n) or now + 1) <= now]
+        assert session.expired(now) == wanted
+        assert wanted
+        self.forget(session, *wanted)
 
     def fill(self, session: SessionStore) -> None:
         """Encode the chunks of forgotten turns anew."""
@@ -221,9 +255,34 @@ class Play:
 
     def delete(self, store: Store, name: str) -> None:
         """Delete a session."""
-        self._forget_chunks(name, 0)
-        with self.becoming({key: turns for key, turns in self.world.items() if key != name}):
-            store.delete_session(name)
+        self._delete(store, lambda: store.delete_session(name), name)
+
+    def delete_user(self, store: Store, user: str) -> None:
+        """Delete a user with all sessions."""
+        self._delete(
+            store,
+            lambda: store.delete_user(user),
+            *(name for name in self.world if user_of(name) == user),
+        )
+
+    def _delete(self, store: Store, call: Callable[[], object], *names: str) -> None:
+        secret = [name for name in names if any(n in SECRETS for n, _ in self.world[name])]
+        traces = [trace for name in secret for trace in stored_traces(store, name)]
+        self.expected.going = [trace.hex() for trace in traces]
+        for name in names:
+            self._forget_chunks(name, 0)
+        with self.becoming({key: x for key, x in self.world.items() if key not in names}):
+            call()
+            self.expected.gone += self.expected.going
+            self.expected.going = []
+
+    def back_up(self, store: Store, during: Callable[[], object]) -> None:
+        """Copy the store beside itself; `during` is called after each of its sessions."""
+        self.expected.copied = {name: [deepcopy(turns)] for name, turns in self.world.items()}
+        self.say()
+        store.backup(str(self.root.parent / "backup"), lambda *_: during())
+        self.expected.backed_up = True
+        self.say()
 
     def damage(self, change: Callable[[], Any]) -> None:
         """Change files behind the store's back."""
@@ -252,18 +311,19 @@ class Play:
         if self.expected.damaged:
             self.repair(store)
         wanted = self.expected.worlds[-1]
-        found = {info.name: self._found(store, info.name) for info in store.list_sessions()}
+        found = {name: self._found(store, name) for name in sorted(names_in(store))}
         assert found in self.expected.worlds, f"{found} is none of {self.expected.worlds}"
         self.expected.worlds, self.expected.dropped = [found], dropped
         self.say()
         for name in wanted or ["alice"]:
+            own = Store.open(self.root, **handle_for(name))
             with self.becoming({name: [], **self.world}):
-                session = store.session(name, layout=LAYOUT)
+                session = own.session(name, layout=LAYOUT)
             self.append(session, 5)
             fill_holes(session)
             self.catch_up(session)
             self.append(session, 6, 2)
 
     def _found(self, store: Store, name: str) -> list[list[int]]:
-        with store.session(name, layout=LAYOUT, read_only=True) as session:
+        with opened(store, name, read_only=True) as session:
             return turns_of(session)
