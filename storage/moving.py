@@ -13,10 +13,12 @@ from .administration import Administration
 from .backup import StoreCopy
 from .errors import SessionHasForks, SessionMissing, StoreError
 from .keys import KeySource
+from .paths import session_folder
 from .quotas import NOTHING, Amount, closed_amount, limits, put_held
 from .rebuilding import Rebuilding
 from .session import SessionStore
 from .staging import Staging
+from .truth import Truth
 from .types import Finding, Layout, SessionInfo, User
 from .vfs import Vfs
 
@@ -166,6 +168,22 @@ class Moving(Administration, ABC):
                 names = [info.name for info in store.every_session()]
             copy.finish()
         return names, copy.num_bytes, found
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Turns and tokens of every session, in the order of `every_session`; needs no key.
+
+        (0, 0) of one that is damaged too much to tell.
+        """
+        return [self._size_of(info) for info in self.every_session()]
+
+    def _size_of(self, info: SessionInfo) -> tuple[int, int]:
+        folder = session_folder(self.root, info.id)
+        with suppress(StoreError, FileNotFoundError):
+            truth = Truth(self._vfs, folder, bytes.fromhex(info.id), write=False)
+            with closing(truth):
+                state = truth.read_state()
+            return state.n_turn, state.n_tok
+        return 0, 0
 
     def switch(self, session: Rebuilding) -> None:
         """Make what was built the derived state of a session; raises as `Rebuilding.switch`.
