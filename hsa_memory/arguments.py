@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import cast
 
 from .engine import Engine
@@ -50,6 +50,29 @@ def require_path(name: str, value: object) -> str:
                 f"{name} is too long for this system: {len(path)} characters, {path!r:.100}"
             ) from error
     return path
+
+
+def require_name(name: object, what: str = "session") -> None:
+    """Raise InvalidArgument unless it is a name of a session or a user."""
+    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "replace")) <= 1024:
+        raise InvalidArgument(
+            f"a {what}'s name must be a str of 1 to 1024 bytes of UTF-8; found {name!r:.100}"
+        )
+    if any("\ud800" <= char <= "\udfff" for char in name):
+        raise InvalidArgument(f"a {what}'s name has a lone surrogate: {name!r:.100}")
+
+
+def require_names(what: str, names: object) -> list[str]:
+    """Return names of sessions, each once, in their order."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise InvalidArgument(
+            f"{what} must be several names; found the {type(names).__name__} {names!r:.100}"
+        )
+    found: list[str] = []
+    for name in names:
+        require_name(name)
+        found.append(name)
+    return list(dict.fromkeys(found))
 
 
 def require_id(value: object) -> None:

@@ -15,7 +15,7 @@ from hsa_memory.model import Tokenizer
 from hsa_memory.storage import KeySource, SessionStore, Store, check_addresses, rebuild_marker
 
 from . import errors
-from .arguments import require_int, require_path
+from .arguments import require_int, require_name, require_path
 from .boundary import public_errors
 from .engine import Engine, load_engine
 from .forgetting import write_ttl
@@ -27,7 +27,7 @@ from .session import MemorySession
 from .sizes import bytes_in_folder
 from .transfers import public_findings
 from .types import Finding, MemoryStats, Moved, SessionInfo
-from .users import Users, require_name
+from .users import Users
 
 
 def open(

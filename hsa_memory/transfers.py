@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hsa_memory import storage
 from hsa_memory.storage import Store
 
-from .arguments import require_path
+from .arguments import require_name, require_names, require_path
 from .boundary import public_errors
 from .engine import Engine
 from .errors import InvalidArgument, SessionExists
@@ -68,14 +68,11 @@ class Transfers(ABC):
             InvalidArgument, StorageError: no file was made.
         """
         target = require_path("path", path)
-        if isinstance(sessions, str):
-            raise InvalidArgument(
-                f"sessions must be several names; found the str {sessions!r:.100}"
-            )
+        named = None if sessions is None else require_names("sessions", sessions)
         with self._use():
             store = self._store
             known = [info.name for info in store.list_sessions()]
-        wanted = known if sessions is None else list(dict.fromkeys(sessions))
+        wanted = known if named is None else named
         with public_errors():
             for name in wanted:
                 # A name that is not there is no session that was deleted meanwhile.
@@ -114,6 +111,8 @@ class Transfers(ABC):
             InvalidArgument, SessionReadOnly, StorageError: nothing was imported.
         """
         source = require_path("path", path)
+        if rename is not None and not isinstance(rename, Mapping):
+            raise InvalidArgument(f"rename must be a map of names; found {rename!r:.100}")
         with self._use():
             store = self._store
         with public_errors(), checked_export(store.vfs, source, progress) as (archive, sessions):
@@ -232,6 +231,7 @@ class Transfers(ABC):
             StorageError: it has forks, or is one; or the disk failed: the session is as it was.
             SessionNotFound, SessionReadOnly.
         """
+        require_name(name)
         teller = Teller(progress, "tokens", 0)
         precision = None if kv_dtype is None else require_precision(kv_dtype)
         with self._use():

@@ -10,7 +10,7 @@ from pathlib import Path
 from hsa_memory.storage import KeySource, Store
 
 from . import errors
-from .arguments import require_int
+from .arguments import require_int, require_name
 from .boundary import public_errors
 from .transfers import Transfers
 from .types import UserInfo
@@ -107,13 +107,3 @@ class Users(Transfers):
             if self._closed:
                 raise errors.SessionClosed(f"the memory in {self.path} is closed; open it again")
             yield
-
-
-def require_name(name: object, what: str = "session") -> None:
-    """Raise InvalidArgument unless it is a name of a session or a user."""
-    if not isinstance(name, str) or not 0 < len(name.encode("utf-8", "replace")) <= 1024:
-        raise errors.InvalidArgument(
-            f"a {what}'s name must be a str of 1 to 1024 bytes of UTF-8; found {name!r:.100}"
-        )
-    if any("\ud800" <= char <= "\udfff" for char in name):
-        raise errors.InvalidArgument(f"a {what}'s name has a lone surrogate: {name!r:.100}")
