@@ -62,14 +62,17 @@ def require_name(name: object, what: str = "session") -> None:
         raise InvalidArgument(f"a {what}'s name has a lone surrogate: {name!r:.100}")
 
 
-def require_names(names: object) -> list[str]:
-    """Return several names of sessions."""
+def require_names(what: str, names: object) -> list[str]:
+    """Return names of sessions, each once, in their order."""
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InvalidArgument(f"sessions must be several names; found {names!r:.100}")
-    listed: list[object] = list(names)
-    for name in listed:
+        raise InvalidArgument(
+            f"{what} must be several names; found the {type(names).__name__} {names!r:.100}"
+        )
+    found: list[str] = []
+    for name in names:
         require_name(name)
-    return [name for name in listed if isinstance(name, str)]
+        found.append(name)
+    return list(dict.fromkeys(found))
 
 
 def require_id(value: object) -> None:

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 import hsa_memory
+from hsa_memory.cli import main
 
 QUESTION = "What is my dog called?"
 
@@ -41,26 +42,25 @@ def test_a_backup_answers_with_the_same_bits(tiny_checkpoint, tmp_path) -> None:
         assert len(memory.session("alice")) == 29
 
 
-def test_a_backup_has_the_sessions_of_all_users(tiny_checkpoint, tmp_path) -> None:
-    for user, key in (("ann", bytes(32)), ("bob", None)):
-        with hsa_memory.open(tmp_path / "s", user=user, key=key, model=tiny_checkpoint) as memory:
-            memory.session("diary").add("user", f"I am {user}.", id="m")
-    with hsa_memory.open(tmp_path / "s", model=tiny_checkpoint) as memory:
-        moved = memory.backup(tmp_path / "copy")
-    assert (moved.sessions, moved.num_messages) == (("diary", "diary"), 2)
-    assert {found.kind for found in moved.findings} == {"not-checked"}
-    for user, key in (("ann", bytes(32)), ("bob", None)):
-        with hsa_memory.open(
-            tmp_path / "copy", user=user, key=key, create=False, model=tiny_checkpoint
-        ) as copy:
-            assert copy.session("diary", read_only=True).messages()[0].text == f"I am {user}."
-
-
-def test_an_encrypted_memory_is_backed_up_with_its_key(tiny_checkpoint, tmp_path) -> None:
-    with hsa_memory.open(tmp_path / "s", key=bytes(32), model=tiny_checkpoint) as memory:
-        memory.session("diary").add("user", "I am here.")
-        moved = memory.backup(tmp_path / "copy")
-    assert (moved.sessions, moved.num_messages, moved.findings) == (("diary",), 1, ())
+def test_a_backup_has_all_users_with_and_without_their_key(tiny_checkpoint, tmp_path) -> None:
+    key, store = bytes(range(32)), tmp_path / "store"
+    for user in ("alice", "bob", None):
+        given = {} if user == "bob" else {"key": key}
+        with hsa_memory.open(store, user=user, model=tiny_checkpoint, **given) as memory:
+            with memory.session("diary") as session:
+                session.add("user", f"of {user}")
+    for name, given in (("with", {"key": key}), ("without", {})):
+        with hsa_memory.open(store, model=tiny_checkpoint, **given) as memory:
+            moved = memory.backup(tmp_path / name)
+        assert (moved.sessions, moved.num_messages) == (("diary",) * 3, 3)
+        assert moved.num_tokens > 3
+        kinds = [finding.kind for finding in moved.findings]
+        assert kinds == ([] if given else ["not-checked"] * 2)
+        options = {"user": "alice", "key": key, "create": False}
+        with hsa_memory.open(tmp_path / name, model=tiny_checkpoint, **options) as copy:
+            assert [message.text for message in copy.session("diary").messages()] == ["of alice"]
+    words = ["--store", str(store), "--model", str(tiny_checkpoint)]
+    assert main([*words, "backup", str(tmp_path / "cli")]) == 0
 
 
 def test_copies_beside_a_writer_encode_nothing_again(tiny_checkpoint, tmp_path) -> None:

@@ -426,3 +426,23 @@ def test_impossible_names_are_typed_errors(to, tmp_path) -> None:
             call()
     with pytest.raises(hsa_memory.StorePermission):
         to.backup("/proc/copy")
+
+
+def test_impossible_arguments_are_named(memory, tmp_path) -> None:
+    target = tmp_path / "x.hsa"
+    memory.export(tmp_path / "real.hsa")
+    for call in (
+        lambda: memory.export(target, sessions=5),
+        lambda: memory.export(target, sessions=[5]),
+        lambda: memory.export(target, sessions=[["alice"]]),
+        lambda: memory.export(target, sessions="alice"),
+        lambda: memory.import_file(tmp_path),
+        lambda: memory.import_file(tmp_path / "real.hsa", rename="alice"),
+        lambda: memory.import_file(tmp_path / "real.hsa", rename=[("alice", "carol")]),
+        lambda: memory.import_file(tmp_path / "real.hsa", rename={"alice": None}),
+        lambda: memory.reingest(None),
+        lambda: memory.reingest(""),
+    ):
+        with pytest.raises(hsa_memory.InvalidArgument, match="must be"):
+            call()
+    assert not target.exists()
