@@ -150,10 +150,9 @@ class Derived:
         self._shared_holes, self._shared_seams = [], {}
         for part, truth in reversed(self._shared):
             here = range(part.first, part.stop)
-            # It may have grown since it was opened, and have holes there.
-            truth.load()
-            holes = [within(hole, here) for hole in read_holes(truth, state.gen)]
-            self._shared_holes += [hole for hole in holes if hole]
+            truth.load()  # it may have grown, and have holes there
+            holes = (within(hole, here) for hole in read_holes(truth, state.gen))
+            self._shared_holes += filter(None, holes)
             seams = read_seams(truth, state.gen)
             self._shared_seams |= {m: x for m, x in seams.items() if m in here}
             seals |= read_seals(truth, state.gen)
@@ -318,10 +317,8 @@ class Derived:
         """
         generation, gen = self.generation, self._truth.state.gen
         holes = merged([*self.holes, *spans])
-        seams = {}
-        for chunk, chain in self._seams.items():
-            if not any(hole.start < chunk < hole.stop for hole in holes):
-                seams[chunk] = chain
+        inside = {x for x in self._seams if any(hole.start < x < hole.stop for hole in holes)}
+        seams = {chunk: chain for chunk, chain in self._seams.items() if chunk not in inside}
         for hole in holes:
             if hole.stop < self.published:
                 seams[hole.stop] = generation.records.chain_before(hole.stop)

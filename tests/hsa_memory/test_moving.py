@@ -1,6 +1,5 @@
 """Sessions that leave a memory as one file and come into another."""
 
-import os
 import threading
 from pathlib import Path
 
@@ -377,55 +376,6 @@ def test_derived_state_of_other_messages_is_not_used(memory, to, tmp_path) -> No
     path = crafted(tmp_path / "file", [about, turn_record(text="hello " * 30)], members=members)
     assert to.import_file(path).tokens_ingested > 0
     assert to.check() == []
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("ttl", {}),
-        ("ttl", {"seconds": "soon"}),
-        ("ttl", {"seconds": float("nan")}),
-        ("attachment-0-x", {}),
-        ("attachment-0-x", {"pieces": "1", "data": b""}),
-        ("attachment-0-x", {"pieces": 1 << 40, "data": b""}),
-        ("attachment-0-x", {"pieces": 1, "data": "x"}),
-    ],
-)
-def test_notes_that_no_session_could_be_opened_with_are_rejected(to, tmp_path, key, value) -> None:
-    records = [session_record(num_notes=1), turn_record(), NoteRecord(key=key, value=value)]
-    path = crafted(tmp_path / "bad", records)
-    with pytest.raises(hsa_memory.ImportRejected):
-        to.import_file(path)
-    assert to.sessions() == []
-
-
-def test_an_attachment_that_is_no_text_is_told(to, tmp_path) -> None:
-    note = NoteRecord(key="attachment-0-x", value={"pieces": 1, "data": b"\xff"})
-    records = [session_record(num_notes=1), turn_record(id="x"), note]
-    to.import_file(crafted(tmp_path / "odd", records))
-    with pytest.raises(hsa_memory.CorruptStore, match="no UTF-8"):
-        to.session("eve").attachment("x")
-
-
-def test_a_pipe_is_no_export(to, tmp_path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(hsa_memory.StorePermission, match="regular file"):
-        to.import_file(tmp_path / "pipe")
-
-
-def test_impossible_names_are_typed_errors(to, tmp_path) -> None:
-    for call in (
-        lambda: to.export(tmp_path / "file", sessions=[5]),
-        lambda: to.export(tmp_path / "file", sessions=["\ud800"]),
-        lambda: to.export(tmp_path / "file", sessions=5),
-        lambda: to.import_file(tmp_path / "file", rename=["alice"]),
-        lambda: to.reingest("\ud800"),
-        lambda: to.reingest([]),
-    ):
-        with pytest.raises(hsa_memory.InvalidArgument):
-            call()
-    with pytest.raises(hsa_memory.StorePermission):
-        to.backup("/proc/copy")
 
 
 def test_impossible_arguments_are_named(memory, tmp_path) -> None:
