@@ -27,6 +27,7 @@ from .findings import told
 from .layouts import Wanted
 from .leases import Leases
 from .locks import Lock, catalog_lock, try_lock
+from .marker import NAME as MARKER
 from .marker import read_marker, write_marker
 from .mirror import delete_objects
 from .objects import ObjectStore
@@ -35,6 +36,7 @@ from .postgres import PostgresDatabase
 from .postgres_server import Server
 from .postgres_tables import delete_rows, open_tables
 from .remote_session import RemoteSession, WriterLock
+from .reserve import NAME as RESERVE
 from .session import SessionStore
 from .store import Store
 from .tables import sessions
@@ -80,11 +82,14 @@ def _open_cache(vfs: Vfs, root: str, store_id: bytes, shown: str) -> None:
     if vfs.lstat(root) is None:
         with suppress(FileExistsError):
             vfs.make_dir(root, parents=True)
-    names = [name for name in vfs.list_dir(root) if name not in _FOLDERS]
-    if names and names != ["STORE"]:
+    foreign = {name for name in vfs.list_dir(root) if name not in (*_FOLDERS, MARKER)}
+    if foreign == {RESERVE} and _is_cache(vfs, root):
+        # Made by an earlier version when it deleted a session; a cache needs none.
+        foreign = set()
+    if foreign:
         raise StoreError(
             f"{root} cannot be a cache: it is a store of its own, or not empty (it holds "
-            f"{min(names)!r}). Choose another folder."
+            f"{min(foreign)!r}). Choose another folder."
         )
     for folder in _FOLDERS:
         vfs.ensure_dir(os.path.join(root, folder))
@@ -100,6 +105,13 @@ def _open_cache(vfs: Vfs, root: str, store_id: bytes, shown: str) -> None:
             f"{root} is the cache of another store ({found.hex()}), not of {shown} "
             f"({store_id.hex()}). Choose another folder."
         )
+
+
+def _is_cache(vfs: Vfs, root: str) -> bool:
+    with suppress(StoreError):
+        read_marker(vfs, root, is_cache=True)
+        return True
+    return False
 
 
 class RemoteStore(Store):

@@ -22,6 +22,7 @@ class Removing(Keyed):
     """The part of `Store` that deletes."""
 
     _reserve: Reserve
+    has_files: bool
 
     def _catalog_lock(self) -> AbstractContextManager[None]:
         """Held by whoever changes the catalog."""
@@ -84,7 +85,8 @@ class Removing(Keyed):
                     despite_full_disk(lambda: self.finish_deletion(info.id))
             finally:
                 session_lock.release()
-            self._reserve.keep()
+            if self.has_files:
+                self._reserve.keep()
 
     def require_no_forks(self, name: str) -> None:
         """Raise SessionHasForks if a session was forked from that one."""

@@ -283,6 +283,23 @@ def test_a_folder_is_the_cache_of_one_store(
         Store.open(tmp_path / "full", database=database)
 
 
+def test_a_cache_is_opened_again_after_a_deletion(
+    machine: Open, tmp_path: Path, kit: SimpleNamespace
+) -> None:
+    with machine("here") as store:
+        store.session("alice", layout=kit.layout).close()
+        store.delete_session("alice")
+    machine("here").close()
+    reserve = tmp_path / "here" / "reserve.bin"
+    assert not reserve.exists()
+    # What a deletion left behind in version 0.1.0.
+    reserve.write_bytes(bytes(1 << 20))
+    machine("here").close()
+    (tmp_path / "here" / "STORE").unlink()
+    with pytest.raises(StoreError, match=r"reserve\.bin"):
+        machine("here")
+
+
 def test_a_marker_that_is_damaged_is_written_again(machine: Open, tmp_path: Path) -> None:
     machine("here").close()
     marker = tmp_path / "here" / "STORE"
