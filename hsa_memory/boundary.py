@@ -37,6 +37,7 @@ _PUBLIC: dict[type[Exception], type[errors.HSAMemoryError]] = {
     storage.CorruptMetadata: errors.CorruptStore,
     storage.CorruptChunk: errors.CorruptStore,
     storage.ModelMismatch: errors.ModelMismatch,
+    storage.InvalidAddress: errors.InvalidArgument,
     storage.NotAFolder: errors.InvalidArgument,
     storage.TurnConflict: errors.MessageConflict,
     storage.LimitExceeded: errors.InvalidMessage,

@@ -68,7 +68,8 @@ def open(
         cache_bytes: most bytes of keys and values that each session keeps in memory.
         database: URL of a PostgreSQL database (postgresql://user@host/name) that keeps the
             messages. The folder is then a cache that may be empty: any machine opens any session,
-            one at a time for writing. `?schema=NAME` keeps several memories apart.
+            one at a time for writing. `?schema=NAME` keeps several memories apart. There are no
+            users and no encryption then.
         objects: URL of an object storage (s3://bucket/prefix, gs://, az://, file://) that keeps
             what the model has read, so that no machine reads a history again. Endpoint and
             credentials come from the environment. Only with a database.
@@ -86,6 +87,12 @@ def open(
     folder, named = require_path("path", path), require_path("model", model)
     require_int("cache_bytes", cache_bytes, least=0)
     _require_urls(database, objects)
+    if database is not None and (user is not None or key is not None):
+        found = "a key" if user is None else f"the user {user!r:.100}"
+        raise errors.InvalidArgument(
+            "a memory on servers has neither users nor encryption; found a database and "
+            f"{found}: leave out one of them"
+        )
     precision = require_precision(kv_dtype)
     with public_errors():
         engine = load_engine(named, device, dtype)
@@ -106,10 +113,8 @@ def _require_urls(database: object, objects: object) -> None:
     for name, url in (("database", database), ("objects", objects)):
         if url is not None and not isinstance(url, str):
             raise errors.InvalidArgument(f"{name} must be a URL; found {url!r:.100}")
-    try:
+    with public_errors():
         check_addresses(database, objects)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise errors.InvalidArgument(str(error)) from error
 
 
 def repair_marker(

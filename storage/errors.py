@@ -23,6 +23,7 @@ StoreError
  +-- StorePermission    the operating system refused access
  +-- UnsafeFilesystem   the store is to be written on a network file system
  +-- StoreUnreachable   a server of the store does not answer; nothing was written
+ +-- InvalidAddress     no URL of a database or an object storage (also a ValueError)
  +-- NotAFolder         a file stands where the store is to be, or above it
  +-- CorruptMetadata    a database row or a file header fails its checksum
  +-- CorruptChunk       derived bytes of some chunks fail their checksum
@@ -129,6 +130,10 @@ class UnsafeFilesystem(StoreError):
 
 class StoreUnreachable(StoreError):
     """The database server or the object store does not answer; nothing was written."""
+
+
+class InvalidAddress(StoreError, ValueError):
+    """What is to be the URL of a database or an object storage is none that can be used."""
 
 
 class NotAFolder(StoreError):

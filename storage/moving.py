@@ -146,8 +146,8 @@ class Moving(Administration, ABC):
         """
         with self._mutex:
             self._require_open()
-            self._require_administration()
             self._require_files("be copied")
+            self._require_administration()
         copy = StoreCopy(self._vfs, self.root, self._id, folder)
         with closing(copy):
             copy.copy(on_session or (lambda name, done, total: None))

@@ -16,7 +16,13 @@ from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
 from .addresses import require_objects
-from .errors import CorruptMetadata, StoreError, StorePermission, StoreUnreachable
+from .errors import (
+    CorruptMetadata,
+    InvalidAddress,
+    StoreError,
+    StorePermission,
+    StoreUnreachable,
+)
 
 Mode = Literal["create", "overwrite"]
 _log = logging.getLogger(__name__)
@@ -42,7 +48,7 @@ class ObjectStore:
             credentials come from the environment, by the names that each provider uses.
 
     Raises:
-        ValueError: no URL of a storage that is known.
+        InvalidAddress: no URL of a storage that is known.
         StoreError: obstore is not installed.
     """
 
@@ -73,7 +79,9 @@ class ObjectStore:
         try:
             self._store: Any = from_url(url, **options)
         except self._errors.BaseError as error:
-            raise ValueError(f"objects cannot be kept in {url!r}: {_first_line(error)}") from error
+            raise InvalidAddress(
+                f"objects cannot be kept in {url!r}: {_first_line(error)}"
+            ) from error
 
     def put(self, key: str, data: bytes) -> None:
         """Store an object and read it back; one that is there already with this content stays.

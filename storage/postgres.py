@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _SID = re.compile("[0-9a-f]{32}")
 _AGAIN = "Nothing was written; try again."
+# No server has answered, or it has turned us away.
+_CHECK = "Nothing was written; check the URL, and that the server runs, and try again."
 # What the server said, by SQLSTATE or its first two characters: an error of ours and the remedy.
 _KINDS: dict[str, tuple[type[StoreError], str]] = {
     "53100": (StoreFull, "Free space on the server and try again."),
@@ -284,18 +286,21 @@ class PostgresDatabase(Database):
             raise CorruptMetadata(f"cannot {action} {self.path}: {error}. Run check.") from error
 
     def _typed(self, error: BaseException | None, action: str) -> Exception:
-        where = f"cannot {action} {self.path}: {str(error).strip()}"
+        said = " ".join(str(error).split())
+        where = f"cannot {action} {self.path}: {said.removesuffix('.')}"
+        where += "" if where.endswith("?") else "."
+        state = getattr(error, "sqlstate", None)
         if is_lost(error):
             if action == "commit":
                 return DurabilityLost(
-                    f"{where}. The connection was lost at the commit, which may be in force or "
+                    f"{where} The connection was lost at the commit, which may be in force or "
                     "not. Close the session and open it again; what is added again under the same "
                     "id is stored once."
                 )
-            return StoreUnreachable(f"{where}. {_AGAIN}")
-        state = getattr(error, "sqlstate", None) or ""
+            return StoreUnreachable(f"{where} {_CHECK if state is None else _AGAIN}")
+        state = state or ""
         kind, remedy = _KINDS.get(state) or _KINDS.get(state[:2]) or (CorruptMetadata, "Run check.")
-        return kind(f"{where}. {remedy}")
+        return kind(f"{where} {remedy}")
 
     def close(self) -> None:
         """Use no connection any more; a second call does nothing."""

@@ -20,7 +20,7 @@ from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
 from .addresses import Address
-from .errors import StoreError
+from .errors import InvalidAddress, StoreError
 
 _MOST_IDLE = 4
 _ESCAPE = b"\x01"
@@ -77,6 +77,7 @@ class Server:
 
     Raises:
         StoreError: psycopg is not installed.
+        InvalidAddress: libpq knows no such parameter.
     """
 
     def __init__(self, address: Address) -> None:
@@ -85,7 +86,14 @@ class Server:
         # All of them, also what an interrupt has left somewhere.
         self._made: weakref.WeakSet[Link] = weakref.WeakSet()
         self._closed = False
-        _driver()
+        driver = _driver()
+        try:
+            driver.conninfo.conninfo_to_dict(address.url)
+        except driver.ProgrammingError as error:
+            raise InvalidAddress(
+                f"database {address.shown} is no URL that PostgreSQL's driver takes: "
+                f"{str(error).strip()}"
+            ) from error
         _live.add(self)
 
     def take(self) -> Link:

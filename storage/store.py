@@ -93,7 +93,7 @@ class Store(Moving):
                 that another machine need not encode them again. Only with a database.
 
         Raises:
-            ValueError: a URL that is none, or objects without a database.
+            InvalidAddress: a URL that is none, or objects without a database.
             SessionMissing: there is no store and none may be made.
             StorePermission, UnsafeFilesystem, NotAFolder: no place for a store, see safety.py.
             StoreUnreachable: a server does not answer.

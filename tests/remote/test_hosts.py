@@ -251,11 +251,29 @@ def test_the_command_line_opens_it_from_anywhere(
         {"database": "sqlite:///x"},
         {"database": 7},
         {"database": "postgresql://h/d", "objects": "ftp://x"},
+        {"database": "postgresql://h/d", "objects": "s3://"},
+        {"database": "postgresql://h/d", "objects": "s3://bucket/\ud800"},
+        {"database": "postgresql://[::1/d"},
+        {"database": "postgresql://h/d\0"},
+        {"database": "postgresql://h/\ud800"},
+        {"database": "postgresql://h/d?sslmod=require"},
+        {"database": "postgresql://h/d", "user": "alice"},
+        {"database": "postgresql://h/d", "key": bytes(32)},
     ],
 )
 def test_an_impossible_address_is_an_invalid_argument(
     tmp_path: Path, tiny_checkpoint: Path, servers: dict[str, Any]
 ) -> None:
-    with pytest.raises(hsa_memory.InvalidArgument):
+    with pytest.raises(hsa_memory.InvalidArgument, match="database|objects"):
         hsa_memory.open(tmp_path / "x", model=tiny_checkpoint, **servers)
     assert not (tmp_path / "x").exists()
+
+
+def test_what_only_a_folder_can_do_is_said(
+    here: Callable[..., Memory], tmp_path: Path, database: str
+) -> None:
+    memory = here("x", database=database)
+    with pytest.raises(hsa_memory.StorageError, match="cannot be copied"):
+        memory.backup(tmp_path / "copy")
+    with pytest.raises(hsa_memory.NotAllowed, match="users need a store in a folder"):
+        memory.users()

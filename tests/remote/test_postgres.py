@@ -211,8 +211,9 @@ def test_after_an_interrupt_a_commit_under_way_is_waited_for(
 
 
 def test_no_server_is_told(database: str) -> None:
-    with pytest.raises(StoreUnreachable):
+    with pytest.raises(StoreUnreachable, match="check the URL") as told:
         open_tables(Server(parse_address("postgresql://hsa@127.0.0.1:9/x")), create=True)
+    assert "\n" not in str(told.value)
     missing = database.replace("/postgres?", "/nowhere?")
     with pytest.raises(StoreUnreachable, match="nowhere"):
         open_tables(Server(parse_address(missing)), create=True)
