@@ -20,8 +20,8 @@ def store_key(source: KeySource) -> bytes:
     """The 32 bytes that a source stands for.
 
     Raises:
-        KeyMissing: the variable or the entry is not there.
-        WrongKey: what is there is no key.
+        KeyMissing: the variable or the entry is not there, or the keyring cannot be read.
+        WrongKey: what is there is no key, or the source is none.
         NoCipher: the package keyring is not installed.
     """
     given = source() if callable(source) else source
@@ -34,14 +34,16 @@ def store_key(source: KeySource) -> bytes:
 
 def _decoded(source: str) -> bytes:
     kind, _, name = source.partition(":")
-    if kind == "env":
-        text = os.environ.get(name)
-    elif kind == "keyring":
-        text = _from_keyring(name)
+    service, _, user = name.partition("/")
+    if kind == "env" and name and _is_text(name):
+        text, place = os.environ.get(name), f"the environment variable {name!r}"
+    elif kind == "keyring" and service and user and _is_text(name):
+        text, place = _from_keyring(service, user), f"the keyring's {user!r} of {service!r}"
     else:
+        # Not shown: it may be the key itself.
         raise WrongKey('a key given as text must be "env:NAME" or "keyring:service/name"')
     if not text:
-        raise KeyMissing(f"there is no key in {source!r}; put 64 hex digits there")
+        raise KeyMissing(f"there is no key in {place}; put 64 hex digits there")
     try:
         return bytes.fromhex(text)
     except ValueError:
@@ -49,16 +51,28 @@ def _decoded(source: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise WrongKey(f"{source!r} holds neither hex nor base64") from error
+        raise WrongKey(f"{place} holds neither hex nor base64") from error
 
 
-def _from_keyring(name: str) -> str | None:
+def _is_text(name: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in name)
+
+
+def _from_keyring(service: str, user: str) -> str | None:
     try:
         import keyring
+        from keyring.errors import KeyringError
     except ImportError as error:
-        raise NoCipher("a key from the keyring needs the package: pip install keyring") from error
-    service, _, user = name.partition("/")
-    found: str | None = keyring.get_password(service, user)
+        raise NoCipher(
+            "a key from the keyring needs the package: pip install 'hsa-memory[keyring]'"
+        ) from error
+    try:
+        found: str | None = keyring.get_password(service, user)
+    except KeyringError as error:
+        raise KeyMissing(
+            f"the keyring cannot be read ({type(error).__name__}: {error}); unlock it or set one "
+            'up, or give the key as "env:NAME"'
+        ) from error
     return found
 
 

@@ -100,6 +100,10 @@ def test_where_a_key_may_come_from(tmp_path, kit, monkeypatch) -> None:
         ("env:MEMORY_MISSING", KeyMissing),
         ("env:MEMORY_BAD", WrongKey),
         ("secret", WrongKey),
+        ("env:", WrongKey),
+        ("env:\ud800", WrongKey),
+        ("keyring:service", WrongKey),
+        ("keyring:/name", WrongKey),
         (b"short", WrongKey),
         (lambda: 5, WrongKey),
     ):
@@ -109,8 +113,44 @@ def test_where_a_key_may_come_from(tmp_path, kit, monkeypatch) -> None:
 
 def test_a_missing_keyring_is_said(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "keyring", None)
-    with pytest.raises(NoCipher, match="pip install keyring"):
+    with pytest.raises(NoCipher, match=r"hsa-memory\[keyring\]"):
         opened(tmp_path, "keyring:memory/alice")
+
+
+def test_a_key_from_the_keyring(tmp_path, kit) -> None:
+    keyring = pytest.importorskip("keyring", reason="the extra `keyring` is not installed")
+    from keyring.backend import KeyringBackend
+    from keyring.backends.fail import Keyring as NoKeyring
+
+    class Held(KeyringBackend):
+        """Passwords of this process."""
+
+        priority = 1.0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.held: dict[tuple[str, str], str] = {}
+
+        def get_password(self, service: str, username: str) -> str | None:
+            return self.held.get((service, username))
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            self.held[service, username] = password
+
+    before = keyring.get_keyring()
+    try:
+        keyring.set_keyring(Held())
+        keyring.set_password("memory", "alice/2", KEY.hex())
+        with opened(tmp_path, "keyring:memory/alice/2") as store:
+            fill_up(store, kit)
+        opened(tmp_path).close()
+        with pytest.raises(KeyMissing, match="'bob' of 'memory'"):
+            opened(tmp_path, "keyring:memory/bob")
+        keyring.set_keyring(NoKeyring())
+        with pytest.raises(KeyMissing, match="cannot be read"):
+            opened(tmp_path, "keyring:memory/alice/2")
+    finally:
+        keyring.set_keyring(before)
 
 
 def test_another_key_of_the_store(tmp_path, kit) -> None:
