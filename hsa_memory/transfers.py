@@ -157,12 +157,14 @@ class Transfers(ABC):
         *,
         progress: Callable[[MoveProgress], None] | None = None,
     ) -> Moved:
-        """Copy the whole memory into another folder, from which `hsa_memory.open` opens it.
+        """Copy the whole memory, all users with it, into another folder, which
+        `hsa_memory.open` opens.
 
         Writers go on meanwhile: each session is copied as it was at one moment, derived state and
         all, so that the copy answers with the same bits and encodes nothing again. The copy is
-        verified before the folder gets its name. Encrypted sessions are copied as they are. What
-        is forgotten in the memory later stays in its backups.
+        verified before the folder gets its name. Encrypted sessions are copied as they are; without
+        their key only their checksums are verified. What is forgotten in the memory later stays in
+        its backups.
 
         Args:
             folder: missing or empty. `<folder>.partial` is used on the way.
@@ -173,6 +175,7 @@ class Transfers(ABC):
 
         Raises:
             InvalidArgument: the folder is inside of the memory, or below a file.
+            NotAllowed: this memory was opened for a user.
             StorageError: the folder is not empty, or copying failed; there is no backup.
         """
         target = require_path("folder", folder)
