@@ -426,3 +426,8 @@ def test_impossible_names_are_typed_errors(to, tmp_path) -> None:
             call()
     with pytest.raises(hsa_memory.StorePermission):
         to.backup("/proc/copy")
+
+
+def test_a_folder_is_no_export(to, tmp_path) -> None:
+    with pytest.raises(hsa_memory.InvalidArgument, match="is no file"):
+        to.import_file(tmp_path)
