@@ -23,13 +23,19 @@ def add_users(parser: argparse.ArgumentParser) -> None:
 
 def positive(text: str) -> int:
     """A whole number of at least 1."""
-    if not text.isdecimal() or not 0 < len(text) < 19 or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1; found {text!r}")
-    return int(text)
+    return _whole(text, 1)
 
 
 def _natural(text: str) -> int:
-    return 0 if text == "0" else positive(text)
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or len(text) > 18 or int(text) < least:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from {least} to 10^18 - 1; found {text[:100]!r}"
+        )
+    return int(text)
 
 
 def key_value(text: str) -> tuple[str, object]:

@@ -23,8 +23,7 @@ def typed_error(path: str, error: BaseException | None, action: str) -> Exceptio
     cramped = action != "write" and "disk I/O error" in text and is_full(path)
     if cramped or "is full" in text:
         return StoreFull(f"{where}. Free space and try again.")
-    reached = os.access(os.path.dirname(path), os.X_OK)
-    if "unable to open" in text and reached and not os.path.exists(path):
+    if "unable to open" in text and _is_missing(path):
         return CorruptMetadata(f"{path} is missing. Run check, or restore a backup.")
     if "unable to open" in text and os.access(path, os.W_OK):
         return StoreError(f"{where}. The disk is full or fails; make space and try again.")
@@ -35,3 +34,11 @@ def typed_error(path: str, error: BaseException | None, action: str) -> Exceptio
     if action == "write" and type(error) is sqlite3.OperationalError:
         return DurabilityLost(f"{where}. Close the session and open it again.")
     return CorruptMetadata(f"{where}. Run check.")
+
+
+def _is_missing(path: str) -> bool:
+    """Whether a file is not there, and not only out of our reach."""
+    folder = os.path.dirname(path)
+    while folder != os.path.dirname(folder) and not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return os.access(folder, os.X_OK) and not os.path.exists(path)

@@ -376,23 +376,3 @@ def test_derived_state_of_other_messages_is_not_used(memory, to, tmp_path) -> No
     path = crafted(tmp_path / "file", [about, turn_record(text="hello " * 30)], members=members)
     assert to.import_file(path).tokens_ingested > 0
     assert to.check() == []
-
-
-def test_impossible_arguments_are_named(memory, tmp_path) -> None:
-    target = tmp_path / "x.hsa"
-    memory.export(tmp_path / "real.hsa")
-    for call in (
-        lambda: memory.export(target, sessions=5),
-        lambda: memory.export(target, sessions=[5]),
-        lambda: memory.export(target, sessions=[["alice"]]),
-        lambda: memory.export(target, sessions="alice"),
-        lambda: memory.import_file(tmp_path),
-        lambda: memory.import_file(tmp_path / "real.hsa", rename="alice"),
-        lambda: memory.import_file(tmp_path / "real.hsa", rename=[("alice", "carol")]),
-        lambda: memory.import_file(tmp_path / "real.hsa", rename={"alice": None}),
-        lambda: memory.reingest(None),
-        lambda: memory.reingest(""),
-    ):
-        with pytest.raises(hsa_memory.InvalidArgument, match="must be"):
-            call()
-    assert not target.exists()

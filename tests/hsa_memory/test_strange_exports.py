@@ -69,16 +69,28 @@ def test_a_pipe_is_no_export(to, tmp_path) -> None:
         to.import_file(tmp_path / "pipe")
 
 
-def test_impossible_names_are_typed_errors(to, tmp_path) -> None:
+def test_impossible_arguments_are_named(to, tmp_path) -> None:
+    to.session("alice").add("user", "hello")
+    real, target = tmp_path / "real.hsa", tmp_path / "x.hsa"
+    to.export(real)
     for call in (
-        lambda: to.export(tmp_path / "file", sessions=[5]),
-        lambda: to.export(tmp_path / "file", sessions=["\ud800"]),
-        lambda: to.export(tmp_path / "file", sessions=5),
-        lambda: to.import_file(tmp_path / "file", rename=["alice"]),
-        lambda: to.reingest("\ud800"),
+        lambda: to.export(target, sessions=5),
+        lambda: to.export(target, sessions=[5]),
+        lambda: to.export(target, sessions=[["alice"]]),
+        lambda: to.export(target, sessions=["\ud800"]),
+        lambda: to.export(target, sessions="alice"),
+        lambda: to.import_file(tmp_path),
+        lambda: to.import_file(real, rename="alice"),
+        lambda: to.import_file(real, rename=["alice"]),
+        lambda: to.import_file(real, rename=[("alice", "carol")]),
+        lambda: to.import_file(real, rename={"alice": None}),
+        lambda: to.reingest(None),
         lambda: to.reingest([]),
+        lambda: to.reingest(""),
+        lambda: to.reingest("\ud800"),
     ):
         with pytest.raises(hsa_memory.InvalidArgument):
             call()
+    assert not target.exists()
     with pytest.raises(hsa_memory.StorePermission):
         to.backup("/proc/copy")

@@ -172,6 +172,9 @@ def test_the_command_line(tmp_path: Path, tiny_checkpoint, capsys, monkeypatch) 
     code, _, err = run(capsys, *store, "search", "here", "--user", "bob")
     assert (code, "KeyMissing" in err) == (1, True)
     assert run(capsys, *store, "users", "quota", "alice", "--max-tokens", 0)[0] == 0
+    with pytest.raises(SystemExit):
+        run(capsys, *store, "users", "quota", "alice", "--max-tokens", -1)
+    assert "from 0 to" in capsys.readouterr().err
     code, _, err = run(capsys, *store, "--user", "alice", "add", "Again.")
     assert (code, "QuotaExceeded" in err) == (1, True)
     found = {x["name"]: x for x in json.loads(run(capsys, *store, "users", "--json")[1])}
