@@ -199,6 +199,15 @@ def test_what_is_not_ours_is_not_cleared_away(root, tmp_path) -> None:
     assert (tmp_path / "copy.partial" / "thesis.txt").read_text() == "keep me"
 
 
+@pytest.mark.parametrize("name", ["catalog.db", "catalog.db-journal", "catalog.db-wal"])
+def test_what_a_killed_backup_leaves_is_not_in_the_way(root, kit, tmp_path, name) -> None:
+    (tmp_path / "copy.partial").mkdir()
+    (tmp_path / "copy.partial" / name).write_bytes(b"half of it")
+    with Store.open(root) as store:
+        store.backup(str(tmp_path / "copy"))
+    assert_whole(tmp_path / "copy", kit)
+
+
 def test_two_backups_to_one_folder_do_not_meet(root, tmp_path) -> None:
     with Store.open(root) as store:
 
