@@ -63,27 +63,6 @@ def test_a_backup_has_all_users_with_and_without_their_key(tiny_checkpoint, tmp_
     assert main([*words, "backup", str(tmp_path / "cli")]) == 0
 
 
-def test_a_backup_has_all_users_with_and_without_their_key(tiny_checkpoint, tmp_path) -> None:
-    key, store = bytes(range(32)), tmp_path / "store"
-    for user in ("alice", "bob", None):
-        given = {} if user == "bob" else {"key": key}
-        with hsa_memory.open(store, user=user, model=tiny_checkpoint, **given) as memory:
-            with memory.session("diary") as session:
-                session.add("user", f"of {user}")
-    for name, given in (("with", {"key": key}), ("without", {})):
-        with hsa_memory.open(store, model=tiny_checkpoint, **given) as memory:
-            moved = memory.backup(tmp_path / name)
-        assert (moved.sessions, moved.num_messages) == (("diary",) * 3, 3)
-        assert moved.num_tokens > 3
-        kinds = [finding.kind for finding in moved.findings]
-        assert kinds == ([] if given else ["not-checked"] * 2)
-        options = {"user": "alice", "key": key, "create": False}
-        with hsa_memory.open(tmp_path / name, model=tiny_checkpoint, **options) as copy:
-            assert [message.text for message in copy.session("diary").messages()] == ["of alice"]
-    words = ["--store", str(store), "--model", str(tiny_checkpoint)]
-    assert main([*words, "backup", str(tmp_path / "cli")]) == 0
-
-
 def test_copies_beside_a_writer_encode_nothing_again(tiny_checkpoint, tmp_path) -> None:
     stop = threading.Event()
     with hsa_memory.open(tmp_path / "store", model=tiny_checkpoint) as memory:
