@@ -194,8 +194,8 @@ def checked_export(
 ) -> Iterator[tuple[ArchiveReader, list[SessionImport]]]:
     """An export whose every byte was looked at, and the sessions in it."""
     teller = Teller(progress, "bytes", 0)
-    if os.path.lexists(path) and not os.path.isfile(path):
-        raise InvalidArgument(f"path must be a file that `export` wrote; {path!r:.200} is no file")
+    if os.path.isdir(path):
+        raise InvalidArgument(f"path must be a file that `export` wrote; {path!r:.200} is a folder")
     try:
         archive = ArchiveReader(vfs, os.path.abspath(path), teller.at)
     except FileNotFoundError as error:

@@ -415,6 +415,7 @@ def test_a_pipe_is_no_export(to, tmp_path) -> None:
 
 def test_impossible_names_are_typed_errors(to, tmp_path) -> None:
     for call in (
+        lambda: to.import_file(tmp_path),
         lambda: to.export(tmp_path / "file", sessions=[5]),
         lambda: to.export(tmp_path / "file", sessions=["\ud800"]),
         lambda: to.export(tmp_path / "file", sessions=5),
@@ -426,8 +427,3 @@ def test_impossible_names_are_typed_errors(to, tmp_path) -> None:
             call()
     with pytest.raises(hsa_memory.StorePermission):
         to.backup("/proc/copy")
-
-
-def test_a_folder_is_no_export(to, tmp_path) -> None:
-    with pytest.raises(hsa_memory.InvalidArgument, match="is no file"):
-        to.import_file(tmp_path)
