@@ -28,6 +28,9 @@ from .types import Turn
 
 _log = logging.getLogger(__name__)
 Needles = dict[str, list[bytes]]
+# The note of a database whose pages may hold what was forgotten.
+OLD_PAGES = "old-pages"
+_BATCH = 500
 _TEXT_PIECE = 64
 _TOKENS_PIECE = 32
 _select_stored = sa.text("SELECT text, tok, meta FROM turns WHERE seq = :seq")
@@ -70,8 +73,11 @@ def forget_turns(
     spans = [span for turn in gone if (span := _reached(turn, derived, reach))]
     # Chunks that were not synced could not tell their tokens from others beside a hole.
     derived.generation.sync()
-    needles = {**_row_needles(truth, gone), **_chunk_needles(derived, gone)} if look else {}
-    pieces = _pieces_of_rows(truth, gone, [CALLERS + key for key in keys])
+    names = [CALLERS + key for key in keys]
+    pieces = _pieces_of_rows(truth, gone, names)
+    needles: Needles = {}
+    if look:
+        needles = {**_row_needles(truth, gone, names), **_chunk_needles(derived, gone)}
     state = truth.state
     new = replace(
         state,
@@ -86,10 +92,14 @@ def forget_turns(
         with truth.writing(new, durable=True) as connection:
             for turn in gone:
                 _blank(truth, connection, turn, blank)
-            wanted_keys = [CALLERS + key for key in keys]
-            connection.execute(sa.delete(notes).where(notes.c.key.in_(wanted_keys)))
+            for first in range(0, len(names), _BATCH):
+                batch = names[first : first + _BATCH]
+                connection.execute(sa.delete(notes).where(notes.c.key.in_(batch)))
             numbers = [turn.seq for turn in gone]
-            connection.execute(sa.delete(expiries).where(expiries.c.seq.in_(numbers)))
+            for first in range(0, len(numbers), _BATCH):
+                seqs = numbers[first : first + _BATCH]
+                connection.execute(sa.delete(expiries).where(expiries.c.seq.in_(seqs)))
+            truth.put_note(connection, OLD_PAGES, {})
             return derived.open_holes(connection, spans)
 
     made = reserve.used_by(commit)
@@ -98,9 +108,8 @@ def forget_turns(
     derived.generation.tails.wipe()
     tokens = sum(len(turn.tokens) for turn in gone)
     log_is_empty = reserve.used_by(truth.empty_log)
-    if not log_is_empty or may_hold(truth.where, pieces):
-        truth.has_old_pages = True
-        log_is_empty = log_is_empty and clean_pages(truth)
+    if log_is_empty:
+        log_is_empty = clean_pages(truth, vacuum=may_hold(truth.where, pieces))
     scan = look(needles) if look else None
     return Forgotten(len(gone), tokens, made.holes, scan, log_is_empty)
 
@@ -154,16 +163,28 @@ def _look_at(spans: Sequence[range], derived: Derived) -> None:
             derived.roll_back(min(error.chunk_ids))
 
 
-def clean_pages(truth: Truth) -> bool:
-    """Write the database anew if it may have old rows in pages that SQLite has split; whether its
-    log is empty then. On a full disk the next call tries again."""
-    if truth.has_old_pages:
-        try:
+def has_old_pages(truth: Truth) -> bool:
+    """Whether nobody has yet seen to the pages of a database since something was forgotten."""
+    return truth.state.forgotten > 0 and truth.note(OLD_PAGES) is not None
+
+
+def clean_pages(truth: Truth, *, vacuum: bool = True) -> bool:
+    """See that no page of the database holds old rows, which SQLite leaves behind in pages that it
+    splits; whether its log is empty then. On a full disk the next writer tries again.
+
+    Args:
+        vacuum: write the database anew; False if somebody has looked and found nothing.
+    """
+    try:
+        if vacuum:
             truth.database.vacuum()
-            truth.has_old_pages = False
-        except StoreFull as error:
-            _log.warning("%s may hold what was forgotten until it closes: %s", truth.where, error)
-    return truth.empty_log() and not truth.has_old_pages
+        with truth.writing(truth.state) as connection:
+            connection.execute(sa.delete(notes).where(notes.c.key == OLD_PAGES))
+    except StoreFull as error:
+        _log.warning("%s may hold what was forgotten until there is room: %s", truth.where, error)
+        truth.empty_log()
+        return False
+    return truth.empty_log()
 
 
 def _reached(turn: Turn, derived: Derived, reach: int) -> range:

@@ -26,7 +26,7 @@ from .errors import (
     StoreUnreachable,
 )
 from .findings import Problem
-from .forgetting import clean_pages
+from .forgetting import clean_pages, has_old_pages
 from .index import IndexCache
 from .layouts import Wanted, read_layout, require_cipher, require_followed, require_layout
 from .leaving import close_after
@@ -107,11 +107,10 @@ class SessionStore(Spending, Changing):
             if self.writable and not self._is_cache:
                 clear_generations(vfs, root, self.folder, self._truth)
             self._recovered = self._findings(self._lost())
-            if self.writable and self._files.has_holes():
+            if self.writable and (self._files.has_holes() or has_old_pages(self._truth)):
                 # What was forgotten goes before anything else, whatever is asked for here.
                 with suppress(StoreFull):
-                    self._truth.database.vacuum()
-                    self._truth.empty_log()
+                    clean_pages(self._truth)
                 self._follow()
             self._settle_budget()
         except BaseException:
@@ -179,7 +178,7 @@ class SessionStore(Spending, Changing):
                     self._files.settle()
                     self._settled()
                     self._truth.database.checkpoint()
-                    if self._truth.has_old_pages:
+                    if has_old_pages(self._truth):
                         clean_pages(self._truth)
                     self._settle_budget()
             except (StoreFull, StoreLocked, StoreUnreachable) as error:

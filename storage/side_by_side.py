@@ -6,6 +6,7 @@ import itertools
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -34,10 +35,14 @@ def side_by_side(work: Callable[[int], Result], count: int) -> list[Result]:
             failures.append(error)
 
     wanted = min(_MOST_THREADS, os.cpu_count() or 1, count)
-    threads = [threading.Thread(target=run, daemon=True) for _ in range(wanted - 1)]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
     try:
+        for _ in range(wanted - 1):
+            thread = threading.Thread(target=run, daemon=True)
+            # Where there can be no more threads, those that there are do it.
+            with suppress(RuntimeError):
+                thread.start()
+                threads.append(thread)
         run()
     finally:
         for thread in threads:

@@ -105,8 +105,6 @@ class Truth(TurnReader):
         self.folder = folder
         # Times from which on turns are to be forgotten; None: not read yet.
         self._expiries: dict[int, float] | None = None
-        # Whether pages of the database may hold what was forgotten here; see `clean_pages`.
-        self.has_old_pages = False
         # Whether this handle has begun its own epoch.
         self._fenced = False
         try:
