@@ -122,18 +122,22 @@ def _chunk_needles(derived: Derived, gone: list[Turn]) -> Needles:
     return {"landmark": spread(landmarks), "kv": spread(blocks)}
 
 
-def _row_needles(truth: Truth, gone: list[Turn]) -> Needles:
+def _row_needles(truth: Truth, gone: list[Turn], keys: Sequence[str]) -> Needles:
     """What must be in no database any more."""
-    texts, tokens = [], []
+    texts, tokens, values = [], [], []
     with truth.database.read() as connection:
         for turn in gone:
             texts += list(connection.execute(_select_stored, {"seq": turn.seq}).one())
-            plain = turn.text.encode()
-            texts += [plain[i : i + _TEXT_PIECE] for i in range(0, len(plain), _TEXT_PIECE)]
-            ids = turn.tokens.astype("<u4", copy=False)
-            pieces = range(0, len(ids), _TOKENS_PIECE)
-            tokens += [ids[i : i + _TOKENS_PIECE].tobytes() for i in pieces]
-    return {"text": spread(texts), "tokens": spread(tokens)}
+            texts += _cut(turn.text.encode(), _TEXT_PIECE)
+            tokens += _cut(turn.tokens.astype("<u4", copy=False).tobytes(), 4 * _TOKENS_PIECE)
+        for key in keys:
+            for value in connection.execute(_select_value, {"key": key}).scalars():
+                values += _cut(value, _TEXT_PIECE)
+    return {"text": spread(texts), "tokens": spread(tokens), "attachment": spread(values)}
+
+
+def _cut(data: bytes, size: int) -> list[bytes]:
+    return [data[i : i + size] for i in range(0, len(data), size)]
 
 
 def _pieces_of_rows(truth: Truth, gone: list[Turn], keys: Sequence[str]) -> list[bytes]:
@@ -146,7 +150,7 @@ def _pieces_of_rows(truth: Truth, gone: list[Turn], keys: Sequence[str]) -> list
             found += connection.execute(_select_stored, {"seq": turn.seq}).one()
         for key in keys:
             found += connection.execute(_select_value, {"key": key}).scalars()
-    pieces = (x[i : i + _TEXT_PIECE] for x in found for i in range(0, len(x), _TEXT_PIECE))
+    pieces = (piece for value in found for piece in _cut(value, _TEXT_PIECE))
     return [piece for piece in pieces if len(piece) >= MIN_NEEDLE_BYTES]
 
 

@@ -23,7 +23,7 @@ class Trace(NamedTuple):
 
     path: str
     kind: str
-    """"text", "tokens", "landmark" or "kv"."""
+    """"text", "tokens", "attachment", "landmark" or "kv"."""
     offset: int
 
 
