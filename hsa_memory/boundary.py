@@ -58,3 +58,5 @@ def public_errors() -> Iterator[None]:
         raise kind(str(error)) from error
     except PermissionError as error:
         raise errors.StorePermission(f"{error}; check who owns the memory's folder") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise errors.StorageError(f"{error}; is somebody else changing the folder?") from error

@@ -212,6 +212,7 @@ class MemorySession(MovingSession):
 
         Raises:
             InvalidArgument: an id that no message has, or nothing to choose messages by.
+            SessionBusy: a fork of this session is open for writing; nothing was removed.
             SessionReadOnly, SessionClosed, StorageError.
         """
         named = require_ids(ids)
