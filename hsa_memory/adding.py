@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -96,6 +96,23 @@ def add_drafts(
         stats=meter.stats(),
         diagnostics=told,
     )
+
+
+def require_free(store: SessionStore, expired: Collection[int], drafts: list[Draft]) -> None:
+    """Raise MessageConflict if an id is that of a message that has expired and is still stored:
+    the new one would be taken for it, and be hidden with it.
+
+    Args:
+        expired: numbers of such messages.
+    """
+    taken = {turn.turn_id for seq in expired for turn in store.turns(seq, seq + 1)}
+    for draft in drafts:
+        if draft.id in taken:
+            raise MessageConflict(
+                f"message id {draft.id!r} is that of a message that has expired and could not be "
+                "forgotten yet, because this session is a fork of the one it belongs to, or one of "
+                "its forks is open; use a new id, or try again after that"
+            )
 
 
 def _append(engine: Engine, store: SessionStore, batch: list[Draft]) -> list[Turn]:

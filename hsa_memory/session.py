@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from hsa_memory.storage import SessionStore, SessionView, StoreError, close_after
 
 from . import clock
-from .adding import Meter, add_drafts
+from .adding import Meter, add_drafts, require_free
 from .arguments import require_count, require_id, require_ids
 from .boundary import public_errors
 from .chunks import ChunkCache
@@ -20,7 +20,7 @@ from .encoding import Encoder
 from .engine import Engine
 from .errors import HSAMemoryError, InvalidArgument, SessionClosed, SessionReadOnly
 from .filters import Metadata, make_filter
-from .forgetting import chosen, forget, read_ttl
+from .forgetting import chosen, forget, read_ttl, write_ttl
 from .fork import Source
 from .messages import Draft, make_draft, make_drafts, parse_time
 from .moving_session import MovingHome, MovingSession
@@ -104,7 +104,8 @@ class MemorySession(MovingSession):
 
         Raises:
             InvalidMessage: nothing was written.
-            MessageConflict: the id is known with another role or text; nothing was written.
+            MessageConflict: the id is known with another role or text, or is that of a message that
+                has expired and could not be forgotten yet; nothing was written.
             SessionReadOnly, SessionClosed, StorageError.
         """
         draft = make_draft(role, text, id=id, timestamp=timestamp, metadata=metadata, ttl=ttl)
@@ -134,7 +135,7 @@ class MemorySession(MovingSession):
         Raises:
             InvalidMessage: naming the first message that cannot be stored; nothing was written.
             MessageConflict: of an id with another content or attachment; its batch was not
-                written.
+                written. Of an id as in `add` that has expired; nothing was written.
             SessionReadOnly, SessionClosed, StorageError.
         """
         require_count("batch_size", batch_size)
@@ -148,6 +149,8 @@ class MemorySession(MovingSession):
     ) -> AddResult:
         with self._use():
             drafts = [self._with_expiry(draft) for draft in drafts]
+            if not self.read_only and (expired := self._expired()):
+                require_free(self._store, expired, drafts)
             return add_drafts(self._source, drafts, batch_size=batch_size, progress=progress)
 
     def _with_expiry(self, draft: Draft) -> Draft:
@@ -166,7 +169,7 @@ class MemorySession(MovingSession):
             return meter.stats()
 
     def clear(self) -> None:
-        """Delete every message; the session stays, empty. This is no secure erase.
+        """Delete every message; the session stays, empty, with its ttl. This is no secure erase.
 
         Raises:
             SessionReadOnly, SessionClosed: nothing was deleted.
@@ -178,7 +181,10 @@ class MemorySession(MovingSession):
             self._home.require_no_forks(self.name)
             self._store.close()
             try:
-                self._attach(self._home.start_over(self.name, self._store))
+                store, lifetime = self._home.start_over(self.name, self._store), self._ttl
+                self._attach(store)
+                write_ttl(store, lifetime)
+                self._ttl = lifetime
             except BaseException:
                 self.close()
                 raise

@@ -221,7 +221,8 @@ class Store(Moving):
             lock=lock,
             trust_head=trust_head,
             cipher=cipher or self._cipher_of(info, write=lock is not None),
-            budget=self._budget_of(info) if lock is not None else None,
+            # A check adds nothing, and holds the catalog's lock, for which a budget would wait.
+            budget=self._budget_of(info) if lock is not None and trust_head else None,
             open_forks=lambda: self._open_forks(info),
         )
 

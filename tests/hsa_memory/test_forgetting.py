@@ -195,3 +195,29 @@ def test_a_session_keeps_its_ttl(memory) -> None:
         assert [m.id for m in session.messages()] == ["later"]
     with pytest.raises(InvalidArgument):
         memory.session("alice", ttl=-1)
+
+
+def test_a_cleared_session_keeps_its_ttl(memory) -> None:
+    with memory.session("alice", ttl=60) as session:
+        session.clear()
+        session.add("user", "This expires.", timestamp=1000.0)
+        assert len(session) == 0
+    with memory.session("alice") as session:
+        session.add("user", "This too.", timestamp=1000.0)
+        assert len(session) == 0
+
+
+def test_the_id_of_what_has_expired_is_not_taken_for_a_known_message(memory) -> None:
+    session = memory.session("alice")
+    session.add("user", "Gone soon.", id="soon", timestamp=1000.0, ttl=1e11)
+    branch = session.fork("branch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hsa_memory.reading.time", lambda: 2e11)
+        for one in (session, branch):
+            # The parent cannot forget it while its fork is open, the fork not at all.
+            with pytest.raises(hsa_memory.MessageConflict, match="expired"):
+                one.add("user", "Gone soon.", id="soon")
+            assert one.add("user", "Something else.").num_added == 1
+        branch.close()
+        assert session.add("user", "Gone soon.", id="soon").num_added == 1
+        assert [m.text for m in session.messages()] == ["Something else.", "Gone soon."]

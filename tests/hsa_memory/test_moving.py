@@ -212,6 +212,21 @@ def test_a_fork_arrives_by_itself(memory, to, tmp_path) -> None:
     assert to.check() == []
 
 
+def test_attachments_leave_with_the_messages_they_belong_to(memory, to, tmp_path) -> None:
+    with memory.session("alice") as session:
+        with session.fork("branch") as branch, session.as_of(message="m20") as view:
+            branch.export(tmp_path / "branch")
+            view.export(tmp_path / "view")
+    to.import_file(tmp_path / "branch")
+    to.import_file(tmp_path / "view", rename={"alice": "view"})
+    with to.session("branch") as session:
+        assert session.attachment("file") == "x" * 150_000
+    with to.session("view") as session:
+        assert session.messages(-1)[0].id == "m20"
+        session.add("tool", "see file", id="file")
+        assert session.attachment("file") is None
+
+
 def test_a_writer_goes_on_meanwhile(memory, to, tmp_path) -> None:
     stop = threading.Event()
 

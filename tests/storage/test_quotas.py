@@ -120,6 +120,17 @@ def test_bytes_are_those_on_the_disk(tmp_path, kit) -> None:
     assert usage(tmp_path).num_bytes <= 1_500_000
 
 
+def test_a_repair_waits_for_no_lock_of_its_own(tmp_path, kit) -> None:
+    with Store.open(tmp_path / "store", user="alice") as store:
+        with store.session("one", layout=kit.layout) as session:
+            session.append([kit.turn(i) for i in range(6)])
+    # A writer would now note anew what the session holds of the quota.
+    limit(tmp_path / "store", max_tokens=1000)
+    with Store.open(tmp_path / "store") as store:
+        assert store.backup(str(tmp_path / "copy"))[2] == []
+        assert store.check(repair=True) == []
+
+
 def test_a_new_session_needs_room_too(tmp_path, kit) -> None:
     limit(tmp_path, max_bytes=1000)
     with Store.open(tmp_path, user="alice") as store:

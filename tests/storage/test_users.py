@@ -63,6 +63,22 @@ def test_a_session_of_somebody_else_is_missing(root, kit) -> None:
             assert session.turns(0, 1)[0].text == "bob has plans 0"
 
 
+def test_what_forks_of_a_user_need_cannot_be_deleted(root, kit) -> None:
+    with Store.open(root, user="bob") as store:
+        with store.session("plans", layout=kit.layout) as session:
+            store.fork(session, "branch", 8)
+        with pytest.raises(SessionHasForks, match="'branch'"):
+            store.delete_session("plans")
+        with pytest.raises(SessionHasForks), store.rebuilding("plans"):
+            pytest.fail("chunks that a fork reads were about to be made anew")
+        with store.session("branch", layout=kit.layout) as branch:
+            kit.assert_right(branch)
+    # Hers has that name too, and no fork.
+    with Store.open(root, user="alice") as store:
+        add(store, kit, "plans", "alice has plans")
+        store.delete_session("plans")
+
+
 def test_a_user_that_is_not_there_sees_nothing(root, kit) -> None:
     with Store.open(root, user="carol") as store:
         assert (store.list_sessions(), store.check(), store.session_bytes()) == ([], [], 0)
