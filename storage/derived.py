@@ -371,7 +371,8 @@ class Derived:
         # A list: for a few ids each call of numpy costs as much as a checksum.
         chunks, count = wanted.tolist(), self.published
         if chunks and not (min(chunks) >= 0 and max(chunks) < count):
-            raise IndexError(f"chunks {min(chunks)}..{max(chunks)}, {count} are published")
+            found = f"chunk ids {min(chunks)}..{max(chunks)}"
+            raise IndexError(f"{found}, {count} chunks are published")
         shape = (len(wanted), self.layout.kv_bytes)
         if out is None:
             out = np.empty(shape, np.uint8)

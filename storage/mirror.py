@@ -301,6 +301,10 @@ class Mirror:
 
     # ---- order
 
+    def object_bytes(self) -> list[int]:
+        """Length of each object that is named."""
+        return [piece.num_bytes for piece in pieces_of(self._truth)[0]]
+
     def orphans(self) -> list[str]:
         """Keys below the session's that no row names, by a writer that still has its lease.
 

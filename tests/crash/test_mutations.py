@@ -54,8 +54,6 @@ def at_reports(recorded: Recorded) -> list[int]:
 @pytest.mark.parametrize(
     ("mutation", "scenario", "seen"),
     [
-        ("no-log-sync", "forget", "session.db-wal"),
-        ("no-log-sync", "expire", "session.db-wal"),
         ("no-directory-sync", "delete", "is in"),
         ("no-directory-sync", "delete-user", "is in"),
         ("no-directory-sync", "back-up", "the backup is gone"),

@@ -20,6 +20,10 @@ _OF_FILES = {
     "test_nothing_of_a_forgotten_turn_is_left_in_any_file",
     "test_a_reader_never_sees_what_is_being_encoded_anew",
     "test_wherever_it_stops_the_next_writer_finishes_it",
+    "test_a_search_through_all_files_leaves_the_locks_of_sqlite",
+    "test_what_was_left_in_a_page_goes_too",
+    # It opens the store's folder by itself.
+    "test_a_reader_of_a_fork_follows_past_what_the_session_forgot_later",
     "test_a_fork_copies_nothing",
     "test_a_fork_whose_parent_is_missing_says_so",
     "test_forgetting_reaches_every_fork",
