@@ -60,6 +60,8 @@ class Part:
         self.landmark_width = described.landmark_width
         self._write = write
         self.segments: dict[int, Segment] = {}
+        # Segments whose name is on the disk, as far as this handle knows.
+        self._named: set[int] = set()
         self._landmarks: Landmarks | None = None
 
     @property
@@ -139,22 +141,24 @@ class Part:
 
     def segment_to_write(self, n: int, chunk: int) -> Segment:
         """Segment n, made if there is none; `chunk` is the first to be written to a new one."""
-        if n in self.segments:
+        if n in self._named:
             return self.segments[n]
         path = self.segment_path(n)
-        if self._vfs.lstat(path) is not None:
-            try:
-                return self.segment(n)
-            except CorruptMetadata:
-                # Left by a crash before its header was whole, or refused at open.
-                self._vfs.unlink(path)
-        fields = self._segment_fields(n)
-        segment = Segment.create(
-            self._vfs, path, fields, self._geometry, self.stored_kv, first=chunk
-        )
-        self.segments[n] = segment
+        try:
+            there = self._vfs.lstat(path) is not None and self.segment(n)
+        except CorruptMetadata:
+            # Left by a crash before its header was whole, or refused at open.
+            self._vfs.unlink(path)
+            there = False
+        if not there:
+            fields = self._segment_fields(n)
+            self.segments[n] = Segment.create(
+                self._vfs, path, fields, self._geometry, self.stored_kv, first=chunk
+            )
+        # Also of one that is there: who made it may have been killed before that.
         self.sync_dir()
-        return segment
+        self._named.add(n)
+        return self.segments[n]
 
     def sync_dir(self) -> None:
         """Force the names of the files to the disk."""
@@ -176,6 +180,7 @@ class Part:
         """Close all files; arrays that were handed out stay valid."""
         # Out of sight before it is closed: who is interrupted here may call this again.
         while self.segments:
+            self._named.clear()
             self.segments.popitem()[1].close()
         landmarks, self._landmarks = self._landmarks, None
         if landmarks is not None:

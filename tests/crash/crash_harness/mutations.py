@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hsa_memory.storage import database, derived, generation, log_files, records, segment
+from hsa_memory.storage import database, derived, generation, records, segment
 from hsa_memory.storage.errors import DurabilityLost
 from hsa_memory.storage.vfs import Vfs
 
@@ -106,12 +106,6 @@ def publish_before_write() -> None:
 def no_directory_sync() -> None:
     """No directory is synced by us; SQLite still syncs those of its logs."""
     Vfs.sync_dir = _nothing  # type: ignore[method-assign]
-
-
-@mutation
-def no_log_sync() -> None:
-    """The log of a database is emptied, and not synced then."""
-    log_files.settle_log.__code__ = (lambda vfs, path: None).__code__
 
 
 @mutation
