@@ -24,11 +24,11 @@ def side_by_side(work: Callable[[int], Result], count: int) -> list[Result]:
     """
     results: dict[int, Result] = {}
     failures: list[BaseException] = []
-    todo = itertools.count()
+    numbers = itertools.count()
 
     def run() -> None:
         try:
-            while not failures and (number := next(todo)) < count:
+            while not failures and (number := next(numbers)) < count:
                 results[number] = work(number)
         # Of any kind: it is raised in the thread that asked.
         except BaseException as error:
