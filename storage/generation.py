@@ -60,6 +60,7 @@ class Generation(Opening):
             segment.write_records(chunk, records[part])
             self._dirty.add(n)
         self._checks.forget(first)
+        self._first_read = None
         self.own.landmarks().write(first, landmarks)
         self.records.keep(first, records, good=True)
 
@@ -102,16 +103,20 @@ class Generation(Opening):
 
     def roll_back(self, count: int) -> None:
         """Forget chunks from `count` on; their bytes are overwritten later."""
-        self.count = min(self.count, count)
+        if count < self.count:
+            self.count = count
+            self._first_read = None
         self.records.drop(self.count)
         self._checks.forget(self.count)
 
     # ---- reading
 
     def landmarks(self, first: int, stop: int) -> NDArray[np.uint8]:
-        """Landmark rows of chunks first..stop-1, verified once more; zeros in holes. Raises
-        CorruptChunk, naming the chunks whose rows have changed since they were taken in."""
-        rows, bad = self._checked_landmarks(first, max(first, stop))
+        """Landmark rows of chunks first..stop-1, as they were verified when they were taken in or,
+        from the second time on, are verified now; zeros in holes. Raises CorruptChunk, naming the
+        chunks whose rows have changed since they were taken in."""
+        read = self._first_landmarks(first, stop)
+        rows, bad = read or self._checked_landmarks(first, max(first, stop))
         if bad:
             what = f"the landmarks of {len(bad)} chunks, first chunk {bad[0]}, fail their checksum"
             raise CorruptChunk(f"{self.own.folder}: {what}; roll back to it", chunk_ids=bad)

@@ -11,6 +11,7 @@ from .errors import CorruptMetadata
 from .files import OwnedFile
 from .geometry import grown
 from .header import HEADER_BYTES, decode_header, encode_header, require_fields
+from .room import filled_at_once
 from .side_by_side import PIECE_BYTES, side_by_side
 from .vfs import Vfs
 
@@ -57,17 +58,22 @@ class Landmarks:
 
         What the file no longer holds is zeros, which no checksum accepts.
         """
-        out = np.empty((stop - first, self._row_bytes), np.uint8)
-        flat = out.reshape(-1)
-        offset = HEADER_BYTES + first * self._row_bytes
+        out = filled_at_once(stop - first, self._row_bytes)
+        per_piece = max(1, PIECE_BYTES // self._row_bytes)
 
         def read(piece: int) -> None:
-            part = flat[piece * PIECE_BYTES : (piece + 1) * PIECE_BYTES]
-            done = self._vfs.read_into(self._fd, [memoryview(part)], offset + piece * PIECE_BYTES)
-            part[done:] = 0
+            start = piece * per_piece
+            self.read(first + start, out[start : start + per_piece])
 
-        side_by_side(read, -(-len(flat) // PIECE_BYTES))
+        side_by_side(read, -(-len(out) // per_piece))
         return out
+
+    def read(self, first: int, out: NDArray[np.uint8]) -> None:
+        """Fill out [n, row_bytes] with rows first, first+1, ..., in one thread; see `rows`."""
+        flat = out.reshape(-1)
+        offset = HEADER_BYTES + first * self._row_bytes
+        done = self._vfs.read_into(self._fd, [memoryview(flat)], offset)
+        flat[done:] = 0
 
     def write(self, first: int, rows: NDArray[np.uint8]) -> None:
         """Put rows [n, row_bytes] from chunk `first` on."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .checksums import digest_of
 from .cipher import Cipher
@@ -98,29 +99,27 @@ class Part:
             )
         return self.segments[n]
 
-    def agrees_with(self, n: int, seal: Seal) -> bool:
-        """Whether segment n has the landmarks of its seal and a file that is long enough, which
-        stays closed: its records are read when they are needed."""
+    def agrees_with(self, n: int, seal: Seal, rows: NDArray[np.uint8]) -> bool:
+        """Whether segment n has the landmarks of its seal, which `rows` are filled with, and a file
+        that is long enough, which stays closed: its records are read when they are needed."""
         status = self._vfs.lstat(self.segment_path(n))
         unpadded = self._geometry.segment_bytes - self._geometry.stride + self.stored_kv
         if status is None or status.st_size < unpadded:
             return False
-        first, stop = n * self._geometry.cap, (n + 1) * self._geometry.cap
         try:
-            return digest_of(self.landmarks().rows(first, stop)) == seal.landmarks_sum
+            self.landmarks().read(n * self._geometry.cap, rows)
         except CorruptMetadata:
             return False
+        return digest_of(rows) == seal.landmarks_sum
 
-    def table(self, n: int) -> Records:
-        """All records of segment n: zeros, which no checksum accepts, where there are none."""
-        cap = self._geometry.cap
+    def read_table(self, n: int, out: Records) -> None:
+        """Fill out [cap] with all records of segment n: zeros, which no checksum accepts, where
+        there are none."""
         try:
-            found = self.segment(n).read_records(n * cap, (n + 1) * cap)
+            found = self.segment(n).read_records_into(n * self._geometry.cap, out)
         except CorruptMetadata:
-            return np.zeros(cap, RECORD)
-        if len(found) == cap:
-            return found
-        return np.concatenate([found, np.zeros(cap - len(found), RECORD)])
+            found = 0
+        out[found:] = np.zeros((), RECORD)
 
     def descriptors(self, numbers: Sequence[int]) -> list[int | None]:
         """Of the files of segments, to be read from; None for one that cannot be opened."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from .checksums import bound_sums, xxh3_bytes
 from .cipher import Cipher
 from .errors import CorruptChunk
 from .geometry import RECORD, RECORD_BYTES, RECORD_SUMMED_BYTES
+from .room import untouched
 
 _NONCE_BYTES = RECORD["nonce"].itemsize
 
@@ -61,7 +61,7 @@ class RecordTable:
         self._good = np.zeros(0, bool)
         # Segments whose records are read when they are needed: the digest of all of them, and how
         # to read them. All have as many chunks.
-        self._waiting: dict[int, tuple[bytes, Callable[[], Records], Belong]] = {}
+        self._waiting: dict[int, tuple[bytes, Callable[[Records], None], Belong]] = {}
         self._cap = 1
         # Chunks of such segments whose record turned out to be damaged, or not to belong there.
         self._damaged: set[int] = set()
@@ -92,14 +92,14 @@ class RecordTable:
         return count
 
     def expect(
-        self, n: int, cap: int, table_sum: bytes, read: Callable[[], Records], belong: Belong
+        self, n: int, cap: int, table_sum: bytes, read: Callable[[Records], None], belong: Belong
     ) -> None:
         """Take in the records of segment n by their digest.
 
         Args:
             cap: chunks in every segment.
             table_sum: digest of the segment's records.
-            read: gives them, good or not, when they are needed.
+            read: fills an array with them, good or not; called when they are needed.
             belong: which records, from a chunk on, were made with its landmark; asked where
                 the digest differs, for an old file agrees with itself.
         """
@@ -115,9 +115,11 @@ class RecordTable:
         for n in sorted(numbers & self._waiting.keys()):
             first, stop = n * self._cap, (n + 1) * self._cap
             table_sum, read, belong = self._waiting[n]
-            records = read()
+            self.reserve(stop)
+            records = self.rows[first:stop]
+            read(records)
             good = xxh3_bytes(memoryview(records.view(np.uint8))) == table_sum
-            self.keep(first, records, good=good)
+            self._good[first:stop] = good
             if not good:
                 whole = self.sums(first, stop) == records["record_sum"]
                 self._good[first:stop] = whole & belong(first, records)
@@ -129,7 +131,7 @@ class RecordTable:
         """Make room for the records of `count` chunks at once."""
         known = len(self.rows)
         if count > known:
-            rows, good = _zeros(count), np.zeros(count, bool)
+            rows, good = untouched(count * RECORD_BYTES).view(RECORD), np.zeros(count, bool)
             _whole(rows)[:known], good[:known] = _whole(self.rows), self._good
             self.rows, self._good = rows, good
 
@@ -251,9 +253,3 @@ class RecordTable:
 def _whole(records: Records) -> NDArray[np.void]:
     """Records as what has no fields: numpy copies those one by one."""
     return records.view(f"V{RECORD_BYTES}")
-
-
-def _zeros(count: int) -> Records:
-    """Records of zeros that cost nothing until they are touched, page by page: numpy asks for huge
-    pages, and to zero those takes longer than to read the few segments that are needed."""
-    return np.frombuffer(mmap.mmap(-1, count * RECORD_BYTES, mmap.MAP_PRIVATE), RECORD)

@@ -94,9 +94,13 @@ class Segment:
 
     def read_records(self, first: int, stop: int) -> Records:
         """Records of chunks first..stop-1; a short file gives fewer."""
-        offset = self._geometry.record_offset(first)
-        data = self._vfs.read(self.descriptor, (stop - first) * RECORD_BYTES, offset)
-        return np.frombuffer(data[: len(data) // RECORD_BYTES * RECORD_BYTES], RECORD)
+        records = np.empty(stop - first, RECORD)
+        return records[: self.read_records_into(first, records)]
+
+    def read_records_into(self, first: int, out: Records) -> int:
+        """Fill out [n] with the records of chunks first, first+1, ...; how many there are."""
+        view, offset = memoryview(out.view(np.uint8)), self._geometry.record_offset(first)
+        return self._vfs.read_into(self.descriptor, [view], offset) // RECORD_BYTES
 
     def write_records(self, first: int, records: Records) -> None:
         """Put records of chunks first, first+1, ..."""

@@ -13,6 +13,7 @@ from .checksums import digest_of, xxh3_bytes
 from .cipher import Cipher
 from .errors import CorruptMetadata
 from .findings import Problem
+from .first_read import FirstRead
 from .landmark_checks import LandmarkChecks
 from .layouts import Description
 from .parts import Part, most_rows
@@ -66,6 +67,7 @@ class Opening:
         # Chunks that are being encoded anew, ascending: their bytes are nobody's.
         self.holes: list[range] = []
         self._checks = LandmarkChecks(number, self._geometry.cap, self.records)
+        self._first_read: FirstRead | None = None
         self._blocks = BlockReader(vfs, self._geometry)
 
     def part_of(self, chunk: int) -> Part:
@@ -108,16 +110,18 @@ class Opening:
             thorough: read all records now; otherwise those of sealed segments are read, and
                 verified, when they are first used.
         """
+        self._first_read = None
         self.records.reserve(min(published, most_rows(self.parts)))
         cap = self._geometry.cap
         # The last chunk is looked at: the chain goes on from its record.
-        waiting = set() if thorough else self._agreeing(min(published - 1, durable), seals)
+        known = min(published - 1, durable)
+        waiting = set() if thorough else self._agreeing(known, published, seals)
         while (first := self.count) < published:
             part, n = self.part_of(first), first // cap
             stop = min(published, (n + 1) * cap, part.stop)
             if n in waiting:
-                table, belong = partial(part.table, n), partial(self._checks.belong, part)
-                self.records.expect(n, cap, seals[n].table_sum, table, belong)
+                read, belong = partial(part.read_table, n), partial(self._checks.belong, part)
+                self.records.expect(n, cap, seals[n].table_sum, read, belong)
                 self._checks.note(first, stop, seals[n].landmarks_sum)
                 self.count = stop
                 continue
@@ -126,9 +130,9 @@ class Opening:
                 return problems
         return []
 
-    def _agreeing(self, stop: int, seals: dict[int, Seal]) -> set[int]:
+    def _agreeing(self, stop: int, published: int, seals: dict[int, Seal]) -> set[int]:
         """Numbers of the segments from chunk `count` to `stop` that agree with their seals; each
-        lies wholly in one part."""
+        lies wholly in one part. What is read for that is kept for who asks for it first."""
         cap = self._geometry.cap
         # By the seals that there are: the numbers in a state row may be any.
         numbers = [
@@ -138,11 +142,18 @@ class Opening:
             and (n + 1) * cap <= stop
             and self.part_of(n * cap).stop >= (n + 1) * cap
         ]
-        agree = side_by_side(
-            lambda i: self.part_of(numbers[i] * cap).agrees_with(numbers[i], seals[numbers[i]]),
-            len(numbers),
-        )
-        return {n for n, good in zip(numbers, agree, strict=True) if good}
+        if not numbers:
+            return set()
+        read = FirstRead(numbers[0] * cap, published, cap, self.own.landmark_width)
+
+        def agrees(i: int) -> bool:
+            n = numbers[i]
+            return self.part_of(n * cap).agrees_with(n, seals[n], read.segment(n))
+
+        agree = side_by_side(agrees, len(numbers))
+        read.good.update(n for n, good in zip(numbers, agree, strict=True) if good)
+        self._first_read = read
+        return read.good
 
     def _advance_segment(
         self, first: int, stop: int, seals: dict[int, Seal]
@@ -218,6 +229,29 @@ class Opening:
             found.append((part, part.landmarks().rows(first, end)))
             first = end
         return found
+
+    def _first_landmarks(self, first: int, stop: int) -> tuple[NDArray[np.uint8], list[int]] | None:
+        """Rows of chunks first..stop-1 and which of them are bad, if all are in plain files and
+        nobody has asked for any of them since they were taken in."""
+        read = self._first_read
+        if read is None or self.own.cipher.overhead or self.holes:
+            return None
+        handed = read.hand_out(first, stop)
+        if read.spent:
+            self._first_read = None
+        if handed is None:
+            return None
+        rows, missing = handed
+        bad: list[int] = []
+        for start, end in missing:
+            while start < end:
+                part = self.part_of(start)
+                here = min(end, part.stop)
+                out = rows[start - first : here - first]
+                part.landmarks().read(start, out)
+                bad += self._checks.damaged(start, out)
+                start = here
+        return rows, bad
 
     # ---- checksums
 

@@ -107,6 +107,71 @@ def test_a_sealed_segment_that_is_missing_or_cut_lowers_the_watermark(root, kit,
         kit.assert_right(session)
 
 
+@pytest.mark.parametrize("width", [1, CAP - 3, CAP, 2 * CAP + 5, NUM_CHUNKS])
+def test_landmarks_are_read_once_to_verify_and_to_hand_out(root, kit, width) -> None:
+    read: dict[str, int] = {}
+    from hsa_memory.storage import Vfs
+
+    class Counting(Vfs):
+        def open(self, path, **options):
+            fd = super().open(path, **options)
+            read[f"{fd}"] = 0
+            if path.endswith("landmarks.bin"):
+                read["of"] = fd
+            return fd
+
+        def read_into(self, fd, buffers, offset):
+            count = super().read_into(fd, buffers, offset)
+            read[f"{fd}"] = read.get(f"{fd}", 0) + count
+            return count
+
+    with Store.open(root, vfs=Counting()) as store:
+        with store.session("alice", layout=kit.layout) as session:
+            right = kit.rows(session, 0, NUM_CHUNKS)[0]
+            found = []
+            for first in range(0, NUM_CHUNKS, width):
+                rows = session.landmarks(first, first + width)
+                found.append(rows.copy())
+                rows[:] = 7  # the caller's own
+            np.testing.assert_array_equal(np.concatenate(found), right)
+            sealed = 3 * CAP * kit.layout.landmark_bytes
+            rest = (NUM_CHUNKS - 3 * CAP) * kit.layout.landmark_bytes
+            # Those of the last segment have no digest: they are verified one by one, each time.
+            assert read[f"{read['of']}"] == sealed + 2 * rest
+            np.testing.assert_array_equal(session.landmarks(), right)
+            np.testing.assert_array_equal(session.landmarks(5, CAP + 2), right[5 : CAP + 2])
+
+
+@pytest.mark.parametrize("order", [[(20, 40), (0, NUM_CHUNKS)], [(0, 9), (4, 30), (30, 60)]])
+def test_landmarks_asked_for_in_any_order_are_right(root, kit, order) -> None:
+    with Store.open(root) as store, store.session("alice", layout=kit.layout) as session:
+        right = kit.rows(session, 0, NUM_CHUNKS)[0]
+        for first, stop in order:
+            np.testing.assert_array_equal(session.landmarks(first, stop), right[first:stop])
+
+
+def test_a_landmark_that_changes_after_it_was_taken_in_is_never_handed_out(root, kit) -> None:
+    with Store.open(root) as store, store.session("alice", layout=kit.layout) as session:
+        right = kit.rows(session, 0, NUM_CHUNKS)[0]
+        assert session.published == NUM_CHUNKS
+        path = Path(session.folder) / "g1" / "landmarks.bin"
+        flip(path, 4096 + (CAP + 3) * kit.layout.landmark_bytes)
+        # Read before that, and verified.
+        np.testing.assert_array_equal(session.landmarks(), right)
+        with pytest.raises(CorruptChunk) as caught:
+            session.landmarks()
+        assert caught.value.chunk_ids == [CAP + 3]
+
+
+def test_landmarks_taken_in_before_a_message_was_forgotten_are_not_handed_out(root, kit) -> None:
+    with Store.open(root) as store, store.session("alice", layout=kit.layout) as session:
+        assert session.published == NUM_CHUNKS
+        session.forget([CAP + 4], blank=0, reach=4)
+        assert not session.landmarks(CAP + 4, CAP + 5).any()
+        kit.fill(session)
+        kit.assert_right(session)
+
+
 def test_a_message_beside_a_damaged_record_can_be_forgotten(root, kit) -> None:
     forgotten = CAP + 4
     with Store.open(root) as store, store.session("alice", layout=kit.layout) as session:
