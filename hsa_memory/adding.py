@@ -8,6 +8,7 @@ from typing import Any
 
 from hsa_memory.storage import SessionStore, Turn
 
+from .arguments import require_progress
 from .attachments import attachment_notes, read_attachment
 from .encoding import Encoder
 from .engine import Engine
@@ -26,6 +27,7 @@ class Meter:
     def __init__(
         self, encoder: Encoder, total: int, progress: Callable[[Progress], None] | None
     ) -> None:
+        require_progress(progress)
         self._encoder = encoder
         self._total = total
         self._progress = progress

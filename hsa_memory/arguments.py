@@ -32,6 +32,12 @@ def require_int(
         raise InvalidArgument(f"{name} must be at most {most}; found {value!r:.100}")
 
 
+def require_progress(progress: object) -> None:
+    """Require None, or what can be called."""
+    if progress is not None and not callable(progress):
+        raise InvalidArgument(f"progress must be a function or None; found {progress!r:.100}")
+
+
 def require_path(name: str, value: object) -> str:
     """Require what the operating system takes for a path; returns it as a str."""
     path = os.fspath(value) if isinstance(value, str | os.PathLike) else value

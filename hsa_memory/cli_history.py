@@ -6,11 +6,16 @@ import argparse
 
 from . import cli_view
 from .cli_commands import filters, open_memory, print_json
+from .errors import InvalidArgument
 from .types import ForgetResult
 
 
 def run_forget(args: argparse.Namespace) -> int:
     """Remove messages for good; 1 if a search of the files still finds something of them."""
+    if not args.ids and not any(filters(args).values()):
+        raise InvalidArgument(
+            "`hsa-memory forget` needs ids of messages, or a condition such as --role or --until"
+        )
     with open_memory(args, create=True) as memory:
         with memory.session(args.session, create=False) as session:
             result = session.forget(
@@ -26,7 +31,8 @@ def run_forget(args: argparse.Namespace) -> int:
 
 def _show(result: ForgetResult) -> None:
     words = "would forget" if result.dry_run else "forgot"
-    cli_view.line(f"{words} {len(result)} messages ({result.num_tokens} tokens)")
+    messages = "message" if len(result) == 1 else "messages"
+    cli_view.line(f"{words} {len(result)} {messages} ({result.num_tokens} tokens)")
     for id in result.ids:
         cli_view.line(f"  {id}")
     if result.scanned_files:

@@ -17,7 +17,12 @@ from .types import UserInfo
 
 def run_users(args: argparse.Namespace) -> int:
     """Do what the arguments ask for; 1 if a deletion was not confirmed."""
+    limits = args.max_tokens is not None or args.max_bytes is not None
+    if limits and args.action != "quota":
+        raise InvalidArgument("--max-tokens and --max-bytes go with `hsa-memory users quota NAME`")
     if args.action == "list":
+        if args.name:
+            raise InvalidArgument("`hsa-memory users list` lists all users and takes no name")
         with open_memory(args, create=False) as memory:
             found = memory.users()
         if args.json:

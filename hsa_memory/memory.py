@@ -18,7 +18,7 @@ from . import errors
 from .arguments import require_int, require_name, require_path
 from .boundary import public_errors
 from .engine import Engine, load_engine
-from .forgetting import write_ttl
+from .forgetting import read_ttl, write_ttl
 from .messages import parse_ttl
 from .moving import Told
 from .precision import DEFAULT, Precision, precision_of, require_precision
@@ -241,7 +241,7 @@ class Memory(Users):
         """Make a fork of an open session and open it; for `MemorySession.fork`."""
         require_name(name)
         self._store.fork(store, name, num_turns)
-        return self.session(name)
+        return self.session(name, ttl=read_ttl(store))
 
     def sessions(self) -> list[SessionInfo]:
         """Return all sessions, oldest first."""

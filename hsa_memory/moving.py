@@ -30,6 +30,7 @@ from hsa_memory.storage import (
     encode_name,
 )
 
+from .arguments import require_progress
 from .attachments import attachment_keys, is_attachment, require_piece
 from .engine import Engine
 from .errors import InvalidArgument, InvalidMessage
@@ -51,6 +52,7 @@ class Teller:
     """Tells a caller how far something is."""
 
     def __init__(self, progress: Told, unit: str, total: int) -> None:
+        require_progress(progress)
         self._progress = progress
         self._unit = unit
         self._started = perf_counter()

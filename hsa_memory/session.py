@@ -171,6 +171,9 @@ class MemorySession(MovingSession):
     def clear(self) -> None:
         """Delete every message; the session stays, empty, with its ttl. This is no secure erase.
 
+        A crash on the way may leave no session of the name, or one without the ttl, which whoever
+        opens it next says again.
+
         Raises:
             SessionReadOnly, SessionClosed: nothing was deleted.
             SessionHasForks: they still read it; nothing was deleted.
@@ -265,9 +268,9 @@ class MemorySession(MovingSession):
         """Make another session that begins with this one's history, and open it.
 
         Nothing is copied: the fork reads what it shares from this session's files, and costs the
-        same for any length of the history. What either adds later is its own. Messages that they
-        share are forgotten from here, in all forks at once. This session cannot be deleted before
-        its forks.
+        same for any length of the history. What either adds later is its own, and lives as long as
+        this session's ttl says. Messages that they share are forgotten from here, in all forks at
+        once. This session cannot be deleted before its forks.
 
         Args:
             name: of the new session.

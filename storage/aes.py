@@ -177,10 +177,10 @@ class Aes:
     def open_rows(self, stored: Rows, kind: bytes, ids: NDArray[np.int64], out: Rows) -> list[int]:
         """See `Cipher`; rows that cannot be opened are zero."""
         bad: list[int] = []
-        place, known = self._origin + kind, self._keys_of(stored)
-        width = stored.shape[1]
+        place, width = self._origin + kind, stored.shape[1]
         flat = memoryview(np.ascontiguousarray(stored).reshape(-1))
         numbers = np.ascontiguousarray(stored[:, :4]).view("<u4")[:, 0].tolist()
+        known = self._keys_of(set(numbers))
         rows = zip(numbers, ids.tolist(), rows_of(out), strict=True)
         for start, (number, chunk, row) in zip(
             range(0, len(stored) * width, width), rows, strict=True
@@ -196,9 +196,8 @@ class Aes:
                 bad.append(chunk)
         return bad
 
-    def _keys_of(self, stored: Rows) -> dict[int, AESGCM]:
-        """Keys of the writers of rows, as far as there are any."""
-        found = np.unique(np.ascontiguousarray(stored[:, :4]).view("<u4")).tolist()
+    def _keys_of(self, found: set[int]) -> dict[int, AESGCM]:
+        """Keys of writers by their numbers, as far as there are any."""
         if any(number and number not in self._writers for number in found):
             self._learn()
         return {number: self._writers[number] for number in found if number in self._writers}

@@ -170,6 +170,8 @@ class ArchiveReader:
         self._vfs = vfs
         self._path = path
         self.members: dict[str, Member] = {}
+        # By their names up to the last dash, in order.
+        self.series: dict[str, list[str]] = {}
         # Who names a link means the file.
         self._fd = vfs.open(os.path.realpath(path))
         try:
@@ -196,6 +198,7 @@ class ArchiveReader:
             except ValueError:
                 self.reject("its manifest is not one of ours")
             self.members[member.name] = member._replace(sha256=own)
+            self.series.setdefault(member.name.rpartition("-")[0], []).append(member.name)
         for member in members:
             for _ in self.pieces(member.name):
                 pass

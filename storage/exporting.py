@@ -227,10 +227,10 @@ class SessionImport:
             archive.reject(f"session {number} has too many members")
 
     def _members(self, kind: str) -> list[str]:
-        start = f"{self._number}/{kind}-"
-        names = [name for name in self._archive.members if name.startswith(start)]
-        if names != [f"{start}{part}" for part in range(len(names))]:
-            self._archive.reject(f"the members {start}... are not all there, or not in order")
+        series = f"{self._number}/{kind}"
+        names = self._archive.series.get(series, [])
+        if names != [f"{series}-{part}" for part in range(len(names))]:
+            self._archive.reject(f"the members {series}-... are not all there, or not in order")
         return names
 
     def _bytes(self, kind: str) -> Iterator[bytes]:

@@ -158,16 +158,29 @@ class Generation(Opening):
         if found != expected:
             bad.update(x for x, a, b in zip(chunks, found, expected, strict=True) if a != b)
         if sealed and not bad:
-            for part, start, _, length in self._runs(ids.tolist()):
-                run = slice(start, start + length)
-                cipher, place = part.cipher, row_place(self.number, "kv")
-                bad.update(cipher.open_rows(stored[run], place, ids[run], out[run]))
+            bad.update(self._open_blocks(stored, ids, out))
         if bad:
             raise CorruptChunk(
                 f"{self.own.folder}: the K/V of {len(bad)} chunks fails its checksum, first chunk "
                 f"{min(bad)}; roll back to it and encode again from the tokens",
                 chunk_ids=sorted(bad),
             )
+
+    def _open_blocks(
+        self, stored: NDArray[np.uint8], ids: NDArray[np.int64], out: NDArray[np.uint8]
+    ) -> list[int]:
+        """Decrypt blocks; the chunks of those that cannot be."""
+        bad: list[int] = []
+        first, place = 0, row_place(self.number, "kv")
+        for part in self.parts:
+            here = (ids >= first) & (ids < part.stop)
+            first = part.stop
+            if here.all():
+                return part.cipher.open_rows(stored, place, ids, out)
+            rows = np.empty((int(here.sum()), out.shape[1]), np.uint8)
+            bad += part.cipher.open_rows(stored[here], place, ids[here], rows)
+            out[here] = rows
+        return bad
 
     def stored(self, chunks: Sequence[int]) -> tuple[list[bytes], list[bytes]]:
         """Landmark rows and K/V blocks of published chunks as they lie in their files."""

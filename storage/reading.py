@@ -94,7 +94,8 @@ class Reading(Gate):
     def expiries(self) -> dict[int, float]:
         """Unix seconds from which on turns are to be forgotten, by their numbers."""
         with self._reading():
-            return dict(self._truth.expiries())
+            known = self._truth.expiries()
+            return {seq: at for seq, at in known.items() if seq < self.num_turns}
 
     def turn_index(self) -> TurnIndex:
         """Numbers of all turns as arrays; read once, then extended."""

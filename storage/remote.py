@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -195,7 +196,7 @@ class RemoteStore(Store):
             layout=layout,
             lock=lock,
             trust_head=trust_head,
-            open_forks=lambda: self._open_forks(info),
+            open_forks=partial(self._open_forks, info),
         )
 
     def _lock_session(self, info: SessionInfo) -> Lock:

@@ -6,8 +6,9 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from types import TracebackType
 
 from .catalog import Catalog
@@ -223,17 +224,19 @@ class Store(Moving):
             cipher=cipher or self._cipher_of(info, write=lock is not None),
             # A check adds nothing, and holds the catalog's lock, for which a budget would wait.
             budget=self._budget_of(info) if lock is not None and trust_head else None,
-            open_forks=lambda: self._open_forks(info),
+            open_forks=partial(self._open_forks, info),
         )
 
     @contextmanager
-    def _open_forks(self, info: SessionInfo) -> Iterator[list[SessionStore]]:
-        """Every fork of a session, open for writing. Takes no lock of this object: a session's own
-        is held."""
+    def _open_forks(self, info: SessionInfo, but: Container[str]) -> Iterator[list[SessionStore]]:
+        """Every fork of a session but those of the ids `but`, open for writing."""
+        with self._catalog_lock():
+            # Not before one that is being made is there: it reads the session under this lock.
+            forks = [fork for fork in self._catalog.forks(info.id) if fork.id not in but]
         with ExitStack() as opened:
             yield [
                 opened.enter_context(self._open_session(fork, None, read_only=False))
-                for fork in self._catalog.forks(info.id)
+                for fork in forks
             ]
 
     def fork(self, session: SessionStore, name: str, num_turns: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -18,7 +17,6 @@ from .landmark_checks import LandmarkChecks
 from .layouts import Description
 from .parts import Part, most_rows
 from .records import RecordTable, Seal, TokensOf
-from .segment import runs
 from .side_by_side import side_by_side
 from .tail import Tails
 from .vfs import Vfs
@@ -84,17 +82,6 @@ class Opening:
             part.stop = min(part.stop, chunk)
         self.parts.append(self.own)
         self.own.first = min(self.own.first, chunk)
-
-    def _runs(self, ids: Sequence[int]) -> list[tuple[Part, int, int, int]]:
-        """(part, place in ids, first id, length) of runs within one segment of one part."""
-        found = []
-        for start, first, length in runs(ids, self._geometry.cap):
-            while length:
-                part = self.part_of(first)
-                here = min(length, part.stop - first)
-                found.append((part, start, first, here))
-                start, first, length = start + here, first + here, length - here
-        return found
 
     # ---- opening
 

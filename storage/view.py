@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,6 +88,15 @@ class SessionView(SessionStore):
         """Landmarks of those chunks, as of the whole session."""
         first, last, _ = slice(start, stop).indices(self.published)
         return self._whole.landmarks(first, max(first, last))
+
+    def gather(
+        self, ids: NDArray[np.int64] | Sequence[int], out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """K/V of chosen ones of those chunks, as of the whole session."""
+        last, count = int(np.max(ids, initial=-1)), self.published
+        if last >= count:
+            raise IndexError(f"chunk id {last}, this view has {count} chunks")
+        return self._whole.gather(ids, out)
 
     def find(self, turn_id: str) -> Turn | None:
         """The turn with that id, or None."""

@@ -41,6 +41,7 @@ def test_forget_tells_what_it_removes(run: Run, tmp_path: Path) -> None:
     assert found(run) == {"m0", "m3", "m4"}
     assert run("forget", code=1) == ""
     assert run("forget", "m1", code=1) == ""
+    assert "forgot 1 message (" in run("forget", "m0")
     stored = b"".join(p.read_bytes() for p in (tmp_path / "store").rglob("*") if p.is_file())
     assert b"number 1" not in stored
     assert b"number 3" in stored

@@ -193,6 +193,9 @@ def test_a_session_keeps_its_ttl(memory) -> None:
         session.add("user", "This too.", timestamp=1000.0)
         session.add("user", "This later.", id="later", timestamp=1000.0, ttl=1e10)
         assert [m.id for m in session.messages()] == ["later"]
+        with session.fork("branch") as branch:
+            branch.add("user", "And this.", timestamp=1000.0)
+            assert [m.id for m in branch.messages()] == ["later"]
     with pytest.raises(InvalidArgument):
         memory.session("alice", ttl=-1)
 

@@ -211,7 +211,7 @@ def machine(tiny_checkpoint, monkeypatch) -> type[RuleBasedStateMachine]:
                 return
             count = len(known.said) if message is None else known.said.index(message) + 1
             parent = known.said[count - 1].home if count else None
-            made = History(known.user, name, known.said[:count], parent)
+            made = History(known.user, name, known.said[:count], parent, known.ttl)
             self.histories.append(made)
             self.open[made] = session.fork(name, message=wanted)
 

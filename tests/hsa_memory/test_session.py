@@ -122,6 +122,16 @@ def test_progress_reaches_the_end(session: MemorySession) -> None:
     assert last.tokens_ingested == result.stats.tokens_ingested > 0
 
 
+def test_what_cannot_be_called_is_no_progress(session: MemorySession) -> None:
+    for call in (
+        lambda: session.add_messages([{"role": "user", "content": "hello"}], progress=5),
+        lambda: session.catch_up(progress="bar"),
+    ):
+        with pytest.raises(hsa_memory.InvalidArgument, match="progress"):
+            call()
+    assert len(session) == 0
+
+
 def test_statistics_count_what_is_there(memory: Memory, session: MemorySession) -> None:
     assert session.stats().bytes_per_token == 0
     session.add_messages([{"role": "user", "content": f"the harbour {i}"} for i in range(20)])

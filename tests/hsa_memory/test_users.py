@@ -190,3 +190,10 @@ def test_the_command_line(tmp_path: Path, tiny_checkpoint, capsys, monkeypatch) 
     code, _, err = run(capsys, *store, "users", "delete", "--yes")
     assert (code, "needs the name of a user" in err) == (1, True)
     assert [x["name"] for x in json.loads(run(capsys, *store, "users", "--json")[1])] == ["alice"]
+    for words in (
+        ("list", "alice"),
+        ("list", "--max-tokens", 5),
+        ("delete", "alice", "--yes", "--max-bytes", 5),
+    ):
+        code, out, err = run(capsys, *store, "users", *words)
+        assert (code, out, "InvalidArgument" in err) == (1, "", True)

@@ -194,6 +194,37 @@ def test_forgetting_reaches_every_fork(store, kit, main, tmp_path) -> None:
             assert fork.check() == []
 
 
+def test_forgetting_reaches_a_fork_that_is_made_meanwhile(
+    store, kit, main, tmp_path, monkeypatch
+) -> None:
+    secret = np.arange(1_000_000, 1_000_020, dtype=np.uint32)
+    main.append([kit.turn(60, text="quincunx " * 5, tokens=secret)])
+    kit.catch_up(main)
+    from hsa_memory.storage import changing
+
+    really = changing.forget_turns
+
+    def after_a_fork(*args, **options):
+        # In another process, through a reader's handle.
+        with Store.open(tmp_path / "store") as other:
+            with other.session("main", layout=kit.layout, read_only=True) as reader:
+                other.fork(reader, "late", 61)
+            with other.session("late", layout=kit.layout) as late:
+                grow(late, kit, 61, 10)
+        return really(*args, **options)
+
+    monkeypatch.setattr(changing, "forget_turns", after_a_fork)
+    main.forget([60], blank=0, reach=REACH)
+    stored = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+    assert secret[4:12].astype("<u4").tobytes() not in stored
+    kit.fill(main)
+    with store.session("late", layout=kit.layout) as late:
+        assert late.num_forgotten == 1
+        assert len(late.own_holes) == 1
+        kit.fill(late)
+        kit.assert_right(late)
+
+
 def test_a_fork_whose_parent_is_missing_says_so(store, kit, main) -> None:
     store.fork(main, "branch", 41)
     main.close()
@@ -214,6 +245,9 @@ def test_a_view_shows_the_past_and_follows_what_is_forgotten(store, kit, main) -
     assert len(view.turn_index()) == 20
     with pytest.raises(ReadOnly):
         view.append([kit.turn(99)])
+    np.testing.assert_array_equal(view.gather([29, 0]), main.gather([29, 0]))
+    with pytest.raises(IndexError, match="30 chunks"):
+        view.gather([0, 30])
     grow(main, kit, 60, 5)
     assert (view.num_turns, view.published) == (20, 30)
     main.forget([7], blank=0, reach=REACH)
