@@ -21,6 +21,10 @@ from .vfs import Vfs
 
 _COLUMNS = ", ".join((*Row._fields, "sum"))
 _COLUMNS_1 = "sid, name, created, deleted, sum"
+# Text: to compile a select costs as much as the rest of opening a session.
+_select_user = f"SELECT {', '.join(users.c.keys())} FROM users"
+_user_by_name = sa.text(f"{_select_user} WHERE name = :value")
+_user_by_id = sa.text(f"{_select_user} WHERE uid = :value")
 
 
 class Catalog:
@@ -145,17 +149,17 @@ class Catalog:
 
     def user(self, name: str) -> User | None:
         """The live user of that name, or None; "" is the store itself, if it has a key."""
-        return self._one_user(users.c.name == name)
+        return self._one_user(_user_by_name, name)
 
     def user_by_id(self, user_id: str) -> User | None:
         """The live user of that id, or None."""
-        return self._one_user(users.c.uid == user_id)
+        return self._one_user(_user_by_id, user_id)
 
-    def _one_user(self, which: sa.ColumnElement[bool]) -> User | None:
+    def _one_user(self, statement: sa.TextClause, value: str) -> User | None:
         if self.is_old:
             return None
         with self.reading() as connection:
-            row = connection.execute(sa.select(users).where(which)).one_or_none()
+            row = connection.execute(statement, {"value": value}).one_or_none()
         user = None if row is None else self.decode_user(row)
         return None if user is None or user.deleted else user
 
