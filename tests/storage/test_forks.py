@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hsa_memory.storage import (
+    CorruptChunk,
     CorruptMetadata,
     ReadOnly,
     SessionBusy,
@@ -223,6 +224,32 @@ def test_forgetting_reaches_a_fork_that_is_made_meanwhile(
         assert len(late.own_holes) == 1
         kit.fill(late)
         kit.assert_right(late)
+
+
+def test_encrypted_blocks_of_a_fork_come_in_any_order(tmp_path, kit, monkeypatch) -> None:
+    pytest.importorskip("cryptography")
+    monkeypatch.setattr("hsa_memory.storage.geometry._MAX_CAP", 16)
+    with Store.open(tmp_path / "store", user="alice", key=bytes(range(32))) as store:
+        main = store.session("main", layout=kit.layout)
+        grow(main, kit, 0, 40)
+        store.fork(main, "branch", 31)
+        branch = store.session("branch", layout=kit.layout)
+        grow(branch, kit, 31, 20)
+        store.fork(branch, "twig", 45)
+        twig = store.session("twig", layout=kit.layout)
+        grow(twig, kit, 45, 20)
+        right = kit.rows(twig, 0, twig.published)[1]
+        rng = np.random.default_rng(3)
+        for count in (1, 7, twig.published, 3 * twig.published):
+            ids = rng.integers(0, twig.published, count)
+            np.testing.assert_array_equal(twig.gather(ids), right[ids])
+        segment = next(Path(main.folder).rglob("kv-0.seg"))
+        blob = np.fromfile(segment, np.uint8)
+        blob[np.flatnonzero(blob)[-1]] ^= 1
+        segment.write_bytes(blob.tobytes())
+        with pytest.raises(CorruptChunk) as caught:
+            twig.gather(np.arange(twig.published))
+        assert caught.value.chunk_ids == [15]
 
 
 def test_a_fork_whose_parent_is_missing_says_so(store, kit, main) -> None:
