@@ -66,7 +66,7 @@ def _say(args: argparse.Namespace, moved: Moved, done: str) -> int:
         line += f", {size(moved.num_bytes)}"
     if moved.tokens_ingested:
         line += f", {count(moved.tokens_ingested)} tokens encoded"
-    console().print(plain(f"{line} in {duration(moved.seconds)}"))
+    cli_view.line(plain(f"{line} in {duration(moved.seconds)}"))
     return 0
 
 

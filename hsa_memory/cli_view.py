@@ -41,14 +41,14 @@ def room(out: Console) -> int:
 
 
 def line(text: str) -> None:
-    """Print a line as it is."""
-    console().print(text, markup=False, highlight=False, soft_wrap=True)
+    """Print a line as it is, however long."""
+    console().print(text, soft_wrap=True)
 
 
 def added(result: AddResult) -> None:
     """Say what `add` did."""
     state = "remembered" if result.num_added else "already known"
-    console().print(f"{state}: message {result.seq}, id {result.id}")
+    line(plain(f"{state}: message {result.seq}, id {result.id}"))
 
 
 def piece(text: str) -> None:
@@ -192,7 +192,7 @@ def findings(found: Sequence[Finding]) -> None:
             done = "give the key"
         whose = f"{finding.user}: " if finding.user else ""
         where = f"{whose}{finding.session or 'store'}: {finding.path}"
-        console().print(Text(plain(f"{where}: {finding.kind}: {finding.detail} ({done})")))
+        line(plain(f"{where}: {finding.kind}: {finding.detail} ({done})"))
 
 
 def cost(used: Stats) -> str:

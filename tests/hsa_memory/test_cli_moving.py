@@ -37,8 +37,9 @@ def store(run) -> str:
 
 
 def test_a_session_goes_from_store_to_store(run, store, tmp_path) -> None:
-    file = str(tmp_path / "file")
+    file = str(tmp_path / ("file" * 30))
     told = run(store, "export", file)
+    assert told.count("\n") == 1  # also where it is no terminal, and wider than one
     assert "'default'" in told
     assert "6 messages" in told
     moved = run("there", "import", file, "--rename", "default=dogs", "--json")

@@ -27,6 +27,8 @@ _OF_FILES = {
     "test_a_fork_copies_nothing",
     "test_a_fork_whose_parent_is_missing_says_so",
     "test_forgetting_reaches_every_fork",
+    "test_forgetting_reaches_a_fork_that_is_made_meanwhile",
+    "test_encrypted_blocks_of_a_fork_come_in_any_order",
 }
 
 
