@@ -21,7 +21,7 @@ def run_users(args: argparse.Namespace) -> int:
     if limits and args.action != "quota":
         raise InvalidArgument("--max-tokens and --max-bytes go with `hsa-memory users quota NAME`")
     if args.action == "list":
-        if args.name:
+        if args.name is not None:
             raise InvalidArgument("`hsa-memory users list` lists all users and takes no name")
         with open_memory(args, create=False) as memory:
             found = memory.users()

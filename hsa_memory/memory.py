@@ -18,7 +18,7 @@ from . import errors
 from .arguments import require_int, require_name, require_path
 from .boundary import public_errors
 from .engine import Engine, load_engine
-from .forgetting import read_ttl, write_ttl
+from .forgetting import TTL, write_ttl
 from .messages import parse_ttl
 from .moving import Told
 from .precision import DEFAULT, Precision, precision_of, require_precision
@@ -240,8 +240,8 @@ class Memory(Users):
     def fork(self, store: SessionStore, name: str, num_turns: int) -> MemorySession:
         """Make a fork of an open session and open it; for `MemorySession.fork`."""
         require_name(name)
-        self._store.fork(store, name, num_turns)
-        return self.session(name, ttl=read_ttl(store))
+        self._store.fork(store, name, num_turns, keep=(TTL,))
+        return self.session(name)
 
     def sessions(self) -> list[SessionInfo]:
         """Return all sessions, oldest first."""
@@ -304,11 +304,13 @@ class Memory(Users):
         """Close every session and the store; may be called again."""
         with self._lock:
             self._closed = True
-            # All of them, also when one fails.
-            with public_errors(), ExitStack() as closing:
-                closing.callback(self._store.close)
-                for session in list(self._sessions):
-                    closing.callback(session.close)
+            sessions = list(self._sessions)
+        # Without the lock: whoever uses one of them may be waiting for it. All of them, also when
+        # one fails.
+        with public_errors(), ExitStack() as closing:
+            closing.callback(self._store.close)
+            for session in sessions:
+                closing.callback(session.close)
 
     def __enter__(self) -> Memory:
         return self

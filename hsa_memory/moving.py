@@ -122,11 +122,11 @@ def _export_once(
     derived: bool,
     progress: Told,
 ) -> Moved | None:
+    teller = Teller(progress, "bytes", 0)
     try:
         writer = ArchiveWriter(vfs, path)
     except FileNotFoundError as error:
         raise InvalidArgument(f"the folder of {path!r:.200} does not exist") from error
-    teller = Teller(progress, "bytes", 0)
     told: list[SessionRecord] = []
     try:
         for open_session in sessions:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from hsa_memory.storage import SessionStore, Vfs
 
-from .arguments import require_path
+from .arguments import require_path, require_progress
 from .moving import Told, export_sessions
 from .reading import SessionReader
 from .types import Moved, MoveProgress
@@ -77,6 +77,7 @@ class MovingSession(SessionReader):
             SessionReadOnly, SessionClosed: nothing was done.
             SessionBusy, StorageError: it failed; the session is as it was and this handle closed.
         """
+        require_progress(progress)
         with self._use():
             self._require_writable()
             self._home.require_no_forks(self.name)

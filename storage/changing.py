@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
@@ -61,28 +61,13 @@ class Changing(Reading, InFolder):
 
         Raises:
             IndexError: there is no such turn.
-            SessionBusy: somebody writes to a fork; forget again when it is closed.
+            SessionBusy: somebody writes to a fork; nothing was forgotten.
+            StoreLocked: forks are being made; nothing was forgotten.
             StoreFull, DurabilityLost, FencedWriter, ReadOnly, SessionClosed.
         """
-        with self._open_forks(()) as forks:
-            done, spans = self._forget([*seqs], forks, blank, reach, keys, scan=scan)
-            # Only now no fork can be made any more that does not know of it.
-            with self._open_forks({fork.info.id for fork in forks}) as made_meanwhile:
-                for fork in made_meanwhile:
-                    fork.touch(self.info.id, spans, reach)
-        return done
-
-    def _forget(
-        self,
-        seqs: list[int],
-        forks: Sequence[Changing],
-        blank: int,
-        reach: int,
-        keys: Sequence[str],
-        *,
-        scan: bool,
-    ) -> tuple[Forgotten, Mapping[int, tuple[int, int]]]:
         with self._writing():
+            pass  # whoever may not write takes no locks
+        with self._open_forks() as forks, self._writing():
             for seq in seqs:
                 if not 0 <= seq < self.num_turns:
                     raise IndexError(f"turn {seq} of {self.num_turns}")
@@ -110,7 +95,7 @@ class Changing(Reading, InFolder):
             )
             self._index.forget(seqs)
             self._forgotten()
-        return done, spans
+            return done
 
     def touch(self, session_id: str, spans: Mapping[int, tuple[int, int]], reach: int) -> None:
         """Make holes of this fork's own chunks that depend on turns it shares.
@@ -131,6 +116,11 @@ class Changing(Reading, InFolder):
         with self._writing():
             self._derived.settle()
             self._settled()
+
+    def lineage(self) -> list[str]:
+        """Ids of the sessions whose turns it has, the first one first, itself last."""
+        with self._reading():
+            return [truth.sid.hex() for truth in (*self._truth.bases()[::-1], self._truth)]
 
     def start_of_fork(self, store_id: bytes, num_turns: int) -> tuple[Start, str]:
         """What a fork after `num_turns` turns begins with, and the id of the session it is a fork
@@ -162,11 +152,10 @@ class Changing(Reading, InFolder):
             self._published()
 
 
-# Given ids of forks to pass over.
-OpenForks = Callable[[Container[str]], AbstractContextManager[Sequence[Changing]]]
+OpenForks = Callable[[], AbstractContextManager[Sequence[Changing]]]
 
 
 @contextmanager
-def no_forks(_but: Container[str]) -> Iterator[list[Changing]]:
+def no_forks() -> Iterator[list[Changing]]:
     """A session without forks."""
     yield []

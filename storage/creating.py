@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -21,6 +23,7 @@ from .paths import generation_folder, require_folder
 from .reserve import NAME as RESERVE
 from .rows import State, encode_head, note_sum
 from .tables import notes, session_tables, state
+from .truth import CALLERS
 from .types import Layout, SessionInfo
 from .vfs import Vfs
 
@@ -86,6 +89,7 @@ def fill_tables(
     maps = {"identity": identity_of(store_id, info), layout_key(gen): start.described.to_note()}
     if start.owner is not None:
         maps["owner"] = start.owner
+    maps |= {CALLERS + key: value for key, value in start.maps.items()}
     for key, value in maps.items():
         packed = pack_map(value, key)
         row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
@@ -100,6 +104,8 @@ class Start(NamedTuple):
     seams: dict[int, int]
     owner: dict[str, Any] | None = None
     """What it keeps of its user; None for the store's own, not encrypted."""
+    maps: Mapping[str, dict[str, Any]] = MappingProxyType({})
+    """The caller's."""
 
 
 def new_start(layout: Layout, cipher: Cipher = PLAIN, owner: dict[str, Any] | None = None) -> Start:

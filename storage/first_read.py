@@ -33,8 +33,8 @@ class FirstRead:
 
     def hand_out(self, first: int, stop: int) -> tuple[Rows, list[tuple[int, int]]] | None:
         """Room for the rows of chunks first..stop-1, the caller's own from now on, with the runs
-        that are not there and have to be read; None if others have some of it."""
-        if not self._next <= first < stop <= self._stop:
+        that are not there and have to be read; None unless they follow those handed out before."""
+        if not self._next == first < stop <= self._stop:
             return None
         self._next = stop
         rows = self._rows[first - self._first : stop - self._first]

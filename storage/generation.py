@@ -83,6 +83,8 @@ class Generation(Opening):
 
     def keep_unsynced(self, first: int, stop: int) -> None:
         """Have the next `sync` force chunks first..stop-1, which another handle wrote."""
+        # Those that are shared are their own writer's.
+        first = max(first, self.own.first)
         if first < stop:
             cap = self._geometry.cap
             self._dirty.update(range(first // cap, (stop - 1) // cap + 1))
@@ -145,6 +147,8 @@ class Generation(Opening):
         Raises:
             CorruptChunk: naming every chunk that cannot be trusted.
         """
+        # Whoever reads blocks has the landmarks that it wants.
+        self._first_read = None
         bad = set(self.records.unusable(ids, durable))
         if self.holes:
             bad.update(ids[self.in_holes(ids)].tolist())

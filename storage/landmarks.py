@@ -24,7 +24,7 @@ class Landmarks:
     kills the process that touches it.
 
     Args:
-        create: write the header of a new file; otherwise it must be there.
+        write: open it for writing; its header must be there.
 
     Raises:
         CorruptMetadata: missing, damaged, or a header of another file.

@@ -10,7 +10,7 @@ import os
 import time
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from .errors import StoreLocked
@@ -66,14 +66,18 @@ def try_lock(vfs: Vfs, path: str) -> FileLock | None:
     return None
 
 
-@contextmanager
-def catalog_lock(vfs: Vfs, root: str) -> Iterator[None]:
-    """Hold the lock of a store's catalog for the length of a block.
+def catalog_lock(vfs: Vfs, root: str) -> AbstractContextManager[None]:
+    """Hold the lock of a store's catalog for the length of a block; raises StoreLocked."""
+    return _waited_for(vfs, os.path.join(root, "locks", "catalog.lock"))
 
-    Raises:
-        StoreLocked: it was not free in time.
-    """
-    path = os.path.join(root, "locks", "catalog.lock")
+
+def branch_lock(vfs: Vfs, root: str, session_id: str) -> AbstractContextManager[None]:
+    """Hold the lock under which a session gets forks, and forgets turns; raises StoreLocked."""
+    return _waited_for(vfs, os.path.join(root, "locks", f"b-{session_id}.lock"))
+
+
+@contextmanager
+def _waited_for(vfs: Vfs, path: str) -> Iterator[None]:
     deadline = time.monotonic() + _WAIT_SECONDS
     while (lock := try_lock(vfs, path)) is None:
         if time.monotonic() > deadline:

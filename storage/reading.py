@@ -135,8 +135,9 @@ class Reading(Gate):
 
     @property
     def revision(self) -> int:
-        """A number that grows whenever chunks below the watermark may have changed."""
-        return self._truth.state.revision
+        """A number that grows whenever chunks below the watermark may have changed, shared ones
+        too."""
+        return sum(truth.state.revision for truth in (self._truth, *self._truth.bases()))
 
     @property
     def holes(self) -> list[range]:

@@ -336,11 +336,14 @@ class SessionStore(Spending, Changing):
             if self.writable:
                 return False
             self._require_there()
-            old = self._truth.state
-            if self._truth.load() == old:
+            old, revision = self._truth.state, self.revision
+            for base in self._truth.bases():
+                # Its writer may have encoded anew what this session shares.
+                base.load()
+            if self._truth.load() == old and self.revision == revision:
                 return False
             require_followed(self._truth, old, self._wanted, self.info.name)
-            changed = self._truth.state.revision != old.revision
+            changed = self.revision != revision
             if self._fetch() or changed or self._truth.state.gen != old.gen:
                 self._index = IndexCache(self._truth)
                 self._truth.forgot()

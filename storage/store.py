@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from types import TracebackType
@@ -17,6 +17,7 @@ from .cipher import Cipher
 from .creating import Start, create_store, encode_name, new_start, write_files
 from .errors import (
     CorruptMetadata,
+    Erased,
     SessionExists,
     SessionMissing,
 )
@@ -24,7 +25,7 @@ from .indexes import mend_indexes
 from .keys import Keys, KeySource, store_key
 from .layouts import Wanted, layouts_of
 from .leaving import close_after
-from .locks import Lock
+from .locks import Lock, branch_lock
 from .marker import read_marker
 from .moving import Moving
 from .owner_notes import read_owner
@@ -228,25 +229,38 @@ class Store(Moving):
         )
 
     @contextmanager
-    def _open_forks(self, info: SessionInfo, but: Container[str]) -> Iterator[list[SessionStore]]:
-        """Every fork of a session but those of the ids `but`, open for writing."""
-        with self._catalog_lock():
-            # Not before one that is being made is there: it reads the session under this lock.
-            forks = [fork for fork in self._catalog.forks(info.id) if fork.id not in but]
-        with ExitStack() as opened:
-            yield [
-                opened.enter_context(self._open_session(fork, None, read_only=False))
-                for fork in forks
-            ]
+    def _open_forks(self, info: SessionInfo) -> Iterator[list[SessionStore]]:
+        """Every fork of a session, open for writing; no other can be made meanwhile."""
+        with ExitStack() as held:
+            self._reserve.used_by(
+                lambda: held.enter_context(branch_lock(self._vfs, self.root, info.id))
+            )
+            opened = []
+            for fork in self._catalog.forks(info.id):
+                try:
+                    opened.append(
+                        held.enter_context(self._open_session(fork, None, read_only=False))
+                    )
+                except (CorruptMetadata, Erased, SessionMissing):
+                    # It may have been deleted at this moment.
+                    if fork in self._catalog.forks(info.id):
+                        raise
+            yield opened
 
-    def fork(self, session: SessionStore, name: str, num_turns: int) -> None:
+    def fork(
+        self, session: SessionStore, name: str, num_turns: int, *, keep: Sequence[str] = ()
+    ) -> None:
         """Make a session that begins with the first turns of an open one, and shares them.
 
         Costs the same for any number of turns.
 
+        Args:
+            keep: names of maps (`set_meta`) that it begins with too.
+
         Raises:
             SessionExists: there is one of that name.
             IndexError: there are not as many turns.
+            StoreLocked: a turn is being forgotten, and takes long.
             ReadOnly, StoreFull, ValueError.
         """
         encode_name(name)
@@ -255,7 +269,12 @@ class Store(Moving):
             self._require_writable()
             if session.writable:
                 session.settle()
-            with self._catalog_lock():
+            maps = {key: value for key in keep if (value := session.get_meta(key)) is not None}
+            with ExitStack() as held:
+                # Of all that it will share turns with: what they forget now it shall not have.
+                for shared in session.lineage():
+                    held.enter_context(branch_lock(self._vfs, self.root, shared))
+                held.enter_context(self._catalog_lock())
                 # Here, so that no generation goes while a fork of it is made.
                 session.refresh()
                 start, parent = session.start_of_fork(self._id, num_turns)
@@ -269,7 +288,7 @@ class Store(Moving):
                     parent=parent,
                 )
                 owner = read_owner(self._vfs, self.root, session.info.id) if self.has_files else {}
-                self._write_session(info, start._replace(owner=owner or None))
+                self._write_session(info, start._replace(owner=owner or None, maps=maps))
 
     def _budget_of(self, info: SessionInfo) -> Budget | None:
         return Budget(self._vfs, self.root, self._catalog, info) if info.user else None

@@ -131,7 +131,9 @@ class Opening:
         ]
         if not numbers:
             return set()
-        read = FirstRead(numbers[0] * cap, published, cap, self.own.landmark_width)
+        # By the files that there are, too.
+        stop = min(published, most_rows(self.parts))
+        read = FirstRead(numbers[0] * cap, stop, cap, self.own.landmark_width)
 
         def agrees(i: int) -> bool:
             n = numbers[i]
@@ -139,7 +141,8 @@ class Opening:
 
         agree = side_by_side(agrees, len(numbers))
         read.good.update(n for n, good in zip(numbers, agree, strict=True) if good)
-        self._first_read = read
+        if not self.own.cipher.overhead and not self.holes:
+            self._first_read = read
         return read.good
 
     def _advance_segment(
@@ -218,13 +221,13 @@ class Opening:
         return found
 
     def _first_landmarks(self, first: int, stop: int) -> tuple[NDArray[np.uint8], list[int]] | None:
-        """Rows of chunks first..stop-1 and which of them are bad, if all are in plain files and
-        nobody has asked for any of them since they were taken in."""
+        """Rows of chunks first..stop-1 and which of them are bad, if they follow those that were
+        asked for since they were taken in."""
         read = self._first_read
-        if read is None or self.own.cipher.overhead or self.holes:
+        if read is None or self.holes:
             return None
         handed = read.hand_out(first, stop)
-        if read.spent:
+        if handed is None or read.spent:
             self._first_read = None
         if handed is None:
             return None

@@ -119,6 +119,10 @@ class Truth(TurnReader):
         self._expiries = None
         return self.state
 
+    def bases(self) -> list[Truth]:
+        """The session that this one was forked from, the one that that one was, and so on."""
+        return [] if self.base is None else [self.base.truth, *self.base.truth.bases()]
+
     def open_base(self, root: str) -> None:
         """Open the session that this one was forked from, if it is a fork.
 

@@ -1,5 +1,7 @@
 """Views of the past and forks: as if the history had ended there."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hsa_memory import (
     SessionExists,
     SessionHasForks,
     SessionReadOnly,
+    StorageError,
 )
 from hsa_memory.fork import Fork
 
@@ -170,3 +173,42 @@ def test_a_view_before_chunks_that_wait_to_be_encoded_anew(memory) -> None:
     assert session._store.own_holes != []
     assert [hit.id for hit in view.search(QUESTION)] == expected
     assert [hit.id for hit in session.as_of(message="m5").search(QUESTION)] == expected
+
+
+def test_a_fork_and_closing_the_memory_do_not_wait_for_each_other(memory, monkeypatch) -> None:
+    session, begun, seen = memory.session("alice"), threading.Event(), []
+    session.add("user", "My dog is called Biscuit.")
+    really = memory._store.fork
+
+    def slowly(*args, **options) -> None:
+        begun.set()
+        time.sleep(0.3)
+        really(*args, **options)
+
+    def fork() -> None:
+        try:
+            session.fork("branch")
+        except (SessionClosed, StorageError) as error:
+            seen.append(error)
+
+    monkeypatch.setattr(memory._store, "fork", slowly)
+    forking = threading.Thread(target=fork, daemon=True)
+    closing = threading.Thread(target=memory.close, daemon=True)
+    forking.start()
+    assert begun.wait(10)
+    closing.start()
+    for thread in (forking, closing):
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_a_fork_lives_no_longer_than_what_it_comes_from(memory, monkeypatch) -> None:
+    session = memory.session("alice", ttl=60)
+    session.add("user", "My dog is called Biscuit.")
+    # As if there was a kill as soon as it is made.
+    monkeypatch.setattr(memory, "session", lambda name: None)
+    session.fork("branch")
+    monkeypatch.undo()
+    with memory.session("branch") as branch:
+        branch.add("user", "This expires.", timestamp=1000.0)
+        assert [message.text for message in branch.messages()] == ["My dog is called Biscuit."]

@@ -27,7 +27,9 @@ _OF_FILES = {
     "test_a_fork_copies_nothing",
     "test_a_fork_whose_parent_is_missing_says_so",
     "test_forgetting_reaches_every_fork",
-    "test_forgetting_reaches_a_fork_that_is_made_meanwhile",
+    "test_no_fork_is_made_while_a_turn_of_it_is_being_forgotten",
+    "test_a_fork_that_is_deleted_meanwhile_does_not_keep_anything_from_being_forgotten",
+    "test_a_reader_of_a_fork_sees_what_is_encoded_anew_below_it",
     "test_encrypted_blocks_of_a_fork_come_in_any_order",
 }
 

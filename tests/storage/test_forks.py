@@ -1,6 +1,7 @@
 """Forks and views: the past without a copy of it."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hsa_memory.storage import (
     SessionHasForks,
     SharedTurn,
     Store,
+    changing,
 )
 from hsa_memory.storage.view import SessionView
 
@@ -195,35 +197,97 @@ def test_forgetting_reaches_every_fork(store, kit, main, tmp_path) -> None:
             assert fork.check() == []
 
 
-def test_forgetting_reaches_a_fork_that_is_made_meanwhile(
+def test_no_fork_is_made_while_a_turn_of_it_is_being_forgotten(
     store, kit, main, tmp_path, monkeypatch
 ) -> None:
     secret = np.arange(1_000_000, 1_000_020, dtype=np.uint32)
     main.append([kit.turn(60, text="quincunx " * 5, tokens=secret)])
     kit.catch_up(main)
-    from hsa_memory.storage import changing
+    store.fork(main, "branch", 61)
+    really, makers = changing.forget_turns, []
 
-    really = changing.forget_turns
-
-    def after_a_fork(*args, **options):
-        # In another process, through a reader's handle.
+    def make(source: str, name: str) -> None:
+        # As another process would, through a reader's handle.
         with Store.open(tmp_path / "store") as other:
-            with other.session("main", layout=kit.layout, read_only=True) as reader:
-                other.fork(reader, "late", 61)
-            with other.session("late", layout=kit.layout) as late:
+            with other.session(source, layout=kit.layout, read_only=True) as reader:
+                other.fork(reader, name, 61)
+            with other.session(name, layout=kit.layout) as late:
                 grow(late, kit, 61, 10)
+
+    def after_a_while(*args, **options):
+        for source, name in (("main", "late"), ("branch", "later")):
+            makers.append(threading.Thread(target=make, args=(source, name)))
+            makers[-1].start()
+        for maker in makers:
+            maker.join(0.3)
+        assert all(maker.is_alive() for maker in makers)
         return really(*args, **options)
 
-    monkeypatch.setattr(changing, "forget_turns", after_a_fork)
+    monkeypatch.setattr(changing, "forget_turns", after_a_while)
     main.forget([60], blank=0, reach=REACH)
+    for maker in makers:
+        maker.join()
+    kit.fill(main)
     stored = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
     assert secret[4:12].astype("<u4").tobytes() not in stored
-    kit.fill(main)
-    with store.session("late", layout=kit.layout) as late:
-        assert late.num_forgotten == 1
-        assert len(late.own_holes) == 1
-        kit.fill(late)
-        kit.assert_right(late)
+    for name in ("late", "later"):
+        with store.session(name, layout=kit.layout) as fork:
+            assert fork.num_forgotten == 1
+            kit.fill(fork)
+            kit.assert_right(fork)
+            assert fork.check() == []
+
+
+def test_a_fork_that_is_deleted_meanwhile_does_not_keep_anything_from_being_forgotten(
+    store, kit, main, tmp_path, monkeypatch
+) -> None:
+    store.fork(main, "branch", 50)
+    really = store._open_session
+
+    def deleted_first(info, *args, **options):
+        if info.name == "branch":
+            with Store.open(tmp_path / "store") as other:
+                other.delete_session("branch")
+        return really(info, *args, **options)
+
+    monkeypatch.setattr(store, "_open_session", deleted_first)
+    assert main.forget([20], blank=0, reach=REACH).turns == 1
+
+
+def test_a_fork_of_a_view_leaves_what_is_shared_to_its_writer(tmp_path, kit) -> None:
+    with Store.open(tmp_path / "store") as store:
+        main = store.session("main", layout=kit.layout)
+        # In segments so large that nothing was forced to the disk yet.
+        grow(main, kit, 0, 20)
+        view = SessionView(main, 14)
+        for name in ("branch", "twig"):
+            store.fork(view, name, 14)
+        assert {finding.kind for finding in store.check(repair=True)} == {"SessionBusy"}
+        for name in ("branch", "twig"):
+            with store.session(name, layout=kit.layout) as fork:
+                kit.assert_right(fork)
+                fork.settle()
+        main.forget([3], blank=0, reach=REACH)
+        kit.fill(main)
+        with store.session("branch", layout=kit.layout) as fork:
+            kit.assert_right(fork)
+            grow(fork, kit, 14, 10)
+            kit.assert_right(fork)
+
+
+def test_a_reader_of_a_fork_sees_what_is_encoded_anew_below_it(store, kit, main, tmp_path) -> None:
+    store.fork(main, "branch", 50)
+    with Store.open(tmp_path / "store") as other:
+        reader = other.session("branch", layout=kit.layout, read_only=True)
+        kit.assert_right(reader)
+        main.forget([20], blank=0, reach=REACH)
+        assert reader.refresh()
+        assert reader.holes
+        kit.fill(main)
+        assert reader.refresh()
+        assert not reader.holes
+        kit.assert_right(reader)
+        assert not reader.refresh()
 
 
 def test_encrypted_blocks_of_a_fork_come_in_any_order(tmp_path, kit, monkeypatch) -> None:
