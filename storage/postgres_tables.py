@@ -187,4 +187,5 @@ def delete_rows(connection: sa.Connection, sid: str) -> None:
         connection.execute(
             sa.text(f"DELETE FROM {_BASE}{table.name} WHERE sid = :sid"), {"sid": sid}
         )
-    connection.execute(sa.text("DELETE FROM leases WHERE sid = :sid"), {"sid": sid})
+    leases = "DELETE FROM leases WHERE sid IN (:sid, 'b-' || :sid)"
+    connection.execute(sa.text(leases), {"sid": sid})

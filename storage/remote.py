@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 
 import sqlalchemy as sa
@@ -157,18 +157,25 @@ class RemoteStore(Store):
             shown, self._id, lambda write: PostgresDatabase(self._server, "", write=write)
         )
 
+    def _catalog_lock(self) -> AbstractContextManager[None]:
+        return self._leased(catalog_lock(self._vfs, self.root), _CATALOG)
+
+    def _branch_lock(self, session_id: str) -> AbstractContextManager[None]:
+        return self._leased(super()._branch_lock(session_id), f"b-{session_id}")
+
     @contextmanager
-    def _catalog_lock(self) -> Iterator[None]:
-        # A lease too, because the lock spans several transactions.
+    def _leased(self, here: AbstractContextManager[None], name: str) -> Iterator[None]:
+        """Hold a lock of this machine and a lease, which others wait for; both span several
+        transactions."""
         deadline = time.monotonic() + 2 * self._leases.seconds
-        with catalog_lock(self._vfs, self.root):
+        with here:
             while True:
                 try:
-                    lease = self._leases.take(_CATALOG, _CATALOG)
+                    lease = self._leases.take(name, name)
                     break
                 except SessionBusy as error:
                     if time.monotonic() > deadline:
-                        raise StoreLocked(f"the catalog stays locked: {error}") from error
+                        raise StoreLocked(f"{name} stays locked: {error}") from error
                     time.sleep(_POLL_SECONDS)
             try:
                 yield

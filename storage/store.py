@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
 from types import TracebackType
 
@@ -228,13 +228,14 @@ class Store(Moving):
             open_forks=partial(self._open_forks, info),
         )
 
+    def _branch_lock(self, session_id: str) -> AbstractContextManager[None]:
+        return branch_lock(self._vfs, self.root, session_id)
+
     @contextmanager
     def _open_forks(self, info: SessionInfo) -> Iterator[list[SessionStore]]:
         """Every fork of a session, open for writing; no other can be made meanwhile."""
         with ExitStack() as held:
-            self._reserve.used_by(
-                lambda: held.enter_context(branch_lock(self._vfs, self.root, info.id))
-            )
+            self._reserve.used_by(lambda: held.enter_context(self._branch_lock(info.id)))
             opened = []
             for fork in self._catalog.forks(info.id):
                 try:
@@ -273,7 +274,7 @@ class Store(Moving):
             with ExitStack() as held:
                 # Of all that it will share turns with: what they forget now it shall not have.
                 for shared in session.lineage():
-                    held.enter_context(branch_lock(self._vfs, self.root, shared))
+                    held.enter_context(self._branch_lock(shared))
                 held.enter_context(self._catalog_lock())
                 # Here, so that no generation goes while a fork of it is made.
                 session.refresh()

@@ -5,6 +5,7 @@ Each "machine" here is a folder of its own.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from hsa_memory.storage import (
     Store,
     StoreError,
     TurnConflict,
+    changing,
 )
 
 Open = Callable[..., Store]
@@ -263,6 +265,40 @@ def test_a_fork_shares_what_lies_elsewhere(
 
 
 # ---- folders
+
+
+def test_no_machine_makes_a_fork_while_another_forgets_a_turn_of_it(
+    machine: Open, kit: SimpleNamespace, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = machine("here").session("alice", layout=kit.layout)
+    fill(main, 0, 30)
+    main.settle()
+    really = changing.forget_turns
+
+    def make() -> None:
+        elsewhere = machine("there")
+        with elsewhere.session("alice", layout=kit.layout, read_only=True) as reader:
+            elsewhere.fork(reader, "late", 30)
+        with elsewhere.session("late", layout=kit.layout) as late:
+            fill(late, 30, 40)
+
+    making = threading.Thread(target=make)
+
+    def after_a_while(*args: Any, **options: Any) -> Any:
+        making.start()
+        making.join(0.5)
+        assert making.is_alive()
+        return really(*args, **options)
+
+    monkeypatch.setattr(changing, "forget_turns", after_a_while)
+    main.forget([29], blank=0, reach=6)
+    making.join()
+    kit.fill(main)
+    main.close()
+    with machine("here").session("late", layout=kit.layout) as late:
+        assert (late.num_turns, late.num_forgotten) == (40, 1)
+        kit.fill(late)
+        kit.assert_right(late)
 
 
 def test_a_folder_is_the_cache_of_one_store(

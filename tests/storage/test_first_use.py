@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsa_memory.storage import CorruptChunk, SessionStore, Store
+from hsa_memory.storage import CorruptChunk, SessionStore, Store, Vfs
 
 CAP = 16
 NUM_CHUNKS = 3 * CAP + 5
@@ -40,7 +40,6 @@ def record_offset(chunk: int) -> int:
 
 def test_an_append_opens_no_derived_file(root, kit, monkeypatch) -> None:
     opened = []
-    from hsa_memory.storage import Vfs
 
     class Watching(Vfs):
         def open(self, path, **options):
@@ -109,23 +108,22 @@ def test_a_sealed_segment_that_is_missing_or_cut_lowers_the_watermark(root, kit,
 
 @pytest.mark.parametrize("width", [1, CAP - 3, CAP, 2 * CAP + 5, NUM_CHUNKS])
 def test_landmarks_are_read_once_to_verify_and_to_hand_out(root, kit, width) -> None:
-    read: dict[str, int] = {}
-    from hsa_memory.storage import Vfs
-
     class Counting(Vfs):
+        fd, count = -1, 0
+
         def open(self, path, **options):
             fd = super().open(path, **options)
-            read[f"{fd}"] = 0
             if path.endswith("landmarks.bin"):
-                read["of"] = fd
+                self.fd = fd
             return fd
 
         def read_into(self, fd, buffers, offset):
             count = super().read_into(fd, buffers, offset)
-            read[f"{fd}"] = read.get(f"{fd}", 0) + count
+            self.count += count if fd == self.fd else 0
             return count
 
-    with Store.open(root, vfs=Counting()) as store:
+    vfs = Counting()
+    with Store.open(root, vfs=vfs) as store:
         with store.session("alice", layout=kit.layout) as session:
             right = kit.rows(session, 0, NUM_CHUNKS)[0]
             found = []
@@ -137,7 +135,7 @@ def test_landmarks_are_read_once_to_verify_and_to_hand_out(root, kit, width) -> 
             sealed = 3 * CAP * kit.layout.landmark_bytes
             rest = (NUM_CHUNKS - 3 * CAP) * kit.layout.landmark_bytes
             # Those of the last segment have no digest: they are verified one by one, each time.
-            assert read[f"{read['of']}"] == sealed + 2 * rest
+            assert vfs.count == sealed + 2 * rest
             np.testing.assert_array_equal(session.landmarks(), right)
             np.testing.assert_array_equal(session.landmarks(5, CAP + 2), right[5 : CAP + 2])
 
