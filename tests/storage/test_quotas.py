@@ -169,7 +169,8 @@ try:
         if random.random() < 0.05:
             helpers.catch_up(session, step=1000)
 except QuotaExceeded:
-    session.append([helpers.make_turn(0, 1, role="user", text="message 0 ")])
+    if session.num_turns:  # the others may have been faster
+        session.append([helpers.make_turn(0, 1, role="user", text="message 0 ")])
     print("full", session.num_tokens)
 if sys.argv[3] != "4":
     session.close()
