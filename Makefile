@@ -4,7 +4,7 @@
 #   TORCH_INDEX=<url>   package index to take torch from, for example PyTorch's index of builds
 #                       without CUDA, a tenth of the download (default: whatever pip is set up with)
 #   ARGS='-k store -x'  more options for pytest, or for one benchmark
-#   WORKERS=0           processes that run tests at the same time (default: one a core, at most 4)
+#   WORKERS=2           so many tests at the same time (default: one after the other)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -17,8 +17,7 @@ TORCH := torch==2.13.0
 PYTHON ?=
 TORCH_INDEX ?=
 ARGS ?=
-# More than four find nothing to do beside the longest test, and each holds a model.
-WORKERS ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); echo $$((cores < 4 ? cores : 4)))
+WORKERS ?= 0
 BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 
 .PHONY: help demo test venv lint format types wheel-check bench clean
