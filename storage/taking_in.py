@@ -131,9 +131,10 @@ class Opening:
         ]
         if not numbers:
             return set()
-        # By the files that there are, too.
-        stop = min(published, most_rows(self.parts))
-        read = FirstRead(numbers[0] * cap, stop, cap, self.own.landmark_width)
+        # By the files that there are, too, which may have been cut.
+        first = numbers[0] * cap
+        stop = max(first, min(published, most_rows(self.parts)))
+        read = FirstRead(first, stop, cap, self.own.landmark_width)
 
         def agrees(i: int) -> bool:
             n = numbers[i]
