@@ -4,7 +4,7 @@
 #   TORCH_INDEX=<url>   package index to take torch from, for example PyTorch's index of builds
 #                       without CUDA, a tenth of the download (default: whatever pip is set up with)
 #   ARGS='-k store -x'  more options for pytest, or for one benchmark
-#   WORKERS=2           so many tests at the same time (default: one after the other)
+#   WORKERS=4           so many tests at the same time (default: 2; 0: one after the other)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -17,7 +17,7 @@ TORCH := torch==2.13.0
 PYTHON ?=
 TORCH_INDEX ?=
 ARGS ?=
-WORKERS ?= 0
+WORKERS ?= 2
 BENCHMARKS := $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))
 
 .PHONY: help demo test venv lint format types wheel-check bench clean

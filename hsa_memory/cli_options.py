@@ -12,8 +12,8 @@ def add_users(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         choices=("list", "quota", "delete"),
         default="list",
-        help="list (default); quota: set limits, those not named are taken away; delete: the user "
-        "with all sessions",
+        help="list (default); quota: set limits, those not named are taken away, and show them; "
+        "delete: the user with all sessions",
     )
     parser.add_argument("name", nargs="?", help="the user, for quota and delete")
     parser.add_argument("--max-tokens", metavar="N", type=_natural, help="most tokens")

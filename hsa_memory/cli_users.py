@@ -25,10 +25,7 @@ def run_users(args: argparse.Namespace) -> int:
             raise InvalidArgument("`hsa-memory users list` lists all users and takes no name")
         with open_memory(args, create=False) as memory:
             found = memory.users()
-        if args.json:
-            print_json(found)
-        else:
-            _show(found)
+        _tell(found, args)
         return 0
     if not args.name:
         raise InvalidArgument(f"`hsa-memory users {args.action}` needs the name of a user")
@@ -38,6 +35,8 @@ def run_users(args: argparse.Namespace) -> int:
     with open_as_is(args) as memory:
         if args.action == "quota":
             memory.set_quota(args.name, max_tokens=args.max_tokens, max_bytes=args.max_bytes)
+            # Also of a user who was made by this, perhaps by a slip of the pen.
+            _tell([user for user in memory.users() if user.name == args.name], args)
         else:
             memory.delete_user(args.name)
     return 0
@@ -50,6 +49,13 @@ def _confirmed(name: str) -> bool:
     out = console(stderr=True)
     out.print(f"All sessions of {plain(name)} will be deleted. Type the name to go on: ", end="")
     return sys.stdin.readline().strip() == name
+
+
+def _tell(found: Sequence[UserInfo], args: argparse.Namespace) -> None:
+    if args.json:
+        print_json(found)
+    else:
+        _show(found)
 
 
 def _show(found: Sequence[UserInfo]) -> None:

@@ -241,7 +241,7 @@ class Memory(Users):
         """Make a fork of an open session and open it; for `MemorySession.fork`."""
         require_name(name)
         self._store.fork(store, name, num_turns, keep=(TTL,))
-        return self.session(name)
+        return self.session(name, create=False)
 
     def sessions(self) -> list[SessionInfo]:
         """Return all sessions, oldest first."""

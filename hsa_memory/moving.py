@@ -13,6 +13,7 @@ from hsa_memory.model import ROLES
 from hsa_memory.storage import (
     ArchiveReader,
     ArchiveWriter,
+    Erased,
     ExportChoice,
     LimitExceeded,
     NoteRecord,
@@ -99,13 +100,19 @@ def export_sessions(
     """Write sessions, each opened by a function for the length of a block, into one file.
 
     A session that is changed in the middle (a message is forgotten, damage is healed) makes the
-    export start again; messages that are added meanwhile are simply not part of it.
+    export start again, as does one of several that is deleted; messages that are added meanwhile
+    are simply not part of it.
     """
     path = os.path.abspath(path)
     if vfs.lstat(path) is not None:
         raise InvalidArgument(f"there is something at {path!r:.200} already; choose another name")
     for _ in range(_TRIES):
-        moved = _export_once(vfs, path, engine, sessions, derived=derived, progress=progress)
+        try:
+            moved = _export_once(vfs, path, engine, sessions, derived=derived, progress=progress)
+        except Erased:
+            if len(sessions) == 1:
+                raise
+            continue
         if moved is not None:
             return moved
     raise StoreError(

@@ -209,8 +209,10 @@ class SessionReader(ABC):
             require_int("stop", stop)
         with self._use(refresh=True):
             hidden = self._expired()
+            # Beside a reader messages may be forgotten at any moment.
             if not hidden and not self._store.num_forgotten:
-                return [as_message(turn) for turn in self._store.turns(start, stop)]
+                turns = self._store.turns(start, stop)
+                return [as_message(turn) for turn in turns if not turn.forgotten]
             there = ~self._store.turn_index().forgotten
             there[list(hidden)] = False
             wanted = np.flatnonzero(there)[start:stop].tolist()
@@ -218,7 +220,7 @@ class SessionReader(ABC):
                 return []
             kept = set(wanted)
             turns = self._store.turns(wanted[0], wanted[-1] + 1)
-            return [as_message(turn) for turn in turns if turn.seq in kept]
+            return [as_message(x) for x in turns if x.seq in kept and not x.forgotten]
 
     def get(self, id: str) -> Message | None:
         """Return the message of that id, or None."""

@@ -121,10 +121,12 @@ def _allowed(
         index = source.store.turn_index()
         allowed = allowed_turns(filter, index, metadata)
     chunks = touched_chunks(index, allowed, fork.engine.config.chunk_size, num_chunks)
-    # Messages that were added since the snapshot are not part of it.
-    return lambda turn: turn.seq < len(allowed) and bool(allowed[turn.seq]), torch.from_numpy(
-        chunks
-    )
+
+    def is_allowed(turn: Turn) -> bool:
+        # Messages that were added since the snapshot are not part of it.
+        return not turn.forgotten and turn.seq < len(allowed) and bool(allowed[turn.seq])
+
+    return is_allowed, torch.from_numpy(chunks)
 
 
 def _chunk_shares(queries: tuple[HSAQuery, ...], memory: ChunkMemory, allowed: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from .creating import Start
@@ -92,10 +93,16 @@ class Changing(Reading, InFolder):
                 keys=keys,
                 look=self._scan if scan else None,
                 reserve=Reserve(self._vfs, self._root),
+                fence=self._require_no_new_forks,
             )
             self._index.forget(seqs)
             self._forgotten()
             return done
+
+    def _require_no_new_forks(self, connection: sa.Connection) -> None:
+        """Raise StoreLocked, in the transaction that forgets, if a fork may have been made since
+        `_open_forks`."""
+        return
 
     def touch(self, session_id: str, spans: Mapping[int, tuple[int, int]], reach: int) -> None:
         """Make holes of this fork's own chunks that depend on turns it shares.

@@ -59,7 +59,11 @@ def files_below(vfs: Vfs, folder: str) -> list[str]:
         status = vfs.lstat(path)
         if status is None:
             continue
-        found += files_below(vfs, path) if os.path.isdir(path) else [path]
+        if not os.path.isdir(path):
+            found.append(path)
+            continue
+        with suppress(FileNotFoundError):  # removed meanwhile
+            found += files_below(vfs, path)
     return found
 
 

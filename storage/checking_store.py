@@ -48,11 +48,27 @@ def check_store(
     Args:
         scope: id of the user whose sessions alone are looked at; None for everything.
     """
+    before = _places(vfs, store, catalog)
     if scope is None:
         found = _check_all(vfs, store, catalog, repair=repair)
     else:
         found = _check_user(vfs, store, catalog, scope, repair=repair)
+    if found and not repair:
+        # Without the catalog's lock sessions come and go meanwhile: that is no damage.
+        after = _places(vfs, store, catalog)
+        moved = {name for was, now in zip(before, after, strict=True) for name in was ^ now}
+        found = [x for x in found if moved.isdisjoint(x.path.split(os.sep))]
     return [told(finding) for finding in found]
+
+
+def _places(vfs: Vfs, store: Sessions, catalog: Catalog) -> tuple[set[str], set[str], set[str]]:
+    """Ids of sessions that are listed, that are being deleted, and that have a directory."""
+    listed: set[str] = set()
+    deleted: set[str] = set()
+    with suppress(StoreError):
+        listed = {info.id for info in catalog.sessions()}
+        deleted = set(catalog.deleted_ids())
+    return listed, deleted, set(session_ids(vfs, store.root))
 
 
 def _check_user(

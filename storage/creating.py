@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from .catalog import create_catalog
-from .cipher import PLAIN, Cipher
+from .cipher import PLAIN, Cipher, place_of
 from .database import create_database
 from .errors import StoreError, StorePermission
 from .holes import put_seams
@@ -26,6 +26,7 @@ from .tables import notes, session_tables, state
 from .truth import CALLERS
 from .types import Layout, SessionInfo
 from .vfs import Vfs
+from .writers import FirstWriter
 
 MAX_NAME_BYTES = 1024
 _FOLDERS = ("locks", "s", "tmp", "trash")
@@ -89,9 +90,16 @@ def fill_tables(
     maps = {"identity": identity_of(store_id, info), layout_key(gen): start.described.to_note()}
     if start.owner is not None:
         maps["owner"] = start.owner
-    maps |= {CALLERS + key: value for key, value in start.maps.items()}
+    cipher = start.cipher.of_session(sid)
+    if start.maps:
+        writer = FirstWriter()
+        cipher.attach(writer)
+        cipher.begin()
+        maps |= writer.notes | {CALLERS + key: value for key, value in start.maps.items()}
     for key, value in maps.items():
         packed = pack_map(value, key)
+        if key.startswith(CALLERS):
+            packed = cipher.seal(packed, place_of(sid, "note", key))
         row = {"key": key, "value": packed, "sum": note_sum(sid, key, packed)}
         connection.execute(sa.insert(notes), row)
 
@@ -106,11 +114,13 @@ class Start(NamedTuple):
     """What it keeps of its user; None for the store's own, not encrypted."""
     maps: Mapping[str, dict[str, Any]] = MappingProxyType({})
     """The caller's."""
+    cipher: Cipher = PLAIN
+    """How it is stored, as of any session of its user."""
 
 
 def new_start(layout: Layout, cipher: Cipher = PLAIN, owner: dict[str, Any] | None = None) -> Start:
     """What a session without turns begins with."""
-    return Start(State(), describe(layout, cipher), {}, owner)
+    return Start(State(), describe(layout, cipher), {}, owner, cipher=cipher)
 
 
 def write_files(vfs: Vfs, folder: str, store_id: bytes, info: SessionInfo, start: Start) -> None:

@@ -287,16 +287,16 @@ class Derived:
             durable_chunk=min(num_chunks, state.durable_chunk),
             revision=state.revision + 1,
         )
-        if num_chunks < state.base_chunk:
-            # What is shared up to there stays so, what follows becomes this session's own.
-            new = replace(new, base_chunk=num_chunks)
+        # What is shared up to there stays so, what follows becomes this session's own.
+        new = replace(new, base_chunk=min(num_chunks, state.base_chunk))
         if num_chunks < state.pub_chunk:
             # Negative: the serial is used up and no tail belongs to the watermark.
             new = replace(new, tail_serial=-abs(state.tail_serial))
         below = range(num_chunks)
         holes = [span for hole in self.holes if (span := within(hole, below))]
         seams = {m: x for m, x in self._seams.items() if m in below}
-        with self._truth.writing(new) as connection:
+        # A state row that calls chunks durable must not come back while they are written again.
+        with self._truth.writing(new, durable=num_chunks < state.durable_chunk) as connection:
             drop_seals(connection, new.gen, num_chunks // self._geometry.cap)
             self._dropped(connection, new.gen, range(num_chunks, 1 << 62))
             put_holes(connection, self._sid, new.gen, holes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -62,9 +63,14 @@ def forget_turns(
     reach: int,
     keys: Sequence[str],
     reserve: Reserve,
+    fence: Callable[[sa.Connection], None],
     look: Callable[[Needles], Scan] | None = None,
 ) -> Forgotten:
-    """See SessionStore.forget."""
+    """See SessionStore.forget.
+
+    Args:
+        fence: called in the transaction; raises if it must not be committed.
+    """
     wanted = [turn for seq in sorted(set(seqs)) for turn in truth.turns(seq, seq + 1)]
     gone = [turn for turn in wanted if not turn.forgotten]
     if not gone:
@@ -90,6 +96,7 @@ def forget_turns(
 
     def commit() -> Holes:
         with truth.writing(new, durable=True) as connection:
+            fence(connection)
             for turn in gone:
                 _blank(truth, connection, turn, blank)
             for first in range(0, len(names), _BATCH):
@@ -116,10 +123,20 @@ def forget_turns(
 
 def _chunk_needles(derived: Derived, gone: list[Turn]) -> Needles:
     """What must be in no file of chunks any more, as it lies there now."""
-    # Those behind, which only heard of it, may be like chunks elsewhere.
-    chunks = sorted({chunk for turn in gone for chunk in _reached(turn, derived, 0)})
+    # Those behind, which only heard of it, may be like chunks elsewhere; so may one that has but
+    # the role of a message in it, between others that are blank.
+    size, held = derived.layout.chunk_size, Counter[int]()
+    for turn in gone:
+        start, stop = turn.token_start, turn.token_start + len(turn.tokens)
+        for chunk in _reached(turn, derived, 0):
+            held[chunk] += min(stop, (chunk + 1) * size) - max(start, chunk * size)
+    chunks = sorted(chunk for chunk, tokens in held.items() if 4 * tokens >= MIN_NEEDLE_BYTES)
     landmarks, blocks = derived.generation.stored(chunks)
-    return {"landmark": spread(landmarks), "kv": spread(blocks)}
+    # Holes that an earlier forgetting has left are zeros, and zeros are everywhere.
+    return {
+        "landmark": spread([row for row in landmarks if any(row)]),
+        "kv": spread([row for row in blocks if any(row)]),
+    }
 
 
 def _row_needles(truth: Truth, gone: list[Turn], keys: Sequence[str]) -> Needles:

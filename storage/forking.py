@@ -44,4 +44,4 @@ def start_of(store_id: bytes, truth: Truth, derived: Derived, num_turns: int) ->
     )
     # Whatever becomes of the chunks before it, its own go on from the hash that they have now.
     seams = {chunks: derived.generation.records.chain_before(chunks)} if chunks else {}
-    return Start(own, described._replace(seed=seed), seams)
+    return Start(own, described._replace(seed=seed), seams, cipher=truth.cipher)

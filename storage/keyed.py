@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from .catalog import Catalog
 from .checking_locked import check_locked
 from .cipher import PLAIN, Cipher
-from .errors import CorruptMetadata, KeyMissing, NotEncrypted, ReadOnly, SessionClosed
+from .errors import (
+    CorruptMetadata,
+    KeyMissing,
+    NotEncrypted,
+    ReadOnly,
+    SessionClosed,
+    StoreError,
+)
 from .keys import Keys
 from .owner_notes import owner_note, put_owner, read_identity, read_owner
 from .paths import session_folder
@@ -46,6 +54,16 @@ class Keyed:
     def _find(self, name: str) -> SessionInfo | None:
         owner = self._owner()
         return None if owner is None else self._catalog.find(name, owner.id)
+
+    @contextmanager
+    def _unless_gone(self, info: SessionInfo) -> Iterator[None]:
+        """Pass over what goes wrong in here if another process has deleted a session meanwhile."""
+        try:
+            yield
+        except (StoreError, FileNotFoundError):
+            now = self._catalog.find(info.name, info.user)
+            if now is not None and now.id == info.id:
+                raise
 
     def _own_sessions(self) -> list[SessionInfo]:
         owner = self._owner()

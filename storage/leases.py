@@ -23,6 +23,8 @@ from .postgres import PostgresDatabase
 from .postgres_server import Server, driver_errors
 
 _log = logging.getLogger(__name__)
+# How the lease is called under which a session gets forks, and forgets turns.
+BRANCH = "b-"
 # Renewed that many times before it would end.
 _RENEWALS = 3
 # How long to wait for a transaction of the holder that is just being committed.
@@ -74,6 +76,10 @@ class Lease:
             f"UPDATE leases SET expires = clock_timestamp() + interval '{self.seconds} seconds' "
             f"WHERE sid = '{self.sid}' AND owner = '{self.owner}'"
         )
+
+    def beside(self, sid: str) -> Lease | None:
+        """The lease of that name that this process has too."""
+        return self._leases.held(sid)
 
     def release(self) -> None:
         """Free the session; a second call does nothing."""
@@ -133,6 +139,10 @@ class Leases:
         except BaseException:
             lease.release()
             raise
+
+    def held(self, sid: str) -> Lease | None:
+        """The lease of that name, if this process took it and has not freed it."""
+        return next((lease for lease in list(self._held.values()) if lease.sid == sid), None)
 
     def free(self, lease: Lease) -> None:
         """End a lease at once; without a connection it ends by itself."""

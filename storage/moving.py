@@ -180,11 +180,14 @@ class Moving(Administration, ABC):
             self._require_open()
             self._require_writable()
             self._require_files("encode a session anew")
-            info = self._find(name)
-            if info is None:
-                raise SessionMissing(f"there is no session {name!r} in {self.root}")
-            self.require_no_forks(name)
-            session = self._open_rebuilding(info)
+            session = None
+            while session is None:
+                info = self._find(name)
+                if info is None:
+                    raise SessionMissing(f"there is no session {name!r} in {self.root}")
+                self.require_no_forks(name)
+                with self._unless_gone(info):
+                    session = self._open_rebuilding(info)
         with session:
             yield session
 

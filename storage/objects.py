@@ -83,6 +83,23 @@ class ObjectStore:
                 f"objects cannot be kept in {url!r}: {_first_line(error)}"
             ) from error
 
+    def require_there(self) -> None:
+        """Look for the bucket, once; a storage that cannot be asked now may answer later.
+
+        Raises:
+            InvalidAddress: there is no such bucket.
+        """
+        try:
+            next(iter(self._api.list(self._store, chunk_size=1)), None)
+        except (self._errors.BaseError, OSError) as error:
+            # Of a bucket that is there a list may be empty, but it is found. Providers' answers
+            # have no type of their own for this.
+            if isinstance(error, FileNotFoundError) or "404 Not Found" in str(error):
+                raise InvalidAddress(
+                    f"there is no bucket for {self.shown}. Make it, or correct the address."
+                ) from error
+            _log.warning("cannot list %s yet: %s", self.shown, _first_line(error))
+
     def put(self, key: str, data: bytes) -> None:
         """Store an object and read it back; one that is there already with this content stays.
 

@@ -26,7 +26,7 @@ from .errors import (
 )
 from .findings import told
 from .layouts import Wanted
-from .leases import Leases
+from .leases import BRANCH, Leases
 from .locks import Lock, catalog_lock, try_lock
 from .marker import NAME as MARKER
 from .marker import read_marker, write_marker
@@ -66,6 +66,9 @@ def open_remote(
     server = Server(parse_address(database))
     stored = None if objects is None else ObjectStore(objects)
     try:
+        if stored is not None:
+            # Before anything is made in the database for an address that is mistaken.
+            stored.require_there()
         store_id = open_tables(server, create=create and not read_only)
         _open_cache(vfs, root, store_id, server.address.shown)
         store = RemoteStore(vfs, root, store_id, server=server, objects=stored, read_only=read_only)
@@ -161,7 +164,7 @@ class RemoteStore(Store):
         return self._leased(catalog_lock(self._vfs, self.root), _CATALOG)
 
     def _branch_lock(self, session_id: str) -> AbstractContextManager[None]:
-        return self._leased(super()._branch_lock(session_id), f"b-{session_id}")
+        return self._leased(super()._branch_lock(session_id), BRANCH + session_id)
 
     @contextmanager
     def _leased(self, here: AbstractContextManager[None], name: str) -> Iterator[None]:

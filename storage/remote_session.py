@@ -15,7 +15,7 @@ from .cipher import PLAIN, Cipher
 from .errors import DurabilityLost, Erased, FencedWriter, SessionClosed, StoreError, StoreLocked
 from .forgetting import Needles
 from .layouts import Wanted
-from .leases import Lease
+from .leases import BRANCH, Lease
 from .locks import FileLock, try_lock
 from .mirror import Mirror
 from .objects import ObjectStore
@@ -196,6 +196,16 @@ class RemoteSession(SessionStore):
         files, objects = super()._scan(needles), self._mirror.search(needles)
         traces = [*files.traces, *objects.traces]
         return Scan(files.files + objects.files, files.bytes + objects.bytes, traces)
+
+    def _require_no_new_forks(self, connection: sa.Connection) -> None:
+        assert self._lease is not None
+        lease = self._lease.beside(BRANCH + self.info.id)
+        # The row stays locked until the commit, so nobody begins a fork before that either.
+        if lease is None or connection.exec_driver_sql(lease.renewal).rowcount != 1:
+            raise StoreLocked(
+                f"session {self._name!r}: forks may have been made while this process did not "
+                "answer, so nothing was forgotten; try again"
+            )
 
     def _forgotten(self) -> None:
         # Rows went in the transaction that forgot; until their objects are gone it is not done.

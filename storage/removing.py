@@ -52,6 +52,9 @@ class Removing(Keyed):
         except StoreFull as error:
             # What is there can be read all the same, and deleted.
             _log.warning("%s: unfinished deletions stay for now: %s", self.root, error)
+        except CorruptMetadata as error:
+            # Told by whatever needs it; whoever is to repair it must be able to open the store.
+            _log.warning("%s: leftovers stay until it is repaired: %s", self.root, error)
         finally:
             lock.release()
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .checking import files_below
+from .errors import StoreError
 from .vfs import Vfs
 
 _WINDOW = 8 << 20
@@ -43,7 +44,7 @@ def spread(values: Sequence[bytes]) -> list[bytes]:
 
 
 def scan(vfs: Vfs, folders: Iterable[str], needles: Mapping[str, Sequence[bytes]]) -> Scan:
-    """Search all files of some folders.
+    """Search all files of some folders; those that are removed meanwhile are passed over.
 
     Args:
         needles: bytes to look for by kind.
@@ -80,16 +81,24 @@ def may_hold(path: str, needles: Sequence[bytes]) -> bool:
 
 def _of_database(path: str) -> bytes:
     # By another process: closing a database's file here, or the memory that its readers share,
-    # would drop the locks SQLite has on it.
+    # would drop the locks SQLite has on it. Nothing if it was removed meanwhile.
     command = [sys.executable, "-I", "-S", "-c", _COPY, path]
-    return subprocess.run(command, check=True, capture_output=True).stdout
+    copy = subprocess.run(command, check=False, capture_output=True)
+    if copy.returncode and os.path.lexists(path):
+        said = copy.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise StoreError(f"cannot read {path}: {said or f'the reader left with {copy.returncode}'}")
+    return copy.stdout
 
 
 def _windows(vfs: Vfs, path: str) -> Iterator[bytes]:
     if path.endswith((".db", "-shm")):
         yield _of_database(path)
         return
-    fd = vfs.open(path)
+    try:
+        fd = vfs.open(path)
+    except FileNotFoundError:
+        # Of a session that another process makes or throws away.
+        return
     try:
         for offset in range(0, vfs.size(fd), _WINDOW):
             yield vfs.read(fd, _WINDOW, offset)

@@ -88,6 +88,8 @@ class SessionStore(Spending, Changing):
         try:
             state = self._truth.load()
             self._truth.open_base(root)
+            # What a reader has followed: its state row, and the revision of all that it shares.
+            self._followed = state, self.revision
             if trust_head:
                 self._truth.require_acknowledged()
             described = read_layout(self._truth, state.gen)
@@ -336,20 +338,22 @@ class SessionStore(Spending, Changing):
             if self.writable:
                 return False
             self._require_there()
-            old, revision = self._truth.state, self.revision
             for base in self._truth.bases():
                 # Its writer may have encoded anew what this session shares.
                 base.load()
-            if self._truth.load() == old and self.revision == revision:
+            now = self._truth.load(), self.revision
+            if now == self._followed:
                 return False
+            old, revision = self._followed
             require_followed(self._truth, old, self._wanted, self.info.name)
-            changed = self.revision != revision
-            if self._fetch() or changed or self._truth.state.gen != old.gen:
+            if self._fetch() or now[1] != revision or now[0].gen != old.gen:
                 self._index = IndexCache(self._truth)
                 self._truth.forgot()
                 self._files.reopen()
             if self._files.taken_in:
                 self._follow()
+            # Last: what failed on the way is followed the next time.
+            self._followed = now
             return True
 
     # ---- inspection

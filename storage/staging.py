@@ -8,8 +8,8 @@ the folder: whoever finds that folder without its lock removes each of them that
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from .catalog import Catalog
@@ -139,6 +139,20 @@ class Staging:
             clear_leftover(self._vfs, self._root, self._folder, catalog)
         finally:
             self._lock.release()
+
+
+@contextmanager
+def announced(vfs: Vfs, root: str, session_id: str) -> Iterator[None]:
+    """Have a session that moves to its place in here removed by whoever comes next, unless it is
+    listed when this is left; under the catalog's lock.
+
+    An unlisted one would not keep what it was forked from, and could not be read without it.
+    """
+    folder = os.path.join(root, "tmp", os.urandom(16).hex())
+    vfs.make_dir(folder)
+    vfs.close(vfs.open(os.path.join(folder, session_id), create=True))
+    yield
+    vfs.remove_tree(folder)
 
 
 def sweep_leftover(vfs: Vfs, root: str, path: str, catalog: Catalog) -> None:

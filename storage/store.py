@@ -15,12 +15,7 @@ from .catalog import Catalog
 from .checking_store import check_store
 from .cipher import Cipher
 from .creating import Start, create_store, encode_name, new_start, write_files
-from .errors import (
-    CorruptMetadata,
-    Erased,
-    SessionExists,
-    SessionMissing,
-)
+from .errors import CorruptMetadata, Erased, SessionExists, SessionMissing
 from .indexes import mend_indexes
 from .keys import Keys, KeySource, store_key
 from .layouts import Wanted, layouts_of
@@ -34,6 +29,7 @@ from .quotas import Budget
 from .reserve import Reserve
 from .safety import require_safe
 from .session import SessionStore
+from .staging import announced
 from .types import Finding, Layout, SessionInfo
 from .vfs import Vfs
 
@@ -177,12 +173,14 @@ class Store(Moving):
         with self._mutex:
             self._require_open()
             read_only = read_only or self.read_only
-            info = self._find(name)
-            if info is None:
-                if not create or read_only or layout is None:
-                    raise SessionMissing(f"there is no session {name!r} in {self.root}")
-                info = self._create_session(name, layouts_of(layout)[0])
-            return self._open_session(info, layout, read_only=read_only)
+            while True:
+                info = self._find(name)
+                if info is None:
+                    if not create or read_only or layout is None:
+                        raise SessionMissing(f"there is no session {name!r} in {self.root}")
+                    info = self._create_session(name, layouts_of(layout)[0])
+                with self._unless_gone(info):
+                    return self._open_session(info, layout, read_only=read_only)
 
     def _open_session(
         self,
@@ -333,9 +331,10 @@ class Store(Moving):
         if self._vfs.lstat(fan) is None:
             self._vfs.make_dir(fan)
             self._vfs.sync_dir(self._path("s"))
-        self._vfs.rename(staged, folder)
-        self._vfs.sync_dir(fan)
-        self._catalog.add(info)
+        with announced(self._vfs, self.root, info.id):
+            self._vfs.rename(staged, folder)
+            self._vfs.sync_dir(fan)
+            self._catalog.add(info)
 
     # ---- inspection and closing
 
@@ -357,6 +356,8 @@ class Store(Moving):
             scope = self._scope()
             if not repair:
                 return check_store(self._vfs, self, self._catalog, scope, repair=False)
+            # A session whose making was killed is not to be listed again.
+            self._sweep()
             with self._catalog_lock():
                 return check_store(self._vfs, self, self._catalog, scope, repair=True)
 

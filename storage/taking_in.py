@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -211,15 +212,18 @@ class Opening:
         """Path of the segment that holds a chunk."""
         return self.part_of(chunk).segment_path(self._geometry.segment_of(chunk))
 
-    def _stored_landmarks(self, first: int, stop: int) -> list[tuple[Part, NDArray[np.uint8]]]:
-        """Rows of chunks first..stop-1 as they lie in the files of each part."""
-        found = []
+    def _spans(self, first: int, stop: int) -> Iterator[tuple[Part, int, int]]:
+        """Chunks first..stop-1 by the parts that they lie in: (part, first, stop) of each."""
         while first < stop:
             part = self.part_of(first)
             end = min(stop, part.stop)
-            found.append((part, part.landmarks().rows(first, end)))
+            yield part, first, end
             first = end
-        return found
+
+    def _stored_landmarks(self, first: int, stop: int) -> list[tuple[Part, NDArray[np.uint8]]]:
+        """Rows of chunks first..stop-1 as they lie in the files of each part."""
+        spans = self._spans(first, stop)
+        return [(part, part.landmarks().rows(start, end)) for part, start, end in spans]
 
     def _first_landmarks(self, first: int, stop: int) -> tuple[NDArray[np.uint8], list[int]] | None:
         """Rows of chunks first..stop-1 and which of them are bad, if they follow those that were
@@ -234,14 +238,11 @@ class Opening:
             return None
         rows, missing = handed
         bad: list[int] = []
-        for start, end in missing:
-            while start < end:
-                part = self.part_of(start)
-                here = min(end, part.stop)
-                out = rows[start - first : here - first]
+        for run in missing:
+            for part, start, end in self._spans(*run):
+                out = rows[start - first : end - first]
                 part.landmarks().read(start, out)
                 bad += self._checks.damaged(start, out)
-                start = here
         return rows, bad
 
     # ---- checksums

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -52,3 +52,20 @@ class SessionWriters:
         with self._truth.writing(self._truth.state, durable=True) as connection:
             self._truth.put_note(connection, f"{_PREFIX}{number}", {"salt": salt})
         return number
+
+
+class FirstWriter:
+    """The `WriterNotes` of a session that is being made; `notes` go to the disk with what this
+    writer seals, or neither does."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, dict[str, Any]] = {}
+
+    def salts(self) -> dict[int, bytes]:
+        """See `WriterNotes`."""
+        return {}
+
+    def add(self, salt: bytes) -> int:
+        """See `WriterNotes`."""
+        self.notes[f"{_PREFIX}1"] = {"salt": salt}
+        return 1

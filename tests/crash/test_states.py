@@ -6,6 +6,9 @@ from crash_harness.scenarios import SCENARIOS
 
 STATES = 5000
 SEED = 5
+# Of each scenario, of the states that are left to chance: one in ten of those of `append`, `seal`
+# and `fork` loses changes that nothing had waited for.
+AT_RANDOM = 30
 
 
 def record_all(lab: Lab) -> list[Recorded]:
@@ -35,17 +38,17 @@ def test_nothing_acknowledged_is_lost_in_any_crash_state(lab) -> None:
         assert not tally.wrong, report(tally)
     most = sum(len(recorded.kinds) for recorded in recordings)
     shares = {recorded.scenario: len(recorded.kinds) / most for recorded in recordings}
-    start = 0
-    while (missing := STATES - len(tally.distinct)) > 0:
+    start, least = 0, AT_RANDOM
+    while (missing := STATES - len(tally.distinct)) > 0 or least:
         # Some turn out to be equal to others.
         chosen = []
         for recorded in recordings:
             first = recorded.num_fixed + start
-            share = round(1.1 * missing * shares[recorded.scenario]) + 1
+            share = max(least, round(1.1 * missing * shares[recorded.scenario]) + 1)
             chosen.append((recorded, list(range(first, first + share))))
-        start += missing * 2
+        start, least = start + max(least, missing * 2), 0
         for _ in lab.check(tally, chosen, seed=SEED):
             assert not tally.wrong, report(tally)
     # The states were not all too easy.
-    assert {"corrupt-tail", "corrupt-head", "corrupt-record"} <= set(tally.kinds)
+    assert {"corrupt-tail", "corrupt-head", "corrupt-record", "lost-changes"} <= set(tally.kinds)
     print(f"{len(tally.distinct)} states, {dict(tally.kinds)}")

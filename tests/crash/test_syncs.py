@@ -1,20 +1,35 @@
 """How often a turn waits for the disk, counted below SQLite."""
 
-from crash_harness.lab import Lab
+from itertools import pairwise
+
+from crash_harness.lab import Lab, Recorded
 from crash_harness.oplog import read_log
 
 
-def test_an_acknowledged_turn_waits_for_the_disk_once(lab: Lab, capsys) -> None:
-    recorded = lab.record("many-turns")
+def syncs_of(recorded: Recorded) -> list[tuple[str, list[str]]]:
+    """What was counted, and the names of the files that were synced meanwhile."""
     assert recorded.ends[0]["error"] is None
     log = read_log(recorded.folder / "log")
     names = {op.inode: op.data.decode().rsplit("/", 1)[-1] for op in log.ops if op.kind == "create"}
     told = [(at, note["count"]) for at, note in log.notes if "count" in note]
-    spans = [(a, b, what) for (a, what), (b, _) in zip(told, told[1:], strict=False)]
+    return [
+        (what, [names.get(op.inode, "?") for op in log.ops[first:stop] if op.kind == "sync"])
+        for (first, what), (stop, _) in pairwise(told)
+    ]
+
+
+def test_chunks_that_are_durable_are_given_up_durably(lab: Lab) -> None:
+    """Else a power cut could bring back a state row that trusts them, half written anew."""
+    counted = syncs_of(lab.record("roll-backs"))
+    (_, nothing), (_, lowered) = (x for x in counted if x[0].startswith("roll back"))
+    assert nothing == []
+    assert lowered == ["session.db-wal"]
+
+
+def test_an_acknowledged_turn_waits_for_the_disk_once(lab: Lab, capsys) -> None:
     syncs: dict[str, list[list[str]]] = {"append": [], "publish": []}
-    for first, stop, what in spans:
-        synced = [op for op in log.ops[first:stop] if op.kind == "sync"]
-        syncs[what].append([names.get(op.inode, "?") for op in synced])
+    for what, names in syncs_of(lab.record("many-turns")):
+        syncs[what].append(names)
     # The first turn after an opening also makes the log: its name and its header are synced.
     first, *others = syncs["append"]
     assert others == [["session.db-wal"]] * len(others)

@@ -14,10 +14,12 @@ from hsa_memory import (
     SessionClosed,
     SessionExists,
     SessionHasForks,
+    SessionNotFound,
     SessionReadOnly,
     StorageError,
 )
 from hsa_memory.fork import Fork
+from hsa_memory.storage import Store
 
 QUESTION = "Where is the spare key?"
 
@@ -206,9 +208,25 @@ def test_a_fork_lives_no_longer_than_what_it_comes_from(memory, monkeypatch) -> 
     session = memory.session("alice", ttl=60)
     session.add("user", "My dog is called Biscuit.")
     # As if there was a kill as soon as it is made.
-    monkeypatch.setattr(memory, "session", lambda name: None)
+    monkeypatch.setattr(memory, "session", lambda name, create: None)
     session.fork("branch")
     monkeypatch.undo()
     with memory.session("branch") as branch:
         branch.add("user", "This expires.", timestamp=1000.0)
         assert [message.text for message in branch.messages()] == ["My dog is called Biscuit."]
+
+
+def test_a_fork_that_is_deleted_at_once_is_not_made_anew(memory, tmp_path, monkeypatch) -> None:
+    session = memory.session("alice")
+    session.add("user", "My dog is called Biscuit.")
+    fork = memory._store.fork
+
+    def and_delete(*args: object, **options: object) -> None:
+        fork(*args, **options)
+        with Store.open(tmp_path / "memory") as other:
+            other.delete_session("branch")
+
+    monkeypatch.setattr(memory._store, "fork", and_delete)
+    with pytest.raises(SessionNotFound):
+        session.fork("branch")
+    assert not memory.has_session("branch")

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import hsa_memory
-from hsa_memory import InvalidArgument, MemorySession
+from hsa_memory import InvalidArgument, MemorySession, searching
 from hsa_memory.fork import Fork
+from hsa_memory.messages import make_draft, make_turn
 
 SECRET = "The combination is quincunx 4817, behind the old tower."
 
@@ -224,3 +225,59 @@ def test_the_id_of_what_has_expired_is_not_taken_for_a_known_message(memory) -> 
         branch.close()
         assert session.add("user", "Gone soon.", id="soon").num_added == 1
         assert [m.text for m in session.messages()] == ["Something else.", "Gone soon."]
+
+
+def test_the_role_of_a_message_between_blank_ones_is_no_trace(memory) -> None:
+    """A chunk that has but the first token of a message in it is like others of that kind."""
+    session = memory.session("alice")
+    size = session._engine.config.chunk_size
+
+    def add_up_to_the_last_token_of_a_chunk() -> str:
+        for more in range(1, 4 * size):
+            draft = make_draft(
+                "user", "lantern " * 30 + "x" * more, id=None, timestamp=None, metadata=None
+            )
+            tokens = len(make_turn(memory.tokenizer, draft).tokens)
+            if (session.stats().num_tokens + tokens) % size == size - 1:
+                return session.add(draft.role, draft.text).ids[0]
+        raise AssertionError("no message ends there")
+
+    said = []
+    for text in ("The spare key is under the flowerpot.", "My locker code is 4817, they said."):
+        blank = add_up_to_the_last_token_of_a_chunk()
+        said += session.add("user", text).ids
+        session.forget(blank)
+    session.add("user", "The old harbour was quiet.")
+    assert session.forget(said[1], scan=True).traces == ()
+
+
+@pytest.mark.parametrize("before", [[], ["m5"]])
+def test_a_reader_never_returns_what_is_forgotten_at_this_moment(
+    memory, monkeypatch, before
+) -> None:
+    with memory.session("alice") as writer:
+        writer.add_messages(history())
+        for name in before:
+            writer.forget(name)
+
+        def after(owner: object, name: str, id: str) -> None:
+            """The writer forgets a message once the reader has looked which ones there are."""
+            looked, left = getattr(owner, name), [id]
+
+            def look(*args: object) -> object:
+                seen = looked(*args)
+                if left:
+                    writer.forget(left.pop())
+                return seen
+
+            monkeypatch.setattr(owner, name, look)
+
+        with memory.session("alice", read_only=True) as reader:
+            # With a message forgotten before, that is `turn_index`, without one `_expired`.
+            after(*((reader._store, "turn_index") if before else (reader, "_expired")), "m7")
+            ids = [message.id for message in reader.messages()]
+            assert ids == [f"m{i}" for i in range(30) if f"m{i}" not in [*before, "m7"]]
+            after(searching, "allowed_turns", "m9")
+            hits = reader.search("What was quiet?", k=40, where={"even": False}).hits
+            assert {f"m{i}" for i in (1, 3)} <= {hit.message.id for hit in hits}
+            assert all(hit.message.metadata == {"even": False} for hit in hits)

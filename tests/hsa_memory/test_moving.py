@@ -1,6 +1,5 @@
 """Sessions that leave a memory as one file and come into another."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -225,30 +224,6 @@ def test_attachments_leave_with_the_messages_they_belong_to(memory, to, tmp_path
         assert session.messages(-1)[0].id == "m20"
         session.add("tool", "see file", id="file")
         assert session.attachment("file") is None
-
-
-def test_a_writer_goes_on_meanwhile(memory, to, tmp_path) -> None:
-    stop = threading.Event()
-
-    def write() -> None:
-        with memory.session("bob") as session:
-            while not stop.is_set():
-                session.add("user", f"message {len(session)} of Bob")
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        for number in range(4):
-            memory.export(tmp_path / str(number), sessions=["bob"], derived=True)
-            to.import_file(tmp_path / str(number), rename={"bob": str(number)})
-    finally:
-        stop.set()
-        writer.join()
-    assert to.check() == []
-    for number in range(4):
-        with to.session(str(number)) as session:
-            texts = [m.text for m in session.messages()]
-            assert texts[1:] == [f"message {i} of Bob" for i in range(1, len(texts))]
 
 
 # ---- hostile files

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from hsa_memory.storage.errors import CorruptMetadata, StorePermission, StoreUnreachable
+from hsa_memory.storage import Store
+from hsa_memory.storage.errors import (
+    CorruptMetadata,
+    InvalidAddress,
+    SessionMissing,
+    StorePermission,
+    StoreUnreachable,
+)
 from hsa_memory.storage.objects import ObjectStore, digest_of
 
 DATA = bytes(range(256)) * 40
@@ -97,3 +104,23 @@ def test_a_storage_that_refuses_is_told_at_once(faulty: Any, bucket: str) -> Non
 def test_an_impossible_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="objects"):
         ObjectStore(url)
+
+
+def test_a_missing_bucket_is_told_before_anything_is_made(
+    bucket: str, postgres: str, database: str, tmp_path: Path
+) -> None:
+    missing = bucket.replace("bucket-", "no-such-bucket-")
+    with pytest.raises(InvalidAddress, match="no bucket for s3://no-such-bucket-.* Make it"):
+        Store.open(tmp_path / "cache", database=database, objects=missing)
+    assert not (tmp_path / "cache").exists()
+    with pytest.raises(SessionMissing):
+        Store.open(tmp_path / "cache", database=database, create=False)
+    Store.open(tmp_path / "cache", database=database, objects=bucket).close()
+
+
+def test_a_storage_that_does_not_answer_at_opening_may_answer_later(
+    bucket: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT", "http://127.0.0.1:9")
+    ObjectStore(bucket).require_there()
+    assert "cannot list" in caplog.text

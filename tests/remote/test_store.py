@@ -22,6 +22,7 @@ from hsa_memory.storage import (
     SessionStore,
     Store,
     StoreError,
+    StoreLocked,
     TurnConflict,
     changing,
 )
@@ -299,6 +300,46 @@ def test_no_machine_makes_a_fork_while_another_forgets_a_turn_of_it(
         assert (late.num_turns, late.num_forgotten) == (40, 1)
         kit.fill(late)
         kit.assert_right(late)
+
+
+def test_who_slept_while_a_fork_was_made_forgets_nothing_without_it(
+    database: str,
+    tmp_path: Path,
+    kit: SimpleNamespace,
+    fill: Fill,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The lease that keeps others from making forks ended meanwhile."""
+    url = database.replace("lease=5", "lease=1")
+    with Store.open(tmp_path / "here", database=url) as here:
+        main = here.session("alice", layout=kit.layout)
+        fill(main, 0, 30)
+        main.settle()
+        really = changing.forget_turns
+
+        def after_a_long_sleep(*args: Any, **options: Any) -> Any:
+            with monkeypatch.context() as asleep:
+                asleep.setattr(here._leases, "renew", lambda connection: connection)
+                with Store.open(tmp_path / "there", database=url) as there:
+                    with there.session("alice", layout=kit.layout, read_only=True) as reader:
+                        there.fork(reader, "late", 30)
+                    with there.session("late", layout=kit.layout) as late:
+                        fill(late, 30, 40)
+            return really(*args, **options)
+
+        with monkeypatch.context() as once:
+            once.setattr(changing, "forget_turns", after_a_long_sleep)
+            with pytest.raises(StoreLocked, match="nothing was forgotten"):
+                main.forget([29], blank=0, reach=6)
+        assert main.num_forgotten == 0
+        kit.assert_right(main)
+        assert main.forget([29], blank=0, reach=6).turns == 1
+        kit.fill(main)
+    with Store.open(tmp_path / "there", database=url) as there:
+        with there.session("late", layout=kit.layout) as late:
+            assert late.num_forgotten == 1
+            # Its own chunks that heard what was said are not there any more.
+            assert late.own_holes or late.published <= 45
 
 
 def test_a_folder_is_the_cache_of_one_store(

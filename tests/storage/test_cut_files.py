@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hsa_memory.storage import CorruptChunk, Store
+from hsa_memory.storage import CorruptChunk, SessionStore, Store
 
 # Each line of stdout is one answer; the exit code says whether the process lived to the end.
 VICTIM = """
@@ -134,3 +134,77 @@ def test_descriptors_do_not_outlive_their_owner(tmp_path, kit) -> None:
         del session, generation
         assert descriptors() <= before
     store.close()
+
+
+CAP = 16
+WIDTH = 16
+
+
+def cut_landmarks(session: SessionStore, rows: int) -> None:
+    """Leave so many landmarks and half of another; with -1, a part of the header."""
+    length = 2000 if rows < 0 else 4096 + rows * WIDTH + WIDTH // 2
+    os.truncate(Path(session.folder) / "g1" / "landmarks.bin", length)
+
+
+@pytest.mark.parametrize("rows", [0, 1, CAP, 2 * CAP - 1, 2 * CAP, 3 * CAP + 5])
+def test_landmarks_cut_below_what_a_reader_follows_are_told(
+    tmp_path, kit, monkeypatch, rows
+) -> None:
+    monkeypatch.setattr("hsa_memory.storage.geometry._MAX_CAP", CAP)
+    size = kit.layout.chunk_size
+    with Store.open(tmp_path / "store") as store:
+        session = store.session("a", layout=kit.layout)
+        session.append([kit.turn(i, num_tokens=size) for i in range(2 * CAP)])
+        kit.catch_up(session)
+        reader = store.session("a", layout=kit.layout, read_only=True)
+        assert len(reader.landmarks()) == 2 * CAP
+        session.append([kit.turn(i, num_tokens=size) for i in range(2 * CAP, 5 * CAP)])
+        kit.catch_up(session)
+        cut_landmarks(session, rows)
+        assert reader.refresh()
+        # What it took in before the cut, and what is whole behind that.
+        assert reader.published == max(2 * CAP, rows)
+        assert {finding.kind for finding in reader.damaged} == {"short-file"}
+        lost = list(range(rows, 2 * CAP))
+        if lost:
+            with pytest.raises(CorruptChunk) as caught:
+                reader.landmarks()
+            assert caught.value.chunk_ids == lost
+        else:
+            right = kit.rows(reader, 0, reader.published)[0]
+            np.testing.assert_array_equal(reader.landmarks(), right)
+        with pytest.raises(CorruptChunk) as caught:
+            session.landmarks()
+        session.rollback(min(caught.value.chunk_ids))
+        kit.catch_up(session)
+        reader.refresh()
+        for handle in (session, reader):
+            assert handle.published == 5 * CAP
+            kit.assert_right(handle)
+
+
+@pytest.mark.parametrize("rows", [-1, 0, 1, CAP - 1, CAP, CAP + 2])
+def test_landmarks_cut_below_the_first_seal_are_told(tmp_path, kit, monkeypatch, rows) -> None:
+    """A fork that begins in the middle of a segment: no seal is that of its first one."""
+    monkeypatch.setattr("hsa_memory.storage.geometry._MAX_CAP", CAP)
+    size = kit.layout.chunk_size
+    with Store.open(tmp_path / "store") as store:
+        main = store.session("main", layout=kit.layout)
+        main.append([kit.turn(i, num_tokens=size) for i in range(CAP + 3)])
+        kit.catch_up(main)
+        store.fork(main, "branch", CAP + 3)
+        with store.session("branch", layout=kit.layout) as branch:
+            branch.append([kit.turn(i, num_tokens=size) for i in range(CAP + 3, 5 * CAP)])
+            kit.catch_up(branch)
+        for cut in ([main], [branch], [main, branch]):
+            for session in cut:
+                cut_landmarks(session, rows)
+            for read_only in (True, False):
+                with store.session("branch", layout=kit.layout, read_only=read_only) as fork:
+                    right = kit.rows(fork, 0, fork.published)[0]
+                    np.testing.assert_array_equal(fork.landmarks(), right)
+                    assert fork.published < 5 * CAP
+                    assert fork.damaged if read_only else fork.recovered
+            with store.session("branch", layout=kit.layout) as fork:
+                kit.catch_up(fork)
+                kit.assert_right(fork)

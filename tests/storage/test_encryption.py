@@ -255,6 +255,28 @@ def test_the_child_of_a_fork_seals_nothing(tmp_path, kit) -> None:
         session.append([kit.turn(1)])
 
 
+def test_a_fork_begins_with_maps_that_are_encrypted(tmp_path, kit) -> None:
+    with opened(tmp_path) as store:
+        fill_up(store, kit, turns=10)
+        with store.session("diary", layout=kit.layout) as session:
+            session.set_meta("wish", {"a": "canary yellow"})
+            for name in ("branch", "twig"):
+                store.fork(session, name, 7, keep=("wish", "none"))
+        for name in ("branch", "twig"):
+            with store.session(name, layout=kit.layout) as fork:
+                assert fork.get_meta("wish") == {"a": "canary yellow"}
+                assert fork.get_meta("none") is None
+                fork.append([kit.turn(7)])
+                fork.set_meta("wish", {"a": "canary red"})
+                kit.catch_up(fork)
+                kit.assert_right(fork)
+            with store.session(name, layout=kit.layout, read_only=True) as fork:
+                assert fork.get_meta("wish") == {"a": "canary red"}
+        assert store.check() == []
+    for path, blob in all_bytes(tmp_path).items():
+        assert b"canary" not in blob, path
+
+
 # ---- bytes in the wrong place
 
 

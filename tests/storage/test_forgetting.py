@@ -245,3 +245,11 @@ def test_what_was_left_in_a_page_goes_too(open_session, kit, tmp_path, left) -> 
     with open_session() as session:
         assert session.forget([12], blank=0, reach=REACH, keys=["note"]).log_is_empty
         assert left.encode() not in everything(tmp_path)
+
+
+def test_a_hole_that_waits_to_be_filled_is_no_trace(open_session, kit) -> None:
+    session = open_session()
+    session.append([kit.turn(i) for i in range(12)])
+    kit.catch_up(session)
+    session.forget([3], blank=0, reach=6)
+    assert session.forget([4], blank=0, reach=6, scan=True).scan.traces == []

@@ -275,21 +275,6 @@ def test_a_fork_of_a_view_leaves_what_is_shared_to_its_writer(tmp_path, kit) -> 
             kit.assert_right(fork)
 
 
-def test_a_reader_of_a_fork_sees_what_is_encoded_anew_below_it(store, kit, main, tmp_path) -> None:
-    store.fork(main, "branch", 50)
-    with Store.open(tmp_path / "store") as other:
-        reader = other.session("branch", layout=kit.layout, read_only=True)
-        kit.assert_right(reader)
-        main.forget([20], blank=0, reach=REACH)
-        assert reader.refresh()
-        assert reader.holes
-        kit.fill(main)
-        assert reader.refresh()
-        assert not reader.holes
-        kit.assert_right(reader)
-        assert not reader.refresh()
-
-
 def test_encrypted_blocks_of_a_fork_come_in_any_order(tmp_path, kit, monkeypatch) -> None:
     pytest.importorskip("cryptography")
     monkeypatch.setattr("hsa_memory.storage.geometry._MAX_CAP", 16)
@@ -359,20 +344,3 @@ def test_times_are_found_whatever_their_order(store, kit) -> None:
     for moment in (0.0, 3.0, 5.0, 8.9, 9.0, 11.0, 12.0, 99.0):
         expected = next((i for i, t in enumerate(moments) if t > moment), len(moments))
         assert session.num_turns_until(moment) == expected
-
-
-def test_a_reader_of_a_fork_follows_past_what_the_session_forgot_later(
-    store, kit, main, tmp_path
-) -> None:
-    store.fork(main, "branch", 41)
-    with Store.open(tmp_path / "store") as other:
-        reader = other.session("branch", layout=kit.layout, read_only=True)
-        kit.assert_right(reader)
-        grow(main, kit, 60, 20)
-        # Its chunks wait to be encoded anew; the fork has none of them.
-        assert main.forget([75], blank=0, reach=REACH).chunks != []
-        with store.session("branch", layout=kit.layout) as branch:
-            grow(branch, kit, 41, 10)
-        assert reader.refresh()
-        assert reader.num_turns == 51
-        kit.assert_right(reader)

@@ -287,3 +287,19 @@ def test_two_sessions_of_one_name_both_stay(tmp_path, kit) -> None:
                 store._catalog.remove(store.list_sessions()[0].id)
         assert [x.repaired for x in store.check(repair=True)] == [False]
     assert len(list((tmp_path / "store" / "s").glob("*/*"))) == 2
+
+
+def test_a_store_with_a_damaged_catalog_and_leftovers_opens_to_be_repaired(whole, kit) -> None:
+    for folder in ("tmp", "trash"):
+        (whole / folder / ("ab" * 16)).mkdir(parents=True)
+    blob = bytearray((whole / "catalog.db").read_bytes())
+    blob[len(blob) // 2 :] = bytes(len(blob) - len(blob) // 2)
+    (whole / "catalog.db").write_bytes(blob)
+    with Store.open(whole) as store:
+        assert "corrupt-catalog" in {found.kind for found in store.check()}
+        assert all(found.repaired for found in store.check(repair=True))
+        with store.session("alice", layout=kit.layout, create=False) as session:
+            assert session.num_turns == NUM_TURNS
+        assert store.check() == []
+    Store.open(whole).close()
+    assert [*(whole / "tmp").iterdir(), *(whole / "trash").iterdir()] == []

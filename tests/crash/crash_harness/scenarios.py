@@ -29,7 +29,7 @@ from .beginnings import (
     two_sessions,
     users,
 )
-from .play import Play
+from .play import Play, durable_chunks
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,19 @@ def many_turns(play: Play) -> None:
             play.note(json.dumps({"count": "publish"}))
             play.catch_up(session)
         play.note(json.dumps({"count": "append"}))
+
+
+@scenario(a_session, long=True)
+def roll_backs(play: Play) -> None:
+    """Chunks are given up: those that a crash may take back, then some that it may not."""
+    with play.session() as session:
+        play.append(session, 26)
+        play.catch_up(session)
+        for count in (durable_chunks(session), durable_chunks(session) - 3):
+            play.note(json.dumps({"count": f"roll back to {count}"}))
+            play.roll_back(session, count)
+            play.note(json.dumps({"count": "write again"}))
+            play.catch_up(session, step=1)
 
 
 @scenario(a_session)
