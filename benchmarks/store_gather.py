@@ -6,6 +6,9 @@ block. Both take turns, each with chunks of its own. Warm: the files lie in the 
 before each reading the kernel is asked to drop them (`posix_fadvise`), and its own count of bytes
 read from the disk says whether it did. "Announced" is preadv after the kernel was told of all the
 places, which is how a gather reads too.
+
+Last, the parts of a warm gather, with nothing between the calls: the whole of it, its reads (as
+plain `preadv`), its checksums, and what is left: Python.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from _store import drop_from_page_cache, fill, folder_with_room, load_layout
 from numpy.typing import NDArray
 
 from hsa_memory.storage import Layout, SessionStore, Store
+from hsa_memory.storage.checksums import bound_sums
 from hsa_memory.storage.geometry import Geometry, geometry_of
 
 Ids = NDArray[np.int64]
@@ -89,7 +93,7 @@ def main() -> int:
     with folder_with_room(needed) as folder, Store.open(folder / "store") as store:
         with store.session("s", layout=layout) as session:
             fill(session, engine, args.chunks)
-            figures = _measure(args, session, layout)
+            figures, parts = _measure(args, session, layout)
     rows = [
         (f"{state}, {what}", f"{1e6 * values[what]:.0f} us")
         for state, values in figures.items()
@@ -99,13 +103,16 @@ def main() -> int:
         (f"{state}, gather over preadv", f"{values['ratio']:.2f}")
         for state, values in figures.items()
     ]
+    rows += [(f"parts, {what}", f"{1e6 * seconds:.0f} us") for what, seconds in parts.items()]
     title = f"{args.wanted} of {args.chunks:,} chunks of {layout.kv_bytes:,} bytes, medians"
     sizes = {"chunks": args.chunks, "wanted": args.wanted, "kv_bytes": layout.kv_bytes}
-    finish(title, rows, {**sizes, **figures}, args)
+    finish(title, rows, {**sizes, **figures, "parts": parts}, args)
     return 0
 
 
-def _measure(args: Any, session: SessionStore, layout: Layout) -> dict[str, dict[str, Any]]:
+def _measure(
+    args: Any, session: SessionStore, layout: Layout
+) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
     generation = next(Path(session.folder).glob("g*"))
     plain = Plain(generation, layout, args.chunks, args.wanted)
     out = np.empty_like(plain.out)
@@ -153,8 +160,32 @@ def _measure(args: Any, session: SessionStore, layout: Layout) -> dict[str, dict
             "bytes_from_disk": {name: statistics.median(v) for name, v in from_disk.items()},
             "rounds": rounds,
         }
+    draws = [rng.choice(args.chunks, args.wanted, replace=False) for _ in range(args.rounds)]
+    session.gather(np.arange(args.chunks))
+    parts = _parts(session, plain, draws)
     plain.close()
-    return figures
+    return figures, parts
+
+
+def _parts(session: SessionStore, plain: Plain, draws: list[Ids]) -> dict[str, float]:
+    """Median seconds of a warm gather and its parts, each called again and again."""
+    chains = np.arange(len(draws[0]), dtype=np.uint64)
+    calls = [plain.prepare(ids) for ids in draws]
+    parts = {
+        "gather": _median(lambda ids: session.gather(ids, plain.out), draws),
+        "reads": _median(plain.read, calls),
+        "checksums": _median(lambda ids: bound_sums(1, ids, chains, plain.out), draws),
+    }
+    return {**parts, "Python": 2 * parts["gather"] - sum(parts.values())}
+
+
+def _median(run: Callable[[Any], object], inputs: list[Any]) -> float:
+    times = []
+    for value in inputs:
+        started = time.perf_counter()
+        run(value)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
 
 
 def _bytes_from_disk() -> int:
