@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..backends import resolve
 from ..gathering import exact_dtype, fits
 from . import cpu
 
@@ -19,15 +20,16 @@ def chunk_attention(
     weights: Tensor,
     *,
     scale: float | None = None,
+    backend: str | None = None,
 ) -> Tensor:
     """Attend inside each chosen chunk and fuse the results by the retrieval weights.
 
     `out[t, h] = sum_i weights[t, g, i] * softmax_s(scale * q[t, h] . k[c_i, s, g]) v[c_i, s, g]`
     with `c_i = indices[t, g, i]` and `g` the KV head of `h`: the paper's section 2.2. There are no
-    positions and no softmax across chunks. The device of `q` decides which kernel runs.
+    positions and no softmax across chunks.
 
     Args:
-        q: queries [B, T, H, D]; float64, float32 or bfloat16.
+        q: queries [B, T, H, D]; float64, float32, bfloat16 or float16.
         k: keys of all chunks [B, C, S, G, D], H a multiple of G; in the dtype of `q`, or bfloat16
             as a store keeps them, converted where they are used. C may be 0. All must be finite: a
             chunk that no token chose may still be read, with weight 0.
@@ -36,6 +38,7 @@ def chunk_attention(
         weights: fusion weights [B, T, G, K], float32 (float64 with float64 inputs); those of empty
             slots are ignored.
         scale: factor on the scores; default 1 / sqrt(D).
+        backend: "torch" or "triton"; default Triton on a GPU and PyTorch elsewhere.
 
     Returns:
         [B, T, H, D] in the dtype of `q`; zeros where a token has no chunk. Differentiable in q, k,
@@ -43,16 +46,18 @@ def chunk_attention(
 
     Raises:
         ValueError: if shapes or dtypes do not fit together.
+        BackendUnavailable: if the backend cannot run here.
     """
     _validate(q, k, v, indices, weights)
+    chosen = resolve(backend, q)
     if k.shape[1] == 0 or indices.shape[3] == 0:
         return torch.zeros_like(q)
     factor = q.shape[3] ** -0.5 if scale is None else scale
     # The first call of a custom op imports torch's compiler, seconds in a fresh process; without
     # gradients the operator has nothing to add on the CPU.
-    if q.is_cpu and not torch.is_grad_enabled():
+    if chosen == "torch" and not torch.is_grad_enabled():
         return cpu.forward(q, k, v, indices, weights, factor)
-    result: Tensor = _forward(q, k.to(q.dtype), v.to(q.dtype), indices, weights, factor)
+    result: Tensor = _forward(q, k.to(q.dtype), v.to(q.dtype), indices, weights, factor, chosen)
     return result
 
 
@@ -84,31 +89,66 @@ def _validate(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor)
         raise ValueError(f"weights must be {exact} beside {q.dtype}; found {weights.dtype}")
 
 
-@torch.library.custom_op("hsa_memory::chunk_attention", mutates_args=(), device_types="cpu")
+def _kernels(backend: str) -> Any:
+    if backend == "triton":
+        from . import gpu
+
+        return gpu
+    return cpu
+
+
+@torch.library.custom_op("hsa_memory::chunk_attention", mutates_args=())
 def _forward(
-    q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    scale: float,
+    backend: str = "torch",
 ) -> Tensor:
-    return cpu.forward(q, k, v, indices, weights, scale)
+    result: Tensor = _kernels(backend).forward(q, k, v, indices, weights, scale)
+    return result
 
 
 @_forward.register_fake
-def _(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float) -> Tensor:
+def _(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    scale: float,
+    backend: str = "torch",
+) -> Tensor:
     return torch.empty_like(q)
 
 
-@torch.library.custom_op(
-    "hsa_memory::chunk_attention_backward", mutates_args=(), device_types="cpu"
-)
+@torch.library.custom_op("hsa_memory::chunk_attention_backward", mutates_args=())
 def _backward(
-    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    scale: float,
+    backend: str = "torch",
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    g = cpu.backward(grad, q, k, v, indices, weights, scale)
+    g = _kernels(backend).backward(grad, q, k, v, indices, weights, scale)
     return g.q, g.k, g.v, g.weights
 
 
 @_backward.register_fake
 def _(
-    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor, scale: float
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    scale: float,
+    backend: str = "torch",
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return (
         torch.empty_like(q),
@@ -119,13 +159,13 @@ def _(
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.scale = inputs
+    *tensors, ctx.scale, ctx.backend = inputs
     ctx.save_for_backward(*tensors)
 
 
 def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    dq, dk, dv, dw = _backward(grad.contiguous(), *ctx.saved_tensors, ctx.scale)
-    return dq, dk, dv, None, dw, None
+    dq, dk, dv, dw = _backward(grad.contiguous(), *ctx.saved_tensors, ctx.scale, ctx.backend)
+    return dq, dk, dv, None, dw, None, None
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)
