@@ -91,6 +91,7 @@ def _validate(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor)
 
 def _kernels(backend: str) -> Any:
     if backend == "triton":
+        # Triton takes seconds to import, and reads TRITON_INTERPRET when it is.
         from . import gpu
 
         return gpu

@@ -7,22 +7,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..backends import resolve
 from ..gathering import exact_dtype, fits
 from . import cpu
 
 
-def chunk_scores(q: Tensor, k: Tensor, indices: Tensor, *, scale: float | None = None) -> Tensor:
+def chunk_scores(
+    q: Tensor,
+    k: Tensor,
+    indices: Tensor,
+    *,
+    scale: float | None = None,
+    backend: str | None = None,
+) -> Tensor:
     """Score chosen chunks by their best matching tokens.
 
     `out[t, g, i, r] = logsumexp_s(scale * q[t, g * R + r] . k[c_i, s, g])` with
-    `c_i = indices[t, g, i]`. The device of `q` decides which kernel runs.
+    `c_i = indices[t, g, i]`.
 
     Args:
-        q: queries [B, T, H, D], R = H / G per KV head; float64, float32 or bfloat16.
+        q: queries [B, T, H, D], R = H / G per KV head; float64, float32, bfloat16 or
+            float16.
         k: keys of all chunks [B, C, S, G, D] in the dtype of `q` or bfloat16, all finite; C may
             be 0.
         indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot.
         scale: factor on the products; default 1 / sqrt(D).
+        backend: "torch" or "triton"; default Triton on a GPU and PyTorch elsewhere.
 
     Returns:
         [B, T, G, K, R], float32 (float64 for float64 inputs); 0 for empty slots. Differentiable in
@@ -30,15 +40,17 @@ def chunk_scores(q: Tensor, k: Tensor, indices: Tensor, *, scale: float | None =
 
     Raises:
         ValueError: if shapes or dtypes do not fit together.
+        BackendUnavailable: if the backend cannot run here.
     """
     _validate(q, k, indices)
+    chosen = resolve(backend, q)
     if k.shape[1] == 0 or indices.shape[3] == 0:
         return q.new_zeros(_shape(q, k, indices), dtype=exact_dtype(q))
     factor = q.shape[3] ** -0.5 if scale is None else scale
     # As in `chunk_attention`: no custom op, no compiler to import, where nothing is differentiated.
-    if q.is_cpu and not torch.is_grad_enabled():
+    if chosen == "torch" and not torch.is_grad_enabled():
         return cpu.forward(q, k, indices, factor)
-    result: Tensor = _forward(q, k.to(q.dtype), indices, factor)
+    result: Tensor = _forward(q, k.to(q.dtype), indices, factor, chosen)
     return result
 
 
@@ -69,37 +81,48 @@ def _validate(q: Tensor, k: Tensor, indices: Tensor) -> None:
         )
 
 
-@torch.library.custom_op("hsa_memory::chunk_scores", mutates_args=(), device_types="cpu")
-def _forward(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
-    return cpu.forward(q, k, indices, scale)
+def _kernels(backend: str) -> Any:
+    if backend == "triton":
+        from . import gpu
+
+        return gpu
+    return cpu
+
+
+@torch.library.custom_op("hsa_memory::chunk_scores", mutates_args=())
+def _forward(q: Tensor, k: Tensor, indices: Tensor, scale: float, backend: str = "torch") -> Tensor:
+    result: Tensor = _kernels(backend).forward(q, k, indices, scale)
+    return result
 
 
 @_forward.register_fake
-def _(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
+def _(q: Tensor, k: Tensor, indices: Tensor, scale: float, backend: str = "torch") -> Tensor:
     return q.new_empty(_shape(q, k, indices), dtype=exact_dtype(q))
 
 
-@torch.library.custom_op("hsa_memory::chunk_scores_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("hsa_memory::chunk_scores_backward", mutates_args=())
 def _backward(
-    grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float
+    grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float, backend: str = "torch"
 ) -> tuple[Tensor, Tensor]:
-    g = cpu.backward(grad, q, k, indices, scale)
+    g = _kernels(backend).backward(grad, q, k, indices, scale)
     return g.q, g.k
 
 
 @_backward.register_fake
-def _(grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+def _(
+    grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float, backend: str = "torch"
+) -> tuple[Tensor, Tensor]:
     return torch.empty_like(q), torch.empty_like(k)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, ctx.scale = inputs
+    *tensors, ctx.scale, ctx.backend = inputs
     ctx.save_for_backward(*tensors)
 
 
 def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    dq, dk = _backward(grad.contiguous(), *ctx.saved_tensors, ctx.scale)
-    return dq, dk, None, None
+    dq, dk = _backward(grad.contiguous(), *ctx.saved_tensors, ctx.scale, ctx.backend)
+    return dq, dk, None, None, None
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)

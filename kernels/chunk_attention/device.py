@@ -1,0 +1,173 @@
+"""Triton kernels of chunk attention. See `docs/kernels.md`; names as in `kernels/tiles.py`.
+
+No kernel keeps anything for the backward pass: the softmax of a chunk is over 64 keys that are all
+in one tile, and its delta is the gradient of the chunk's weight.
+"""
+
+import triton
+import triton.language as tl
+
+from ..tiles import (
+    add_rows,
+    list_of_program,
+    load_rows,
+    load_slots,
+    load_weights,
+    next_pairs,
+    pick,
+    softmax_of_columns,
+    softmax_of_rows,
+    store_rows,
+)
+
+
+@triton.jit
+def forward_kernel(
+    Q, KEYS, VALUES, INDICES, WEIGHTS, OUT,
+    scale, T, G, K,
+    stride_kb, stride_kc, stride_ks, stride_kg,
+    stride_vb, stride_vc, stride_vs, stride_vg,
+    R: tl.constexpr, S: tl.constexpr, D: tl.constexpr,
+    RP: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr, KP: tl.constexpr,
+    TRANSPOSED: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """One token and one KV head: out = sum_c w_c softmax(q K_c^T) V_c, chunk after chunk.
+
+    TRANSPOSED multiplies keys [S, D] by queries [D, R]: 64 keys fill a wgmma, 16 heads do not.
+    """
+    i_t = tl.program_id(0).to(tl.int64)
+    i_g = tl.program_id(1)
+    i_b = i_t // T
+    o_r = tl.program_id(2) * RP + tl.arange(0, RP)
+    o_s = tl.arange(0, SP)
+    m_r, m_s = o_r < R, o_s < S
+    first = (i_t * G + i_g) * R
+    b_q = load_rows(Q + first * D, D, o_r, m_r, D, DP)
+    b_i, b_used = load_slots(INDICES, i_t * G + i_g, K, KP)
+    b_w = load_weights(WEIGHTS, i_t * G + i_g, b_used, K, KP)
+    KEYS += i_b * stride_kb + i_g * stride_kg
+    VALUES += i_b * stride_vb + i_g * stride_vg
+    acc = tl.zeros([DP, RP] if TRANSPOSED else [RP, DP], tl.float32)
+    for j in range(K):
+        chunk = pick(b_i, j, KP).to(tl.int64)
+        weight = pick(b_w, j, KP)
+        b_k = load_rows(KEYS + chunk * stride_kc, stride_ks, o_s, m_s, D, DP).to(b_q.dtype)
+        b_v = load_rows(VALUES + chunk * stride_vc, stride_vs, o_s, m_s, D, DP).to(b_q.dtype)
+        if TRANSPOSED:
+            b_s = tl.dot(b_k, tl.trans(b_q), input_precision=PRECISION)
+            b_p = softmax_of_columns(b_s, m_s, scale) * weight
+            acc = tl.dot(tl.trans(b_v), b_p.to(b_q.dtype), acc, input_precision=PRECISION)
+        else:
+            b_s = tl.dot(b_q, tl.trans(b_k), input_precision=PRECISION)
+            b_p = softmax_of_rows(b_s, m_s, scale) * weight
+            acc = tl.dot(b_p.to(b_q.dtype), b_v, acc, input_precision=PRECISION)
+    if TRANSPOSED:
+        acc = tl.trans(acc)
+    store_rows(OUT + first * D, D, o_r, m_r, acc, D, DP)
+
+
+@triton.jit
+def backward_queries_kernel(
+    GRAD, Q, KEYS, VALUES, INDICES, WEIGHTS, DQ, DW,
+    scale, T, G, K,
+    stride_kb, stride_kc, stride_ks, stride_kg,
+    stride_vb, stride_vc, stride_vs, stride_vg,
+    R: tl.constexpr, S: tl.constexpr, D: tl.constexpr,
+    RP: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr, KP: tl.constexpr,
+    PRECISION: tl.constexpr,
+):  # fmt: skip
+    """One token and one KV head: dq and dw, as the forward walks.
+
+    Heads beyond RP are walked one block after the other: dw is a sum over all of them.
+    """
+    i_t = tl.program_id(0).to(tl.int64)
+    i_g = tl.program_id(1)
+    i_b = i_t // T
+    o_k, o_s = tl.arange(0, KP), tl.arange(0, SP)
+    m_s = o_s < S
+    first = (i_t * G + i_g) * R
+    b_i, b_used = load_slots(INDICES, i_t * G + i_g, K, KP)
+    b_w = load_weights(WEIGHTS, i_t * G + i_g, b_used, K, KP)
+    KEYS += i_b * stride_kb + i_g * stride_kg
+    VALUES += i_b * stride_vb + i_g * stride_vg
+    b_dw = tl.zeros([KP], tl.float32)
+    for start in range(0, R, RP):
+        o_r = start + tl.arange(0, RP)
+        m_r = o_r < R
+        b_q = load_rows(Q + first * D, D, o_r, m_r, D, DP)
+        b_g = load_rows(GRAD + first * D, D, o_r, m_r, D, DP)
+        b_dq = tl.zeros([RP, DP], tl.float32)
+        for j in range(K):
+            chunk = pick(b_i, j, KP).to(tl.int64)
+            weight = pick(b_w, j, KP)
+            b_k = load_rows(KEYS + chunk * stride_kc, stride_ks, o_s, m_s, D, DP)
+            b_v = load_rows(VALUES + chunk * stride_vc, stride_vs, o_s, m_s, D, DP)
+            b_s = tl.dot(b_q, tl.trans(b_k), input_precision=PRECISION)
+            b_p = softmax_of_rows(b_s, m_s, scale)
+            b_dp = tl.dot(b_g, tl.trans(b_v), input_precision=PRECISION)
+            b_delta = tl.sum(b_p * b_dp, 1)
+            b_dw += tl.where(o_k == j, tl.sum(b_delta, 0), 0.0)
+            b_ds = b_p * (b_dp - b_delta[:, None]) * weight
+            b_dq = tl.dot(b_ds.to(b_q.dtype), b_k, b_dq, input_precision=PRECISION)
+        store_rows(DQ + first * D, D, o_r, m_r, b_dq * scale, D, DP)
+    at = (i_t * G + i_g) * K + o_k
+    tl.store(DW + at, tl.where(b_used, b_dw, 0.0), mask=o_k < K)
+
+
+@triton.jit
+def backward_chunks_kernel(
+    GRAD, Q, KEYS, VALUES, WEIGHTS, PAIRS, FIRST, PIECE_CHUNK, PIECE_FIRST, DK, DV,
+    scale, T, G, K, C, num_pairs, num_pieces,
+    stride_kb, stride_kc, stride_ks, stride_kg,
+    stride_vb, stride_vc, stride_vs, stride_vg,
+    R: tl.constexpr, S: tl.constexpr, D: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr,
+    N: tl.constexpr, RU: tl.constexpr, PIECE: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """One piece of the list of (token, slot) pairs that chose one chunk: its share of dk and dv.
+
+    Columns are the heads of several pairs side by side, N // RU units of RU heads. PIECE pairs make
+    a piece, whose share is added atomically; with PIECE = 0 one program walks the whole list, and
+    the order of the sum is always the same.
+    """
+    i_p = tl.program_id(0).to(tl.int64)
+    i_bg = tl.program_id(1).to(tl.int64)
+    i_b, i_g = i_bg // G, i_bg % G
+    chunk, begin, count = list_of_program(
+        FIRST + i_bg * (C + 1), PIECE_CHUNK + i_bg * num_pieces, PIECE_FIRST + i_bg * (C + 1),
+        i_p, C, PIECE,
+    )  # fmt: skip
+    if chunk >= C:
+        return
+    o_s, o_n = tl.arange(0, SP), tl.arange(0, N)
+    m_s = o_s < S
+    KEYS += i_b * stride_kb + i_g * stride_kg + chunk * stride_kc
+    VALUES += i_b * stride_vb + i_g * stride_vg + chunk * stride_vc
+    b_k = load_rows(KEYS, stride_ks, o_s, m_s, D, DP)
+    b_v = load_rows(VALUES, stride_vs, o_s, m_s, D, DP)
+    b_dk = tl.zeros([SP, DP], tl.float32)
+    b_dv = tl.zeros([SP, DP], tl.float32)
+    PAIRS += i_bg * num_pairs + begin
+    UNITS: tl.constexpr = (R + RU - 1) // RU
+    PER_STEP: tl.constexpr = N // RU
+    last = count * UNITS
+    b_pair = next_pairs(PAIRS, 0, last, N, RU, UNITS)
+    for at in range(0, last, PER_STEP):
+        o_r = ((at + o_n // RU) % UNITS) * RU + o_n % RU
+        m_n = (b_pair >= 0) & (o_r < R)
+        b_t = b_pair // K + i_b * T
+        o_row = (b_t * G + i_g) * R + o_r
+        b_q = load_rows(Q, D, o_row, m_n, D, DP)
+        b_g = load_rows(GRAD, D, o_row, m_n, D, DP)
+        b_w = tl.load(WEIGHTS + (b_t * G + i_g) * K + b_pair % K, mask=m_n, other=0.0)
+        b_pair = next_pairs(PAIRS, at + PER_STEP, last, N, RU, UNITS)
+        b_s = tl.dot(b_k, tl.trans(b_q), input_precision=PRECISION)
+        b_p = softmax_of_columns(b_s, m_s, scale)
+        b_dp = tl.dot(b_v, tl.trans(b_g), input_precision=PRECISION)
+        b_delta = tl.sum(b_p * b_dp, 0)
+        b_p = b_p * b_w[None, :]
+        b_dv = tl.dot(b_p.to(b_g.dtype), b_g, b_dv, input_precision=PRECISION)
+        b_ds = b_p * (b_dp - b_delta[None, :])
+        b_dk = tl.dot(b_ds.to(b_q.dtype), b_q, b_dk, input_precision=PRECISION)
+    row = ((i_b * C + chunk) * S + o_s) * G + i_g
+    add_rows(DK, D, row, m_s, b_dk * scale, D, DP, PIECE > 0)
+    add_rows(DV, D, row, m_s, b_dv, D, DP, PIECE > 0)

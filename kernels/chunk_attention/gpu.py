@@ -1,0 +1,139 @@
+"""Launches the Triton kernels: plain functions on tensors, the same arguments as `cpu.py`."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..configs import (
+    PIECE,
+    backward_chunks_config,
+    backward_queries_config,
+    forward_config,
+)
+from ..launching import Target, last_contiguous, padded, precision, target_of
+from ..pairs import pieces_of, sorted_pairs
+from . import device
+from .cpu import Gradients
+
+
+def forward(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    scale: float,
+    target: Target | None = None,
+) -> Tensor:
+    """Return the output [B, T, H, D] in q's dtype."""
+    q, k, v = q.contiguous(), last_contiguous(k), last_contiguous(v)
+    batch, tokens, heads, dim = q.shape
+    groups, size = k.shape[3], k.shape[2]
+    per_group = heads // groups
+    target = target or target_of(q)
+    config = forward_config(target, size, dim, per_group, q.dtype)
+    out = torch.empty_like(q)
+    if q.numel() == 0:
+        return out
+    grid = (batch * tokens, groups, -(-per_group // config.rows))
+    device.forward_kernel[grid](
+        q, k, v, indices.contiguous(), weights.contiguous(), out,
+        scale, tokens, groups, indices.shape[3],
+        *k.stride()[:4], *v.stride()[:4],
+        R=per_group, S=size, D=dim,
+        RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+        TRANSPOSED=config.transposed, PRECISION=precision(target),
+        num_warps=config.num_warps, num_stages=config.num_stages,
+    )  # fmt: skip
+    return out
+
+
+def backward(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    scale: float,
+    target: Target | None = None,
+) -> Gradients:
+    """Return gradients; the in-chunk softmax is recomputed, the forward saves nothing.
+
+    dk and dv of chunks that many tokens chose are sums of atomic additions, unless
+    `torch.use_deterministic_algorithms` is on: then one program adds them in the order of tokens.
+    """
+    grad, q = grad.contiguous(), q.contiguous()
+    indices, weights = indices.contiguous(), weights.contiguous()
+    target = target or target_of(q)
+    dq, dw = _backward_queries(grad, q, k, v, indices, weights, scale, target)
+    dk, dv = _backward_chunks(grad, q, k, v, indices, weights, scale, target)
+    return Gradients(dq, dk, dv, dw)
+
+
+def _backward_queries(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    scale: float,
+    target: Target,
+) -> tuple[Tensor, Tensor]:
+    k, v = last_contiguous(k), last_contiguous(v)
+    batch, tokens, heads, dim = q.shape
+    groups, size = k.shape[3], k.shape[2]
+    per_group = heads // groups
+    config = backward_queries_config(target, size, dim, per_group, q.dtype)
+    dq, dw = torch.empty_like(q), torch.empty_like(weights)
+    if q.numel() == 0:
+        return dq, dw
+    device.backward_queries_kernel[(batch * tokens, groups)](
+        grad, q, k, v, indices, weights, dq, dw,
+        scale, tokens, groups, indices.shape[3],
+        *k.stride()[:4], *v.stride()[:4],
+        R=per_group, S=size, D=dim,
+        RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+        PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
+    )  # fmt: skip
+    return dq, dw
+
+
+def _backward_chunks(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    scale: float,
+    target: Target,
+) -> tuple[Tensor, Tensor]:
+    batch, tokens, heads, dim = q.shape
+    chunks, size, groups = k.shape[1:4]
+    per_group = heads // groups
+    config = backward_chunks_config(target, size, dim, q.dtype)
+    ordered = torch.are_deterministic_algorithms_enabled()
+    # Added up in float32 by many programs, or written once by one.
+    total = k.dtype if ordered else torch.float32
+    dk = torch.zeros(k.shape, dtype=total, device=k.device)
+    dv = torch.zeros(v.shape, dtype=total, device=v.device)
+    if q.numel() == 0:
+        return dk.to(k.dtype), dv.to(v.dtype)
+    pairs = sorted_pairs(indices, chunks)
+    pieces = pieces_of(pairs, PIECE)
+    count = chunks if ordered else pieces.chunk.shape[1]
+    unit = min(per_group, config.rows)
+    k, v = last_contiguous(k), last_contiguous(v)
+    device.backward_chunks_kernel[(count, batch * groups)](
+        grad, q, k, v, weights, pairs.order, pairs.first, pieces.chunk, pieces.first, dk, dv,
+        scale, tokens, groups, indices.shape[3], chunks,
+        pairs.order.shape[1], pieces.chunk.shape[1],
+        *k.stride()[:4], *v.stride()[:4],
+        R=per_group, S=size, D=dim, SP=padded(size), DP=padded(dim),
+        N=config.rows, RU=unit, PIECE=0 if ordered else PIECE, PRECISION=precision(target),
+        num_warps=config.num_warps, num_stages=config.num_stages,
+    )  # fmt: skip
+    return dk.to(k.dtype), dv.to(v.dtype)
