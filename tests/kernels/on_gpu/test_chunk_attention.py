@@ -1,4 +1,4 @@
-"""The Triton kernels of chunk attention against the float64 reference on the same rounded inputs."""
+"""The Triton kernels of chunk attention against the float64 reference, on inputs as rounded."""
 
 from __future__ import annotations
 
