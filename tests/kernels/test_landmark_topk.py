@@ -163,7 +163,7 @@ def test_tiles_of_one_token_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     noise = torch.randn(2, 9, 3, 11, dtype=torch.float64)
     results = []
     for values in (1 << 22, 1):
-        monkeypatch.setattr(cpu, "_TILE_VALUES", values)
+        monkeypatch.setattr(cpu, "TILE_VALUES", values)
         ours, theirs = q.clone().requires_grad_(), landmarks.clone().requires_grad_()
         found = landmark_topk(ours, theirs, visible, 4, noise=noise)
         finite(found.scores).square().sum().backward()
@@ -175,7 +175,7 @@ def test_tiles_of_one_token_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 def test_memory_is_never_queries_times_landmarks(
     monkeypatch: pytest.MonkeyPatch, largest_tensor: Callable[[Callable[[], object]], int]
 ) -> None:
-    monkeypatch.setattr(cpu, "_TILE_VALUES", 1 << 11)
+    monkeypatch.setattr(cpu, "TILE_VALUES", 1 << 11)
     q, landmarks, visible = make(Case(batch=1, tokens=300, heads=1, dim=2, chunks=300))
     arguments = (q, landmarks, visible, 4, 1.0)
     scores, indices = cpu.forward(*arguments, None, None)

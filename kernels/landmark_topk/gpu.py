@@ -1,0 +1,279 @@
+"""Launchers of the Triton kernels: the best groups first, then the best of their landmarks.
+
+The k groups whose best landmarks are best hold the k best landmarks: of every other group, k
+distinct landmarks beat the best one. So the scores of all landmarks stay on the chip, and only
+one key per group and those of the candidates go to memory (`device.py` says what a key is).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import device
+from .cpu import gathered_backward as backward
+from .quantized import Quantized, quantize_queries
+
+__all__ = ["Config", "backward", "config", "forward", "forward_quantized"]
+
+# Keys of one tile of query tokens, 8 bytes each.
+_TILE_KEYS = 1 << 25
+_GROUPS = (16, 32, 64, 128)
+# Groups of 16 that are looked into after a scan in int8, for each slot: the bounds let several
+# times as many landmarks through as there are slots.
+_QUANTIZED_GROUPS = 8
+# Landmarks that a program of a prefill scores, one tile of them after the other.
+_SPAN_TILES = 16
+# Programs per processor that a decode is split into.
+_WAVES = 4
+
+
+class Config(NamedTuple):
+    """How the kernels are compiled and launched; the same tile for both."""
+
+    rows: int
+    """Query tokens of a tile."""
+    columns: int
+    """Landmarks of a tile."""
+    depth: int
+    """Dimensions of one product."""
+    group: int
+    """Landmarks per group; 1 where groups would not save anything."""
+    options: dict[str, int]
+    """num_warps, num_stages and what else the compiler takes."""
+
+
+class _Inputs(NamedTuple):
+    q: Tensor
+    landmarks: Tensor
+    visible: Tensor
+    mask: Tensor | None
+    noise: Tensor | None
+    scale: float
+
+
+class _Bounds(NamedTuple):
+    """What makes a scan in int8: queries with scales and slacks, landmarks with scales."""
+
+    q: Tensor
+    q_scale: Tensor
+    slack: Tensor
+    landmarks: Quantized
+
+
+def config(
+    dim: int,
+    tokens: int,
+    group: int,
+    dtype: torch.dtype,
+    capability: tuple[int, int] | None,
+) -> Config:
+    """Say how the kernels run.
+
+    Args:
+        dim: E, dimensions of a landmark.
+        tokens: query tokens T; few are a decode, which is bound by the reading of landmarks.
+        group: landmarks per group, from `group_size`.
+        dtype: of the scan, int8 for quantized landmarks.
+        capability: of an NVIDIA GPU; None for AMD's.
+    """
+    decode = tokens <= 16
+    if dtype == torch.float32:
+        # Without tensor cores the operands of a whole product lie in registers.
+        depth, rows, columns = 16, 16 if decode else 32, 64
+    else:
+        least = 32 if dtype == torch.int8 else 16
+        depth = min(max(_power_of_two(dim), least), 128)
+        rows, columns = 16 if decode else 64, 64 if group == 1 else 128
+    options = {"num_warps": 4, "num_stages": 2 if dtype == torch.float32 else 3}
+    if capability is None:
+        # One shape of instruction for every product, so that all of them round alike.
+        options.update(num_stages=2, matrix_instr_nonkdim=16)
+    return Config(rows, columns, depth, group, options)
+
+
+def group_size(chunks: int, top_k: int) -> int:
+    """Return the size for which maxima and candidates together are fewest, or 1 for no groups."""
+    if chunks <= 2 * _GROUPS[0] * top_k:
+        return 1
+    return min(_GROUPS, key=lambda size: chunks // size + top_k * size)
+
+
+def forward(
+    q: Tensor,
+    landmarks: Tensor,
+    visible: Tensor,
+    top_k: int,
+    scale: float,
+    chunk_mask: Tensor | None,
+    noise: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """Return scores [B, T, R, K] (float32) and indices (int64, -1 for empty)."""
+    inputs = _inputs(q, landmarks, visible, chunk_mask, noise, scale)
+    form = _form(q, q.dtype, group_size(landmarks.shape[1], top_k))
+    parts = [
+        _unpack(_search(inputs, form, tile, top_k)) for tile in _tiles(q, landmarks, form, top_k)
+    ]
+    return _joined(parts, q, top_k)
+
+
+def forward_quantized(
+    q: Tensor,
+    landmarks: Tensor,
+    visible: Tensor,
+    top_k: int,
+    scale: float,
+    chunk_mask: Tensor | None,
+    quantized: Quantized,
+) -> tuple[Tensor, Tensor]:
+    """As `forward`, but the groups are chosen by upper bounds of their scores, from int8.
+
+    Whether the bounds ruled out all other groups is known to the host only after the scan; where
+    they did not, the tile of query tokens is searched again without int8.
+    """
+    chunks = landmarks.shape[1]
+    if group_size(chunks, _QUANTIZED_GROUPS * top_k) == 1:
+        return forward(q, landmarks, visible, top_k, scale, chunk_mask, None)
+    inputs = _inputs(q, landmarks, visible, chunk_mask, None, scale)
+    exact = _form(q, q.dtype, group_size(chunks, top_k))
+    looked, scan = (_form(q, dtype, _GROUPS[0]) for dtype in (q.dtype, torch.int8))
+    queries = quantize_queries(q, scale)
+    values, scales = (x.contiguous() for x in quantized)
+    bounds = _Bounds(*queries, Quantized(values, scales))
+    parts = []
+    for tile in _tiles(q, landmarks, scan, _QUANTIZED_GROUPS * top_k):
+        most = _QUANTIZED_GROUPS * top_k
+        best = _maxima(inputs, scan, tile, bounds).topk(most + 1).values
+        keys = _candidates(inputs, looked, tile, best[..., :most].contiguous()).topk(top_k).values
+        rest = best[..., most:]
+        bound, worst = _unpack(rest)[0], _unpack(keys[..., -1:])[0]
+        if not bool(((bound < worst) | (bound == float("-inf"))).all()):
+            keys = _search(inputs, exact, tile, top_k)
+        parts.append(_unpack(keys))
+    return _joined(parts, q, top_k)
+
+
+def _inputs(
+    q: Tensor,
+    landmarks: Tensor,
+    visible: Tensor,
+    chunk_mask: Tensor | None,
+    noise: Tensor | None,
+    scale: float,
+) -> _Inputs:
+    return _Inputs(
+        q.contiguous(),
+        landmarks if landmarks.stride(3) == 1 else landmarks.contiguous(),
+        visible.contiguous(),
+        None if chunk_mask is None else chunk_mask.contiguous().view(torch.uint8),
+        None if noise is None else noise.contiguous(),
+        scale,
+    )
+
+
+def _form(q: Tensor, dtype: torch.dtype, group: int) -> Config:
+    nvidia = q.is_cuda and torch.version.hip is None
+    # The interpreter compiles nothing: any capability will do.
+    capability = (9, 0) if not q.is_cuda else None
+    if nvidia:
+        capability = torch.cuda.get_device_capability(q.device)
+    return config(q.shape[3], q.shape[1], group, dtype, capability)
+
+
+def _tiles(q: Tensor, landmarks: Tensor, form: Config, slots: int) -> list[slice]:
+    """Cut the query tokens so that the keys of a tile stay within `_TILE_KEYS`."""
+    batch, tokens, heads, _ = q.shape
+    groups = -(-landmarks.shape[1] // form.group)
+    keys = batch * heads * max(groups, min(slots, groups) * form.group)
+    step = max(1, _TILE_KEYS // max(keys, 1))
+    if step > form.rows:
+        step -= step % form.rows
+    return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
+
+
+def _search(inputs: _Inputs, form: Config, tile: slice, top_k: int) -> Tensor:
+    """Return the keys [B, R, t, top_k] of the best landmarks of a tile, best first."""
+    best = _maxima(inputs, form, tile)
+    best = best.topk(min(top_k, best.shape[-1])).values
+    if form.group > 1:
+        best = _candidates(inputs, form, tile, best).topk(top_k).values
+    if inputs.noise is not None:
+        # The noise was for the choice only.
+        best = _candidates(inputs._replace(noise=None), form._replace(group=1), tile, best)
+    return best
+
+
+def _maxima(inputs: _Inputs, form: Config, tile: slice, bounds: _Bounds | None = None) -> Tensor:
+    """Return a key for each group, [B, R, t, groups]: its best score or, with bounds, more."""
+    q, landmarks, *rest = inputs[:5]
+    if bounds is not None:
+        q, landmarks = bounds.q, bounds.landmarks.values
+    batch, tokens, heads, dim = q.shape
+    chunks, count = landmarks.shape[1], tile.stop - tile.start
+    groups = -(-chunks // form.group)
+    out = torch.empty(batch, heads, count, groups, dtype=torch.int64, device=q.device)
+    row_tiles, span = -(-count // form.rows), form.columns * _SPAN_TILES
+    if row_tiles * batch * heads < _processors(q) * _WAVES:
+        spans = max(1, _processors(q) * _WAVES // (row_tiles * batch * heads))
+        tiles = -(-chunks // form.columns)
+        span = min(span, -(-tiles // spans) * form.columns)
+    # The second axis of a grid is short.
+    span = max(span, -(-chunks // (65535 * form.columns)) * form.columns)
+    scales = (None,) * 3 if bounds is None else (*bounds[1:3], bounds.landmarks.scales)
+    device.group_maxima_kernel[(row_tiles, -(-chunks // span), batch * heads)](
+        q, landmarks, *rest, *scales, out, inputs.scale, tile.start, count, tokens, chunks, groups,
+        span, *landmarks.stride()[:3], **_constants(form, heads, dim),
+    )  # fmt: skip
+    return out
+
+
+def _candidates(inputs: _Inputs, form: Config, tile: slice, groups: Tensor) -> Tensor:
+    """Return the keys [B, R, t, N * group] of all landmarks of the groups with these keys."""
+    q, landmarks = inputs[:2]
+    batch, tokens, heads, dim = q.shape
+    count, slots = groups.shape[2:]
+    wide = slots * form.group
+    out = torch.empty(batch, heads, count, wide, dtype=torch.int64, device=q.device)
+    device.candidates_kernel[(count, -(-wide // form.columns), batch * heads)](
+        *inputs[:5], groups, out, inputs.scale, tile.start, count, tokens, landmarks.shape[1],
+        slots, *landmarks.stride()[:3], **_constants(form, heads, dim),
+    )  # fmt: skip
+    return out
+
+
+def _constants(form: Config, heads: int, dim: int) -> dict[str, Any]:
+    sizes = {"BE": form.depth, "BM": form.rows, "BN": form.columns, "GS": form.group}
+    return {"R": heads, "E": dim, **sizes, **form.options}
+
+
+def _unpack(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the scores and places of keys; places are -1 where the score is -inf."""
+    high = (keys >> 32).to(torch.int32)
+    scores = (high ^ ((high >> 31) & 0x7FFFFFFF)).view(torch.float32)
+    places = 0x7FFFFFFF - (keys & 0x7FFFFFFF)
+    return scores, places.masked_fill(scores == float("-inf"), -1)
+
+
+def _joined(parts: list[tuple[Tensor, Tensor]], q: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """Join the tiles' [B, R, t, K] to [B, T, R, K]."""
+    shape = (*q.shape[:3], top_k)
+    scores = torch.empty(shape, dtype=torch.float32, device=q.device)
+    indices = torch.empty(shape, dtype=torch.int64, device=q.device)
+    start = 0
+    for found, places in parts:
+        tile = slice(start, start + found.shape[2])
+        scores[:, tile], indices[:, tile] = found.transpose(1, 2), places.transpose(1, 2)
+        start = tile.stop
+    return scores, indices
+
+
+def _processors(q: Tensor) -> int:
+    if not q.is_cuda:
+        return 1
+    return torch.cuda.get_device_properties(q.device).multi_processor_count
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << max(n - 1, 0).bit_length()
