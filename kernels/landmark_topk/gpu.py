@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..launching import Target, last_contiguous, padded, stages_within, target_of
 from . import device
 from .cpu import gathered_backward as backward
 from .quantized import Quantized, quantize_queries
@@ -64,34 +65,38 @@ class _Bounds(NamedTuple):
 
 
 def config(
-    dim: int,
-    tokens: int,
-    group: int,
-    dtype: torch.dtype,
-    capability: tuple[int, int] | None,
+    target: Target, dim: int, tokens: int, group: int, dtype: torch.dtype, noise: bool = False
 ) -> Config:
     """Say how the kernels run.
 
     Args:
+        target: the GPU.
         dim: E, dimensions of a landmark.
         tokens: query tokens T; few are a decode, which is bound by the reading of landmarks.
         group: landmarks per group, from `group_size`.
         dtype: of the scan, int8 for quantized landmarks.
-        capability: of an NVIDIA GPU; None for AMD's.
+        noise: whether there is noise.
     """
-    decode = tokens <= 16
+    rows, columns = 16 if tokens <= 16 else 64, 128
+    if group == 1 or noise or dim > 128 or (dtype == torch.int8 and target.capability >= 100):
+        # More would not fit the registers.
+        columns = 64
+    depth = min(padded(dim, 32 if dtype == torch.int8 else 16), 128)
     if dtype == torch.float32:
         # Without tensor cores the operands of a whole product lie in registers.
-        depth, rows, columns = 16, 16 if decode else 32, 64
-    else:
-        least = 32 if dtype == torch.int8 else 16
-        depth = min(max(_power_of_two(dim), least), 128)
-        rows, columns = 16 if decode else 64, 64 if group == 1 else 128
-    options = {"num_warps": 4, "num_stages": 2 if dtype == torch.float32 else 3}
-    if capability is None:
+        rows, columns, depth = 16, 64, 16
+    # All of a tile's landmarks, and its queries again where they are more than one product takes.
+    blocks = -(-dim // depth)
+    tile = blocks * depth * (columns + (rows if blocks > 1 else 0)) * dtype.itemsize
+    if target.vendor == "hip":
         # One shape of instruction for every product, so that all of them round alike.
-        options.update(num_stages=2, matrix_instr_nonkdim=16)
-    return Config(rows, columns, depth, group, options)
+        stages = 2 if tile <= target.shared // 2 else 1
+        options = {"num_stages": stages, "matrix_instr_nonkdim": 16}
+    else:
+        # Beside them: the queries, and the scores on their way to other threads.
+        fixed = rows * (depth * dtype.itemsize + 4 * columns)
+        options = {"num_stages": stages_within(target, tile, fixed)}
+    return Config(rows, columns, depth, group, {"num_warps": 4, **options})
 
 
 def group_size(chunks: int, top_k: int) -> int:
@@ -109,10 +114,15 @@ def forward(
     scale: float,
     chunk_mask: Tensor | None,
     noise: Tensor | None,
+    target: Target | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return scores [B, T, R, K] (float32) and indices (int64, -1 for empty)."""
+    if 0 in (*q.shape[:3], top_k):
+        return _joined([], q, top_k)
     inputs = _inputs(q, landmarks, visible, chunk_mask, noise, scale)
-    form = _form(q, q.dtype, group_size(landmarks.shape[1], top_k))
+    size = group_size(landmarks.shape[1], top_k)
+    target = target or target_of(q)
+    form = config(target, q.shape[3], q.shape[1], size, q.dtype, noise is not None)
     parts = [
         _unpack(_search(inputs, form, tile, top_k)) for tile in _tiles(q, landmarks, form, top_k)
     ]
@@ -127,24 +137,26 @@ def forward_quantized(
     scale: float,
     chunk_mask: Tensor | None,
     quantized: Quantized,
+    target: Target | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As `forward`, but the groups are chosen by upper bounds of their scores, from int8.
 
     Whether the bounds ruled out all other groups is known to the host only after the scan; where
     they did not, the tile of query tokens is searched again without int8.
     """
-    chunks = landmarks.shape[1]
-    if group_size(chunks, _QUANTIZED_GROUPS * top_k) == 1:
-        return forward(q, landmarks, visible, top_k, scale, chunk_mask, None)
+    tokens, dim, chunks = q.shape[1], q.shape[3], landmarks.shape[1]
+    most = _QUANTIZED_GROUPS * top_k
+    if 0 in (*q.shape[:3], top_k) or group_size(chunks, most) == 1:
+        return forward(q, landmarks, visible, top_k, scale, chunk_mask, None, target)
     inputs = _inputs(q, landmarks, visible, chunk_mask, None, scale)
-    exact = _form(q, q.dtype, group_size(chunks, top_k))
-    looked, scan = (_form(q, dtype, _GROUPS[0]) for dtype in (q.dtype, torch.int8))
+    target = target or target_of(q)
+    exact = config(target, dim, tokens, group_size(chunks, top_k), q.dtype)
+    looked, scan = (config(target, dim, tokens, _GROUPS[0], x) for x in (q.dtype, torch.int8))
     queries = quantize_queries(q, scale)
     values, scales = (x.contiguous() for x in quantized)
     bounds = _Bounds(*queries, Quantized(values, scales))
     parts = []
-    for tile in _tiles(q, landmarks, scan, _QUANTIZED_GROUPS * top_k):
-        most = _QUANTIZED_GROUPS * top_k
+    for tile in _tiles(q, landmarks, scan, most):
         best = _maxima(inputs, scan, tile, bounds).topk(most + 1).values
         keys = _candidates(inputs, looked, tile, best[..., :most].contiguous()).topk(top_k).values
         rest = best[..., most:]
@@ -165,21 +177,12 @@ def _inputs(
 ) -> _Inputs:
     return _Inputs(
         q.contiguous(),
-        landmarks if landmarks.stride(3) == 1 else landmarks.contiguous(),
+        last_contiguous(landmarks),
         visible.contiguous(),
         None if chunk_mask is None else chunk_mask.contiguous().view(torch.uint8),
         None if noise is None else noise.contiguous(),
         scale,
     )
-
-
-def _form(q: Tensor, dtype: torch.dtype, group: int) -> Config:
-    nvidia = q.is_cuda and torch.version.hip is None
-    # The interpreter compiles nothing: any capability will do.
-    capability = (9, 0) if not q.is_cuda else None
-    if nvidia:
-        capability = torch.cuda.get_device_capability(q.device)
-    return config(q.shape[3], q.shape[1], group, dtype, capability)
 
 
 def _tiles(q: Tensor, landmarks: Tensor, form: Config, slots: int) -> list[slice]:
@@ -273,7 +276,3 @@ def _processors(q: Tensor) -> int:
     if not q.is_cuda:
         return 1
     return torch.cuda.get_device_properties(q.device).multi_processor_count
-
-
-def _power_of_two(n: int) -> int:
-    return 1 << max(n - 1, 0).bit_length()

@@ -96,6 +96,8 @@ def forward(
     batch, tokens, heads, _ = q.shape
     scores = torch.empty(batch, tokens, heads, top_k, dtype=exact_dtype(q), device=q.device)
     indices = torch.empty(batch, tokens, heads, top_k, dtype=torch.int64, device=q.device)
+    if top_k == 0:
+        return scores, indices
     queries = quantize_queries(q, scale)
     step = max(1, cpu.TILE_VALUES // max(1, landmarks.shape[1]))
     for row in range(batch):

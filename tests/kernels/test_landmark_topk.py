@@ -127,13 +127,18 @@ def test_nan_landmarks_of_hidden_chunks_do_not_leak() -> None:
     assert torch.equal(found.scores, clean.scores)
 
 
-def test_ties_choose_distinct_visible_chunks() -> None:
-    q = torch.ones(1, 3, 1, 2)
-    found = landmark_topk(q, torch.ones(1, 9, 1, 2), torch.tensor([[2, 6, 9]]), 4)
-    for token, limit in enumerate((2, 6, 9)):
-        chosen = [i for i in found.indices[0, token, 0].tolist() if i >= 0]
-        assert len(set(chosen)) == len(chosen) == min(4, limit)
-        assert max(chosen) < limit
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("top_k", [1, 4, 40])
+def test_of_equal_scores_the_first_visible_ones_are_chosen(dtype: torch.dtype, top_k: int) -> None:
+    case = Case(chunks=40, dim=3)
+    q, landmarks, visible = (x.round() if x.is_floating_point() else x for x in make(case))
+    mask = torch.rand(2, 40) < 0.7
+    found = landmark_topk(
+        q.to(dtype), landmarks.to(dtype), visible, top_k, scale=0.5, chunk_mask=mask
+    )
+    scores, chosen = landmark_topk_reference(q, landmarks, visible, top_k, 0.5, mask)
+    assert torch.equal(found.indices, chosen)
+    assert torch.equal(found.scores.double(), scores)
 
 
 def test_noise_changes_the_choice_but_not_the_scores() -> None:
@@ -172,6 +177,20 @@ def test_tiles_of_one_token_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         torch.testing.assert_close(whole, tiled, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_copies_and_products_give_the_same_gradients(dtype: torch.dtype) -> None:
+    q, landmarks, _ = make(Case(tokens=30), dtype)
+    indices = torch.randint(-1, 11, (2, 30, 3, 4))
+    grad = torch.randn(2, 30, 3, 4, dtype=torch.float64 if dtype == torch.float64 else None)
+    results = (
+        f(grad, q, landmarks, indices, 0.5) for f in (cpu.dense_backward, cpu.gathered_backward)
+    )
+    for dense, gathered in zip(*results, strict=True):
+        assert gathered.dtype == dtype
+        tolerance = 1e-12 if dtype == torch.float64 else 2e-2
+        assert (dense - gathered).norm() <= tolerance * dense.norm()
+
+
 def test_memory_is_never_queries_times_landmarks(
     monkeypatch: pytest.MonkeyPatch, largest_tensor: Callable[[Callable[[], object]], int]
 ) -> None:
@@ -180,8 +199,9 @@ def test_memory_is_never_queries_times_landmarks(
     arguments = (q, landmarks, visible, 4, 1.0)
     scores, indices = cpu.forward(*arguments, None, None)
     forward = largest_tensor(lambda: cpu.forward(*arguments, None, None))
-    backward = largest_tensor(lambda: cpu.backward(scores, q, landmarks, indices, 1.0))
-    assert max(forward, backward) <= 1 << 11 < 300 * 300
+    for run in (cpu.dense_backward, cpu.gathered_backward):
+        backward = largest_tensor(lambda run=run: run(scores, q, landmarks, indices, 1.0))
+        assert max(forward, backward) <= 1 << 11 < 300 * 300
 
 
 def test_the_custom_operators_keep_their_contract() -> None:
