@@ -34,8 +34,9 @@ def paged_decode(
     keys and values read from where they lie. Sessions of different lengths share a batch. Only the
     pages of chosen chunks are read; others may hold anything.
 
-    It has no gradient. On a GPU nothing waits for the device and shapes alone decide what is
-    launched, so it can be captured in a CUDA graph; with `out` and `workspace` it allocates nothing.
+    It has no gradient. On a GPU nothing waits for the device, and shapes alone decide what is
+    launched, so that it can be captured in a CUDA graph; with `out` and `workspace` it allocates
+    nothing.
 
     Args:
         q: queries [B, H, D]; float64, float32, bfloat16 or float16.
@@ -48,7 +49,8 @@ def paged_decode(
             slots are ignored.
         scale: factor on the scores; default 1 / sqrt(D).
         splits: parts into which the GPU kernels cut a session's slots, which run side by side and
-            are then added, always in one order; default what fills the GPU. PyTorch needs none.
+            are then added, always in one order; K / 32 or more. Default: what fills the GPU.
+            PyTorch has no use for it.
         out: [B, H, D] contiguous, in the dtype of `q`; what to write to. Default: new.
         workspace: float32 [splits, B, H, D] contiguous, from `decode_workspace`: the parts of the
             sum. Its first size then is `splits`. Default: new.

@@ -28,7 +28,7 @@ def forward(
     """
     pages = pages_of(page_table, indices)
     require_pages(pages, k_pool.shape[0], page_table, indices)
-    if k_pool.shape[0] == 0 or indices.shape[2] == 0:
+    if not min(k_pool.shape[0], indices.shape[2], out.numel()):
         out.zero_()
         return
     q, k, v, chosen, result = q[None], k_pool[None], v_pool[None], pages[None], out[None]

@@ -14,7 +14,7 @@ LOG2_E = tl.constexpr(1.4426950408889634)
 @triton.jit
 def _tile(base, offsets, keys, dims, SIZE: tl.constexpr, DIM: tl.constexpr):
     """Load a page's keys or values of one KV head, 0 where the tile is larger."""
-    if SIZE == keys.shape[0] and DIM == dims.shape[0]:
+    if keys.shape[0] == SIZE and dims.shape[0] == DIM:
         tile = tl.load(base + offsets)
     else:
         inside = (keys < SIZE)[:, None] & (dims < DIM)[None, :]
@@ -165,9 +165,7 @@ def decode_kernel(
 
 
 @triton.jit(do_not_specialize=["splits", "values"])
-def sum_kernel(
-    parts, out, splits, values, BLOCK_SPLITS: tl.constexpr, BLOCK_VALUES: tl.constexpr
-):
+def sum_kernel(parts, out, splits, values, BLOCK_SPLITS: tl.constexpr, BLOCK_VALUES: tl.constexpr):
     """Add parts [splits, values] into out [values]; the order depends on `splits` alone.
 
     Grid: [blocks of values].

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..backends import BackendUnavailable
 from .device import MOST_SLOTS, decode_kernel, sum_kernel
 
+SLOTS: int = MOST_SLOTS.value
 # tl.dot wants 16 of each; more heads than this would not fit the registers beside a tile.
 LEAST, MOST_HEADS = 16, 64
 # Larger tiles are spread over more than 4 warps: they would not fit the registers.
@@ -95,7 +96,7 @@ def _tiles_held(stages: int, transposed: bool, capability: tuple[int, int] | Non
 def choose_splits(programs: int, top_k: int, processors: int) -> int:
     """Return how many parts let `programs` fill the processors with at most one each."""
     wanted = min(max(processors // max(programs, 1), 1), max(top_k, 1))
-    slots = min(-(-top_k // wanted), MOST_SLOTS.value)
+    slots = min(-(-top_k // wanted), SLOTS)
     return -(-top_k // max(slots, 1))
 
 
@@ -130,10 +131,9 @@ def forward(
         out.zero_()
         return
     splits = splits or splits_for(q, indices)
-    if splits * MOST_SLOTS.value < top_k:
+    if splits * SLOTS < top_k:
         raise ValueError(
-            f"{top_k} chosen chunks need at least {-(-top_k // MOST_SLOTS.value)} splits; "
-            f"found {splits}"
+            f"{top_k} chosen chunks need at least {-(-top_k // SLOTS)} splits; found {splits}"
         )
     rows = heads // groups
     form = config(dim, size, rows, q.dtype, k_pool.dtype, _capability(q.device))
