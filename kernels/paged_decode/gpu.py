@@ -135,51 +135,68 @@ def forward(
         raise ValueError(
             f"{top_k} chosen chunks need at least {-(-top_k // SLOTS)} splits; found {splits}"
         )
-    rows = heads // groups
-    form = config(dim, size, rows, q.dtype, k_pool.dtype, _capability(q.device))
+    form = config(dim, size, heads // groups, q.dtype, k_pool.dtype, _capability(q.device))
     if splits == 1:
-        parts = out
+        workspace = None
     elif workspace is None:
-        parts = torch.empty(splits, *q.shape, dtype=torch.float32, device=q.device)
-    else:
-        parts = workspace
+        workspace = torch.empty(splits, *q.shape, dtype=torch.float32, device=q.device)
     # Triton launches on the current device.
     with torch.cuda.device_of(q):
-        decode_kernel[(batch * groups * -(-rows // form.block_heads) * splits,)](
-            q,
-            k_pool,
-            v_pool,
-            page_table,
-            indices,
-            weights,
-            parts,
-            scale,
-            batch,
-            num_pages,
-            num_chunks,
-            top_k,
-            splits,
-            *q.stride(),
-            *k_pool.stride(),
-            *v_pool.stride(),
-            *page_table.stride(),
-            *indices.stride(),
-            *weights.stride(),
-            GROUPS=groups,
-            HEADS=rows,
-            SIZE=size,
-            DIM=dim,
-            BLOCK_HEADS=form.block_heads,
-            BLOCK_SIZE=form.block_size,
-            BLOCK_DIM=form.block_dim,
-            TRANSPOSED=form.transposed,
-            num_warps=form.num_warps,
-            num_stages=form.num_stages,
+        launch(q, k_pool, v_pool, page_table, indices, weights, out, workspace, scale, form)
+
+
+def launch(
+    q: Tensor,
+    k_pool: Tensor,
+    v_pool: Tensor,
+    page_table: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    out: Tensor,
+    parts: Tensor | None,
+    scale: float,
+    form: Config,
+) -> None:
+    """Launch the kernels in one form; `parts` [splits, B, H, D], None is one split."""
+    batch, heads, dim = q.shape
+    num_pages, size, groups, _ = k_pool.shape
+    rows = heads // groups
+    splits = 1 if parts is None else parts.shape[0]
+    decode_kernel[(batch * groups * -(-rows // form.block_heads) * splits,)](
+        q,
+        k_pool,
+        v_pool,
+        page_table,
+        indices,
+        weights,
+        out if parts is None else parts,
+        scale,
+        batch,
+        num_pages,
+        page_table.shape[1],
+        indices.shape[2],
+        splits,
+        *q.stride(),
+        *k_pool.stride(),
+        *v_pool.stride(),
+        *page_table.stride(),
+        *indices.stride(),
+        *weights.stride(),
+        GROUPS=groups,
+        HEADS=rows,
+        SIZE=size,
+        DIM=dim,
+        BLOCK_HEADS=form.block_heads,
+        BLOCK_SIZE=form.block_size,
+        BLOCK_DIM=form.block_dim,
+        TRANSPOSED=form.transposed,
+        num_warps=form.num_warps,
+        num_stages=form.num_stages,
+    )
+    if parts is not None:
+        sum_kernel[(-(-out.numel() // SUM_VALUES),)](
+            parts, out, splits, out.numel(), BLOCK_SPLITS=SUM_SPLITS, BLOCK_VALUES=SUM_VALUES
         )
-        if splits > 1:
-            sum_kernel[(-(-out.numel() // SUM_VALUES),)](
-                parts, out, splits, out.numel(), BLOCK_SPLITS=SUM_SPLITS, BLOCK_VALUES=SUM_VALUES
-            )
 
 
 def _block(n: int) -> int:
