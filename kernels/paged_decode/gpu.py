@@ -1,0 +1,217 @@
+"""Launches the Triton kernels. Whatever depends on values happens on the device."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..backends import BackendUnavailable
+from .device import MOST_SLOTS, decode_kernel, sum_kernel
+
+SLOTS: int = MOST_SLOTS.value
+# tl.dot wants 16 of each; more heads than this would not fit the registers beside a tile.
+LEAST, MOST_HEADS = 16, 64
+# Larger tiles are spread over more than 4 warps: they would not fit the registers.
+WARP_BYTES = 64 * 128 * 2
+SUM_SPLITS, SUM_VALUES = 32, 64
+KIB = 1024
+# Shared memory that one program may have, by compute capability; AMD: local data share.
+SHARED = {(8, 0): 163 * KIB, (8, 7): 163 * KIB, (9, 0): 227 * KIB, (10, 0): 227 * KIB}
+SHARED_OTHERS, SHARED_AMD = 99 * KIB, 64 * KIB
+# Where 16 heads as columns of a product get instructions that as rows they do not.
+TRANSPOSING = ((9, 0), (10, 0), (10, 3))
+# Only Triton's interpreter runs without a GPU.
+INTERPRETED_AS = (8, 0)
+
+
+class Config(NamedTuple):
+    """How `decode_kernel` is compiled."""
+
+    transposed: bool
+    block_heads: int
+    block_size: int
+    block_dim: int
+    num_warps: int
+    num_stages: int
+
+
+def config(
+    dim: int,
+    size: int,
+    rows: int,
+    dtype: torch.dtype,
+    stored: torch.dtype,
+    capability: tuple[int, int] | None,
+) -> Config:
+    """Return the form of `decode_kernel` for chunks of one shape on one kind of GPU.
+
+    Args:
+        dim, size, rows: head dim, chunk size, query heads per KV head.
+        dtype, stored: of the queries and of the pool.
+        capability: compute capability; None for AMD GPUs.
+
+    Raises:
+        BackendUnavailable: if a chunk does not fit the memory of a processor.
+    """
+    block_heads = min(_block(rows), MOST_HEADS)
+    block_size, block_dim = _block(size), _block(dim)
+    transposed = (
+        capability in TRANSPOSING
+        and dtype == stored != torch.float32
+        and rows > LEAST // 2
+        and block_size >= 64
+        and block_dim >= 64
+    )
+    if capability is None:
+        shared, most_stages = SHARED_AMD, 2
+    else:
+        shared, most_stages = SHARED.get(capability, SHARED_OTHERS), 3
+    tile = block_size * block_dim * stored.itemsize
+    # Float32 beside bfloat16 is cut into three of those.
+    itemsize = dtype.itemsize if dtype == stored else max(dtype.itemsize, 3 * stored.itemsize)
+    # Queries, probabilities, barriers.
+    beside = block_heads * (block_size + block_dim) * itemsize + KIB // 2
+    warps = 4 if tile <= WARP_BYTES else 8 if tile <= 2 * WARP_BYTES else 16
+    for stages in range(most_stages, 0, -1):
+        needed = _tiles_held(stages, transposed, capability) * tile + beside
+        if needed <= shared:
+            return Config(transposed, block_heads, block_size, block_dim, warps, stages)
+    raise BackendUnavailable(
+        f"a chunk of {size} tokens with {dim} values each needs {needed // KIB} KiB of shared "
+        f"memory, this GPU has {shared // KIB}; backend='torch' takes it"
+    )
+
+
+def _tiles_held(stages: int, transposed: bool, capability: tuple[int, int] | None) -> int:
+    """Return how many tiles of keys or values the compiler keeps in shared memory at once."""
+    if stages == 1 and capability is None:
+        return 1
+    # Transposed, the tile that is being multiplied is read from shared memory.
+    return 2 * (stages if transposed else max(stages - 1, 1))
+
+
+def choose_splits(programs: int, top_k: int, processors: int) -> int:
+    """Return how many parts let `programs` fill the processors with at most one each."""
+    wanted = min(max(processors // max(programs, 1), 1), max(top_k, 1))
+    slots = min(-(-top_k // wanted), SLOTS)
+    return -(-top_k // max(slots, 1))
+
+
+def splits_for(q: Tensor, indices: Tensor) -> int:
+    """Return `choose_splits` for these inputs and the GPU that they lie on."""
+    batch, groups, top_k = indices.shape
+    blocks = -(-q.shape[1] // max(groups * MOST_HEADS, 1))
+    return max(choose_splits(batch * groups * blocks, top_k, _processors(q.device)), 1)
+
+
+def forward(
+    q: Tensor,
+    k_pool: Tensor,
+    v_pool: Tensor,
+    page_table: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    out: Tensor,
+    workspace: Tensor | None,
+    scale: float,
+    splits: int,
+) -> None:
+    """Write the output [B, H, D] to `out`; `splits` 0 chooses. Two launches, or one without splits.
+
+    Raises:
+        ValueError: if `splits` are too few for a program to hold its slots.
+    """
+    batch, heads, dim = q.shape
+    num_pages, size, groups, _ = k_pool.shape
+    num_chunks, top_k = page_table.shape[1], indices.shape[2]
+    if not min(num_pages, num_chunks, top_k, out.numel()):
+        out.zero_()
+        return
+    splits = splits or splits_for(q, indices)
+    if splits * SLOTS < top_k:
+        raise ValueError(
+            f"{top_k} chosen chunks need at least {-(-top_k // SLOTS)} splits; found {splits}"
+        )
+    form = config(dim, size, heads // groups, q.dtype, k_pool.dtype, _capability(q.device))
+    if splits == 1:
+        workspace = None
+    elif workspace is None:
+        workspace = torch.empty(splits, *q.shape, dtype=torch.float32, device=q.device)
+    # Triton launches on the current device.
+    with torch.cuda.device_of(q):
+        launch(q, k_pool, v_pool, page_table, indices, weights, out, workspace, scale, form)
+
+
+def launch(
+    q: Tensor,
+    k_pool: Tensor,
+    v_pool: Tensor,
+    page_table: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    out: Tensor,
+    parts: Tensor | None,
+    scale: float,
+    form: Config,
+) -> None:
+    """Launch the kernels in one form; `parts` [splits, B, H, D], None is one split."""
+    batch, heads, dim = q.shape
+    num_pages, size, groups, _ = k_pool.shape
+    rows = heads // groups
+    splits = 1 if parts is None else parts.shape[0]
+    decode_kernel[(batch * groups * -(-rows // form.block_heads) * splits,)](
+        q,
+        k_pool,
+        v_pool,
+        page_table,
+        indices,
+        weights,
+        out if parts is None else parts,
+        scale,
+        batch,
+        num_pages,
+        page_table.shape[1],
+        indices.shape[2],
+        splits,
+        *q.stride(),
+        *k_pool.stride(),
+        *v_pool.stride(),
+        *page_table.stride(),
+        *indices.stride(),
+        *weights.stride(),
+        GROUPS=groups,
+        HEADS=rows,
+        SIZE=size,
+        DIM=dim,
+        BLOCK_HEADS=form.block_heads,
+        BLOCK_SIZE=form.block_size,
+        BLOCK_DIM=form.block_dim,
+        TRANSPOSED=form.transposed,
+        num_warps=form.num_warps,
+        num_stages=form.num_stages,
+    )
+    if parts is not None:
+        sum_kernel[(-(-out.numel() // SUM_VALUES),)](
+            parts, out, splits, out.numel(), BLOCK_SPLITS=SUM_SPLITS, BLOCK_VALUES=SUM_VALUES
+        )
+
+
+def _block(n: int) -> int:
+    return max(LEAST, 1 << (n - 1).bit_length())
+
+
+@lru_cache
+def _capability(device: torch.device) -> tuple[int, int] | None:
+    if device.type == "cpu":
+        return INTERPRETED_AS
+    return None if torch.version.hip else torch.cuda.get_device_capability(device)
+
+
+@lru_cache
+def _processors(device: torch.device) -> int:
+    if device.type == "cpu":
+        return 1
+    return int(torch.cuda.get_device_properties(device).multi_processor_count)
