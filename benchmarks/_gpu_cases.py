@@ -88,7 +88,9 @@ def attention(case: Case, clock: Clock, rates: Rates, backend: str) -> Row:
     return row
 
 
-def forward_and_backward(run: Callable[..., Tensor], inputs: tuple[Tensor, ...], clock: Clock) -> Row:
+def forward_and_backward(
+    run: Callable[..., Tensor], inputs: tuple[Tensor, ...], clock: Clock
+) -> Row:
     """Seconds of each direction."""
     with torch.no_grad():
         forward = clock.seconds(lambda: run(*inputs))
@@ -120,9 +122,7 @@ def full_attention(case: Case, clock: Clock) -> Row:
 def _flex(tokens: int) -> Callable[..., Tensor]:
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    mask = create_block_mask(
-        lambda b, h, q, kv: q >= kv, None, None, tokens, tokens, device="cuda"
-    )
+    mask = create_block_mask(lambda b, h, q, kv: q >= kv, None, None, tokens, tokens, device="cuda")
     run = torch.compile(flex_attention)
     return lambda q, k, v: run(q, k, v, block_mask=mask, enable_gqa=True)
 
@@ -184,7 +184,9 @@ def decode(case: Case, clock: Clock, rates: Rates, backend: str) -> Row:
     return row
 
 
-def cases(lengths: list[int], slots: list[int], dims: list[int], groups: list[int]) -> Iterator[Case]:
+def cases(
+    lengths: list[int], slots: list[int], dims: list[int], groups: list[int]
+) -> Iterator[Case]:
     """Every combination."""
     for tokens in lengths:
         for top_k in slots:

@@ -59,9 +59,7 @@ def _decode(case: Case, device: torch.device, dtype: torch.dtype, backend: str) 
         ours = paged_decode(q, pool, pages[None], indices, weights, backend=backend)
         exact = [x[:, last].double() for x in (inputs.q, inputs.weights)]
         k, v = inputs.k.double(), inputs.v.double()
-        theirs = chunk_attention(
-            exact[0], k, v, inputs.indices[:, last], exact[1], backend="torch"
-        )
+        theirs = chunk_attention(exact[0], k, v, inputs.indices[:, last], exact[1], backend="torch")
     return _error(ours, theirs[:, 0])
 
 
@@ -72,9 +70,7 @@ def _search(case: Case, device: torch.device, dtype: torch.dtype, backend: str) 
     visible = (torch.arange(case.tokens, device=device) // SIZE)[None]
     with torch.no_grad():
         ours = landmark_topk(q, landmarks, visible, case.slots, backend=backend)
-        exact = landmark_topk(
-            q.double(), landmarks.double(), visible, case.slots, backend="torch"
-        )
+        exact = landmark_topk(q.double(), landmarks.double(), visible, case.slots, backend="torch")
     finite = exact.scores.isfinite()
     if not torch.equal(ours.indices >= 0, finite):
         return int((~finite).sum())

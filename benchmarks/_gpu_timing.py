@@ -32,7 +32,9 @@ class Clock:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         on_gpu = device.type == "cuda"
-        self._flushed = torch.empty(_FLUSHED_BYTES if on_gpu else 0, dtype=torch.int8, device=device)
+        self._flushed = torch.empty(
+            _FLUSHED_BYTES if on_gpu else 0, dtype=torch.int8, device=device
+        )
 
     def seconds(self, work: Callable[[], object], most: int = 30) -> float:
         """Median of up to `most` runs after two that do not count; one run without a GPU."""
