@@ -13,7 +13,7 @@ from .device import MOST_SLOTS, decode_kernel, sum_kernel
 
 SLOTS: int = MOST_SLOTS.value
 # tl.dot wants 16 of each; more heads, or scores, would not fit the registers.
-LEAST, MOST_HEADS, MOST_SCORE_BYTES = 16, 64, 64 * 128 * 2
+LEAST, MOST_HEADS, MOST_SCORES = 16, 64, 64 * 128
 # Larger tiles are spread over more than 4 warps: they would not fit the registers.
 WARP_BYTES = 64 * 128 * 2
 SUM_SPLITS, SUM_VALUES = 32, 64
@@ -60,7 +60,8 @@ def config(
         BackendUnavailable: if a chunk does not fit the memory of a processor.
     """
     block_size, block_dim = _block(size), _block(dim)
-    at_once = MOST_SCORE_BYTES // (block_size * stored.itemsize)
+    # Float32 products run without tensor cores, and need more registers.
+    at_once = LEAST if stored == torch.float32 else MOST_SCORES // block_size
     most_heads = max(min(_block(rows), MOST_HEADS, at_once), LEAST)
     transposed = (
         capability in TRANSPOSING
