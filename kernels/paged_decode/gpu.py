@@ -12,14 +12,17 @@ from ..backends import BackendUnavailable
 from .device import MOST_SLOTS, decode_kernel, sum_kernel
 
 SLOTS: int = MOST_SLOTS.value
-# tl.dot wants 16 of each; more heads than this would not fit the registers beside a tile.
-LEAST, MOST_HEADS = 16, 64
+# tl.dot wants 16 of each; more heads, or scores, would not fit the registers.
+LEAST, MOST_HEADS, MOST_SCORES = 16, 64, 64 * 128
 # Larger tiles are spread over more than 4 warps: they would not fit the registers.
 WARP_BYTES = 64 * 128 * 2
 SUM_SPLITS, SUM_VALUES = 32, 64
 KIB = 1024
 # Shared memory that one program may have, by compute capability; AMD: local data share.
-SHARED = {(8, 0): 163 * KIB, (8, 7): 163 * KIB, (9, 0): 227 * KIB, (10, 0): 227 * KIB}
+SHARED = {
+    **dict.fromkeys([(8, 0), (8, 7)], 163 * KIB),
+    **dict.fromkeys([(9, 0), (10, 0), (10, 3)], 227 * KIB),
+}
 SHARED_OTHERS, SHARED_AMD = 99 * KIB, 64 * KIB
 # Where 16 heads as columns of a product get instructions that as rows they do not.
 TRANSPOSING = ((9, 0), (10, 0), (10, 3))
@@ -56,8 +59,10 @@ def config(
     Raises:
         BackendUnavailable: if a chunk does not fit the memory of a processor.
     """
-    block_heads = min(_block(rows), MOST_HEADS)
     block_size, block_dim = _block(size), _block(dim)
+    # Float32 products run without tensor cores, and need more registers.
+    at_once = LEAST if stored == torch.float32 else MOST_SCORES // block_size
+    most_heads = max(min(_block(rows), MOST_HEADS, at_once), LEAST)
     transposed = (
         capability in TRANSPOSING
         and dtype == stored != torch.float32
@@ -71,14 +76,18 @@ def config(
         shared, most_stages = SHARED.get(capability, SHARED_OTHERS), 3
     tile = block_size * block_dim * stored.itemsize
     # Float32 beside bfloat16 is cut into three of those.
-    itemsize = dtype.itemsize if dtype == stored else max(dtype.itemsize, 3 * stored.itemsize)
-    # Queries, probabilities, barriers.
-    beside = block_heads * (block_size + block_dim) * itemsize + KIB // 2
+    cut = dtype == torch.float32 != stored
+    itemsize = 3 * stored.itemsize if cut else dtype.itemsize
     warps = 4 if tile <= WARP_BYTES else 8 if tile <= 2 * WARP_BYTES else 16
     for stages in range(most_stages, 0, -1):
-        needed = _tiles_held(stages, transposed, capability) * tile + beside
-        if needed <= shared:
-            return Config(transposed, block_heads, block_size, block_dim, warps, stages)
+        block_heads = most_heads
+        while block_heads >= LEAST:
+            # Tiles; queries and probabilities; barriers.
+            needed = _tiles_held(stages, transposed, capability) * tile + KIB // 2
+            needed += block_heads * (block_size + block_dim) * itemsize
+            if needed <= shared:
+                return Config(transposed, block_heads, block_size, block_dim, warps, stages)
+            block_heads //= 2
     raise BackendUnavailable(
         f"a chunk of {size} tokens with {dim} values each needs {needed // KIB} KiB of shared "
         f"memory, this GPU has {shared // KIB}; backend='torch' takes it"

@@ -265,6 +265,7 @@ def test_the_form_follows_the_gpu_and_the_sizes() -> None:
     assert not gpu.config(64, 64, 16, BF16, BF16, (8, 0)).transposed
     assert not gpu.config(64, 64, 16, FP32, BF16, (9, 0)).transposed
     assert gpu.config(128, 128, 16, BF16, BF16, (8, 9)).num_stages < 3
+    assert gpu.config(128, 128, 64, FP32, FP32, (8, 0)).block_heads < 64
     with pytest.raises(BackendUnavailable, match="a chunk of 512 tokens .* 99; backend='torch'"):
         gpu.config(128, 512, 16, BF16, BF16, (8, 9))
 
