@@ -9,8 +9,8 @@ GPU takes and multiplies tf32 exactly. `install` mends all of that for the proce
 - every active lane of a load, store or atomic must lie in the storage of the tensor that its
   pointer came from, or, where that cannot be told, of any tensor of the launch;
 - overflow of 8 to 32 bit integers and failed `tl.device_assert` raise;
-- `tl.dot` needs K >= 16 (32 for 8 bit types), and drops the bits that tf32 does not have unless
-  `input_precision="ieee"`;
+- `tl.dot` needs K >= 16 (32 for 8 bit types), and drops the bits that tf32 does not have where
+  `input_precision` is "tf32", the default ("tf32x3" is taken as exact);
 - two programs must not store to one address, nor one load what another one stored;
 - functions called by a kernel patch the language once per launch, not once per call.
 
