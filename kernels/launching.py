@@ -24,7 +24,7 @@ class Target(NamedTuple):
     @property
     def wgmma(self) -> bool:
         """Whether matrix products of 64 rows may run as one instruction of four warps."""
-        return self.vendor == "cuda" and self.capability >= 90
+        return self.vendor == "cuda" and 90 <= self.capability < 120
 
 
 # Targets that kernels are compiled for ahead of time, by name.

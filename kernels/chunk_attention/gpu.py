@@ -1,4 +1,7 @@
-"""Launches the Triton kernels: plain functions on tensors, the same arguments as `cpu.py`."""
+"""Launches the Triton kernels: plain functions on tensors, the same arguments as `cpu.py`.
+
+Triton launches on the current device, which need not be that of the tensors.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +40,16 @@ def forward(
     if q.numel() == 0:
         return out
     grid = (batch * tokens, groups, -(-per_group // config.rows))
-    device.forward_kernel[grid](
-        q, k, v, indices.contiguous(), weights.contiguous(), out,
-        scale, tokens, groups, indices.shape[3],
-        *k.stride()[:4], *v.stride()[:4],
-        R=per_group, S=size, D=dim,
-        RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
-        TRANSPOSED=config.transposed, PRECISION=precision(target),
-        num_warps=config.num_warps, num_stages=config.num_stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(q):
+        device.forward_kernel[grid](
+            q, k, v, indices.contiguous(), weights.contiguous(), out,
+            scale, tokens, groups, indices.shape[3],
+            *k.stride()[:4], *v.stride()[:4],
+            R=per_group, S=size, D=dim,
+            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            TRANSPOSED=config.transposed, PRECISION=precision(target),
+            num_warps=config.num_warps, num_stages=config.num_stages,
+        )  # fmt: skip
     return out
 
 
@@ -90,14 +94,15 @@ def _backward_queries(
     dq, dw = torch.empty_like(q), torch.empty_like(weights)
     if q.numel() == 0:
         return dq, dw
-    device.backward_queries_kernel[(batch * tokens, groups)](
-        grad, q, k, v, indices, weights, dq, dw,
-        scale, tokens, groups, indices.shape[3],
-        *k.stride()[:4], *v.stride()[:4],
-        R=per_group, S=size, D=dim,
-        RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
-        PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(q):
+        device.backward_queries_kernel[(batch * tokens, groups)](
+            grad, q, k, v, indices, weights, dq, dw,
+            scale, tokens, groups, indices.shape[3],
+            *k.stride()[:4], *v.stride()[:4],
+            R=per_group, S=size, D=dim,
+            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
+        )  # fmt: skip
     return dq, dw
 
 
@@ -127,13 +132,14 @@ def _backward_chunks(
     count = chunks if ordered else pieces.chunk.shape[1]
     unit = min(per_group, config.rows)
     k, v = last_contiguous(k), last_contiguous(v)
-    device.backward_chunks_kernel[(count, batch * groups)](
-        grad, q, k, v, weights, pairs.order, pairs.first, pieces.chunk, pieces.first, dk, dv,
-        scale, tokens, groups, indices.shape[3], chunks,
-        pairs.order.shape[1], pieces.chunk.shape[1],
-        *k.stride()[:4], *v.stride()[:4],
-        R=per_group, S=size, D=dim, SP=padded(size), DP=padded(dim),
-        N=config.rows, RU=unit, PIECE=0 if ordered else PIECE, PRECISION=precision(target),
-        num_warps=config.num_warps, num_stages=config.num_stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(q):
+        device.backward_chunks_kernel[(count, batch * groups)](
+            grad, q, k, v, weights, pairs.order, pairs.first, pieces.chunk, pieces.first, dk, dv,
+            scale, tokens, groups, indices.shape[3], chunks,
+            pairs.order.shape[1], pieces.chunk.shape[1],
+            *k.stride()[:4], *v.stride()[:4],
+            R=per_group, S=size, D=dim, SP=padded(size), DP=padded(dim),
+            N=config.rows, RU=unit, PIECE=0 if ordered else PIECE, PRECISION=precision(target),
+            num_warps=config.num_warps, num_stages=config.num_stages,
+        )  # fmt: skip
     return dk.to(k.dtype), dv.to(v.dtype)

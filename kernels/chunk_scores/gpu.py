@@ -1,4 +1,7 @@
-"""Launches the Triton kernels: plain functions on tensors, the same arguments as `cpu.py`."""
+"""Launches the Triton kernels: plain functions on tensors, the same arguments as `cpu.py`.
+
+Triton launches on the current device, which need not be that of the tensors.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,13 @@ def forward(
     out = torch.empty(*indices.shape, rows, dtype=torch.float32, device=q.device)
     if out.numel() == 0:
         return out
-    device.forward_kernel[(batch * tokens, groups, -(-rows // config.rows))](
-        q, k, indices, out, scale, tokens, groups, indices.shape[3], *k.stride()[:4],
-        R=rows, S=size, D=dim,
-        RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
-        PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(q):
+        device.forward_kernel[(batch * tokens, groups, -(-rows // config.rows))](
+            q, k, indices, out, scale, tokens, groups, indices.shape[3], *k.stride()[:4],
+            R=rows, S=size, D=dim,
+            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
+        )  # fmt: skip
     return out
 
 
@@ -56,22 +60,24 @@ def backward(
     if q.numel() == 0:
         return Gradients(dq, dk.to(k.dtype))
     config = backward_queries_config(target, size, dim, rows, q.dtype)
-    device.backward_queries_kernel[(batch * tokens, groups, -(-rows // config.rows))](
-        grad, q, k, indices, dq, scale, tokens, groups, indices.shape[3], *k.stride()[:4],
-        R=rows, S=size, D=dim,
-        RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
-        PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(q):
+        device.backward_queries_kernel[(batch * tokens, groups, -(-rows // config.rows))](
+            grad, q, k, indices, dq, scale, tokens, groups, indices.shape[3], *k.stride()[:4],
+            R=rows, S=size, D=dim,
+            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
+        )  # fmt: skip
     pairs = sorted_pairs(indices, chunks)
     pieces = pieces_of(pairs, PIECE)
     count = chunks if ordered else pieces.chunk.shape[1]
     config = backward_chunks_config(target, size, dim, q.dtype)
-    device.backward_chunks_kernel[(count, batch * groups)](
-        grad, q, k, pairs.order, pairs.first, pieces.chunk, pieces.first, dk,
-        scale, tokens, groups, indices.shape[3], chunks,
-        pairs.order.shape[1], pieces.chunk.shape[1], *k.stride()[:4],
-        R=rows, S=size, D=dim, SP=padded(size), DP=padded(dim),
-        N=config.rows, RU=min(rows, config.rows), PIECE=0 if ordered else PIECE,
-        PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(q):
+        device.backward_chunks_kernel[(count, batch * groups)](
+            grad, q, k, pairs.order, pairs.first, pieces.chunk, pieces.first, dk,
+            scale, tokens, groups, indices.shape[3], chunks,
+            pairs.order.shape[1], pieces.chunk.shape[1], *k.stride()[:4],
+            R=rows, S=size, D=dim, SP=padded(size), DP=padded(dim),
+            N=config.rows, RU=min(rows, config.rows), PIECE=0 if ordered else PIECE,
+            PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
+        )  # fmt: skip
     return Gradients(dq, dk.to(k.dtype))

@@ -9,25 +9,15 @@ import torch
 from torch import Tensor
 
 from ..backends import BackendUnavailable
+from ..launching import KB, Target, padded, target_of
 from .device import MOST_SLOTS, decode_kernel, sum_kernel
 
 SLOTS: int = MOST_SLOTS.value
-# tl.dot wants 16 of each; more heads, or scores, would not fit the registers.
-LEAST, MOST_HEADS, MOST_SCORES = 16, 64, 64 * 128
+# More heads than this would not fit the registers beside a tile.
+MOST_HEADS = 64
 # Larger tiles are spread over more than 4 warps: they would not fit the registers.
 WARP_BYTES = 64 * 128 * 2
 SUM_SPLITS, SUM_VALUES = 32, 64
-KIB = 1024
-# Shared memory that one program may have, by compute capability; AMD: local data share.
-SHARED = {
-    **dict.fromkeys([(8, 0), (8, 7)], 163 * KIB),
-    **dict.fromkeys([(9, 0), (10, 0), (10, 3)], 227 * KIB),
-}
-SHARED_OTHERS, SHARED_AMD = 99 * KIB, 64 * KIB
-# Where 16 heads as columns of a product get instructions that as rows they do not.
-TRANSPOSING = ((9, 0), (10, 0), (10, 3))
-# Only Triton's interpreter runs without a GPU.
-INTERPRETED_AS = (8, 0)
 
 
 class Config(NamedTuple):
@@ -42,61 +32,46 @@ class Config(NamedTuple):
 
 
 def config(
-    dim: int,
-    size: int,
-    rows: int,
-    dtype: torch.dtype,
-    stored: torch.dtype,
-    capability: tuple[int, int] | None,
+    target: Target, dim: int, size: int, rows: int, dtype: torch.dtype, stored: torch.dtype
 ) -> Config:
     """Return the form of `decode_kernel` for chunks of one shape on one kind of GPU.
 
     Args:
+        target: the GPU.
         dim, size, rows: head dim, chunk size, query heads per KV head.
         dtype, stored: of the queries and of the pool.
-        capability: compute capability; None for AMD GPUs.
 
     Raises:
         BackendUnavailable: if a chunk does not fit the memory of a processor.
     """
-    block_size, block_dim = _block(size), _block(dim)
-    # Float32 products run without tensor cores, and need more registers.
-    at_once = LEAST if stored == torch.float32 else MOST_SCORES // block_size
-    most_heads = max(min(_block(rows), MOST_HEADS, at_once), LEAST)
+    block_heads = min(padded(rows), MOST_HEADS)
+    block_size, block_dim = padded(size), padded(dim)
     transposed = (
-        capability in TRANSPOSING
+        target.wgmma
         and dtype == stored != torch.float32
-        and rows > LEAST // 2
+        and rows > 8
         and block_size >= 64
         and block_dim >= 64
     )
-    if capability is None:
-        shared, most_stages = SHARED_AMD, 2
-    else:
-        shared, most_stages = SHARED.get(capability, SHARED_OTHERS), 3
     tile = block_size * block_dim * stored.itemsize
     # Float32 beside bfloat16 is cut into three of those.
-    cut = dtype == torch.float32 != stored
-    itemsize = 3 * stored.itemsize if cut else dtype.itemsize
+    itemsize = dtype.itemsize if dtype == stored else max(dtype.itemsize, 3 * stored.itemsize)
+    # Queries, probabilities, barriers.
+    beside = block_heads * (block_size + block_dim) * itemsize + KB // 2
     warps = 4 if tile <= WARP_BYTES else 8 if tile <= 2 * WARP_BYTES else 16
-    for stages in range(most_stages, 0, -1):
-        block_heads = most_heads
-        while block_heads >= LEAST:
-            # Tiles; queries and probabilities; barriers.
-            needed = _tiles_held(stages, transposed, capability) * tile + KIB // 2
-            needed += block_heads * (block_size + block_dim) * itemsize
-            if needed <= shared:
-                return Config(transposed, block_heads, block_size, block_dim, warps, stages)
-            block_heads //= 2
+    for stages in range(2 if target.vendor == "hip" else 3, 0, -1):
+        needed = _tiles_held(stages, transposed, target) * tile + beside
+        if needed <= target.shared:
+            return Config(transposed, block_heads, block_size, block_dim, warps, stages)
     raise BackendUnavailable(
-        f"a chunk of {size} tokens with {dim} values each needs {needed // KIB} KiB of shared "
-        f"memory, this GPU has {shared // KIB}; backend='torch' takes it"
+        f"a chunk of {size} tokens with {dim} values each needs {needed // KB} KiB of shared "
+        f"memory, this GPU has {target.shared // KB}; backend='torch' takes it"
     )
 
 
-def _tiles_held(stages: int, transposed: bool, capability: tuple[int, int] | None) -> int:
+def _tiles_held(stages: int, transposed: bool, target: Target) -> int:
     """Return how many tiles of keys or values the compiler keeps in shared memory at once."""
-    if stages == 1 and capability is None:
+    if stages == 1 and target.vendor == "hip":
         return 1
     # Transposed, the tile that is being multiplied is read from shared memory.
     return 2 * (stages if transposed else max(stages - 1, 1))
@@ -144,7 +119,7 @@ def forward(
         raise ValueError(
             f"{top_k} chosen chunks need at least {-(-top_k // SLOTS)} splits; found {splits}"
         )
-    form = config(dim, size, heads // groups, q.dtype, k_pool.dtype, _capability(q.device))
+    form = config(target_of(q), dim, size, heads // groups, q.dtype, k_pool.dtype)
     if splits == 1:
         workspace = None
     elif workspace is None:
@@ -206,17 +181,6 @@ def launch(
         sum_kernel[(-(-out.numel() // SUM_VALUES),)](
             parts, out, splits, out.numel(), BLOCK_SPLITS=SUM_SPLITS, BLOCK_VALUES=SUM_VALUES
         )
-
-
-def _block(n: int) -> int:
-    return max(LEAST, 1 << (n - 1).bit_length())
-
-
-@lru_cache
-def _capability(device: torch.device) -> tuple[int, int] | None:
-    if device.type == "cpu":
-        return INTERPRETED_AS
-    return None if torch.version.hip else torch.cuda.get_device_capability(device)
 
 
 @lru_cache

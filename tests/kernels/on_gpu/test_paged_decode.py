@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from hsa_memory.kernels.launching import KB, TARGETS, Target
 from hsa_memory.kernels.paged_decode import (
     decode_workspace,
     missing_pages,
@@ -256,18 +257,22 @@ def test_splits_fill_the_gpu(programs: int, top_k: int, processors: int, splits:
     assert gpu.choose_splits(programs, top_k, processors) == splits
 
 
+SMALL = Target("cuda", 89, 99 * KB)
+"""A GPU with little memory per processor."""
+
+
 def test_the_form_follows_the_gpu_and_the_sizes() -> None:
-    hopper = gpu.config(64, 64, 16, BF16, BF16, (9, 0))
+    hopper = gpu.config(TARGETS["sm_90"], 64, 64, 16, BF16, BF16)
     assert hopper.transposed
     assert hopper.num_warps == 4
     assert hopper.num_stages == 3
-    assert not gpu.config(64, 64, 8, BF16, BF16, (9, 0)).transposed
-    assert not gpu.config(64, 64, 16, BF16, BF16, (8, 0)).transposed
-    assert not gpu.config(64, 64, 16, FP32, BF16, (9, 0)).transposed
-    assert gpu.config(128, 128, 16, BF16, BF16, (8, 9)).num_stages < 3
-    assert gpu.config(128, 128, 64, FP32, FP32, (8, 0)).block_heads < 64
+    assert not gpu.config(TARGETS["sm_90"], 64, 64, 8, BF16, BF16).transposed
+    assert not gpu.config(TARGETS["sm_80"], 64, 64, 16, BF16, BF16).transposed
+    assert not gpu.config(TARGETS["sm_90"], 64, 64, 16, FP32, BF16).transposed
+    assert gpu.config(SMALL, 128, 128, 16, BF16, BF16).num_stages < 3
+    assert gpu.config(TARGETS["sm_80"], 128, 128, 64, FP32, FP32).block_heads < 64
     with pytest.raises(BackendUnavailable, match="a chunk of 512 tokens .* 99; backend='torch'"):
-        gpu.config(128, 512, 16, BF16, BF16, (8, 9))
+        gpu.config(SMALL, 128, 512, 16, BF16, BF16)
 
 
 @pytest.mark.gpu
