@@ -138,10 +138,13 @@ def test_of_equal_scores_the_first_are_chosen(
 
 
 def test_minus_zero_ties_with_zero(device: torch.device) -> None:
-    q = torch.tensor([1.0, 0.0], device=device).view(1, 1, 1, 2)
-    landmarks = torch.zeros(1, 40, 1, 2, device=device)
-    landmarks[:, :5] = -0.0
-    found = run(q, landmarks, torch.full((1, 1), 40, device=device), 7)
+    q = torch.ones(1, 1, 1, 1, device=device)
+    landmarks = torch.full((1, 40, 1, 1), 1e-20, device=device)
+    landmarks[:, :5] = -1e-20
+    visible = torch.full((1, 1), 40, device=device)
+    # The scores are too small for any float but the two zeros.
+    found = landmark_topk(q, landmarks, visible, 7, scale=1e-30, backend="triton")
+    assert found.scores.signbit().flatten().tolist() == [False] * 7
     assert found.indices.flatten().tolist() == list(range(7))
 
 
