@@ -119,7 +119,7 @@ def group_maxima_kernel(
     `span` landmarks. With scales (int8), the scores are upper bounds of the true ones.
     """
     i_b = (tl.program_id(2) // R).to(tl.int64)
-    i_r = tl.program_id(2) % R
+    i_r = (tl.program_id(2) % R).to(tl.int64)
     o_t = tl.program_id(0).to(tl.int64) * BM + tl.arange(0, BM)
     m_t = o_t < count
     o_row = i_b * tokens + first + o_t
@@ -202,7 +202,7 @@ def candidates_kernel(
     the instruction that the group maxima came from.
     """
     i_b = (tl.program_id(2) // R).to(tl.int64)
-    i_r = tl.program_id(2) % R
+    i_r = (tl.program_id(2) % R).to(tl.int64)
     i_t = tl.program_id(0).to(tl.int64)
     i_row = i_b * tokens + first + i_t
     limit = tl.minimum(tl.load(VISIBLE + i_row), chunks)

@@ -3,6 +3,9 @@
 The k groups whose best landmarks are best hold the k best landmarks: of every other group, k
 distinct landmarks beat the best one. So the scores of all landmarks stay on the chip, and only
 one key per group and those of the candidates go to memory (`device.py` says what a key is).
+
+What is compiled depends on `Config`, E, R, and on which of mask, noise and scales are there: a
+scan of the landmarks' dtype or of int8, each in a form for decodes and one for prefills.
 """
 
 from __future__ import annotations
@@ -78,8 +81,11 @@ def config(
         noise: whether there is noise.
     """
     rows, columns = 16 if tokens <= 16 else 64, 128
-    if group == 1 or noise or dim > 128 or (dtype == torch.int8 and target.capability >= 100):
-        # More would not fit the registers.
+    # Where the products of 64 rows leave too few registers for 128 columns.
+    narrow = target.vendor == "cuda" and rows > 16 and not target.wgmma
+    if dtype == torch.int8 and target.capability >= 100:
+        narrow = True
+    if narrow or group == 1 or noise or dim > 128:
         columns = 64
     depth = min(padded(dim, 32 if dtype == torch.int8 else 16), 128)
     if dtype == torch.float32:

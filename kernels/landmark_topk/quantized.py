@@ -11,6 +11,7 @@ bound of the error are thus both multiples of s: `s * (t * (u.v) + slack)` is an
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -100,29 +101,22 @@ def forward(
         return scores, indices
     queries = quantize_queries(q, scale)
     step = max(1, cpu.TILE_VALUES // max(1, landmarks.shape[1]))
-    for row in range(batch):
-        mask = None if chunk_mask is None else chunk_mask[row]
-        for head in range(heads):
-            for start in range(0, tokens, step):
-                at = (row, slice(start, min(start + step, tokens)), head)
-                columns = (row, slice(None), head)
-                near = _candidates(
-                    QuantizedQueries(*(x[at] for x in queries)),
-                    Quantized(*(x[columns] for x in quantized)),
-                    visible[at[:2]],
-                    mask,
-                    top_k,
+    for row, head in itertools.product(range(batch), range(heads)):
+        here = (slice(row, row + 1), slice(None), slice(head, head + 1))
+        mask = None if chunk_mask is None else chunk_mask[here[:2]]
+        kept = Quantized(*(x[here] for x in quantized))
+        for start in range(0, tokens, step):
+            at = (here[0], slice(start, min(start + step, tokens)), here[2])
+            near = _candidates(
+                QuantizedQueries(*(x[at] for x in queries)), kept, visible[at[:2]], mask, top_k
+            )
+            if near is None:
+                found = cpu.forward(
+                    q[at], landmarks[here], visible[at[:2]], top_k, scale, mask, None
                 )
-                if near is None:
-                    one = (slice(row, row + 1), at[1], slice(head, head + 1))
-                    best, chosen = cpu.forward(
-                        q[one], landmarks[row : row + 1, :, head : head + 1], visible[one[:2]],
-                        top_k, scale, None if mask is None else mask[None], None,
-                    )  # fmt: skip
-                    best, chosen = best[0, :, 0], chosen[0, :, 0]
-                else:
-                    best, chosen = _rescore(q[at], landmarks[columns], near, top_k, scale)
-                scores[at], indices[at] = best, chosen
+            else:
+                found = _rescore(q[at], landmarks[here], near, top_k, scale)
+            scores[at], indices[at] = found
     return scores, indices
 
 
@@ -136,27 +130,27 @@ def _candidates(
     """Return the pairs [P, 2] of query and landmark that may be among the best, in order.
 
     Args:
-        queries: of one head, values [T, E].
-        landmarks: of one head, values [C, E].
-        visible, mask: [T] and [C].
+        queries, landmarks: of one row and head, values [1, T, 1, E] and [1, C, 1, E].
+        visible, mask: of the row, [1, T] and [1, C].
 
     Returns:
         None if there are so many that a search of all landmarks is cheaper.
     """
-    limit = min(max(int(visible.amax()), 0), landmarks.values.shape[0])
+    limit = min(max(int(visible.amax()), 0), landmarks.values.shape[1])
     if limit == 0:
         return visible.new_empty(0, 2)
-    values, scales = (x[:limit] for x in landmarks)
-    slack = queries.slack[:, None]
-    count = len(visible)
+    values, scales = (x[0, :limit, 0] for x in landmarks)
+    tokens, steps, slack = (x[0, :, 0] for x in queries)
+    slack = slack[:, None]
+    count = len(tokens)
     lower = slack.new_empty(count, -(-limit // _GROUP) * _GROUP)
     lower[:, limit:] = float("-inf")
-    seen = lower[:, :limit].copy_(torch._int_mm(queries.values, values.t()))
-    seen.mul_(queries.scales[:, None]).sub_(slack).mul_(scales)
+    seen = lower[:, :limit].copy_(torch._int_mm(tokens, values.t()))
+    seen.mul_(steps[:, None]).sub_(slack).mul_(scales)
     if count > 1:
-        seen.masked_fill_(torch.arange(limit) >= visible[:, None], float("-inf"))
+        seen.masked_fill_(torch.arange(limit) >= visible[0, :, None], float("-inf"))
     if mask is not None:
-        seen.masked_fill_(~mask[:limit], float("-inf"))
+        seen.masked_fill_(~mask[:, :limit], float("-inf"))
     most = min(_MOST * count * limit, cpu.TILE_VALUES / max(1, values.shape[1]))
     return _reaching(lower.view(count, -1, _GROUP), slack, scales, top_k, most)
 
@@ -197,8 +191,9 @@ def _reaching(
 def _rescore(
     q: Tensor, landmarks: Tensor, pairs: Tensor, top_k: int, scale: float
 ) -> tuple[Tensor, Tensor]:
-    """Return the best of the pairs by their true scores, [T, top_k]: q [T, E], landmarks [C, E]."""
+    """Return the best of the pairs by their true scores, [1, T, 1, top_k]."""
     exact = exact_dtype(q)
+    q, landmarks = q[0, :, 0], landmarks[0, :, 0]
     rows, places = pairs.unbind(1)
     products = q[rows].to(exact).mul_(landmarks[places].to(exact)).sum(-1)
     # A matrix product would round to this dtype too.
@@ -212,4 +207,5 @@ def _rescore(
     # Places ascend, so of equal scores the lowest comes first.
     best, order = best.sort(dim=-1, descending=True, stable=True)
     best, chosen = best[:, :top_k], chosen.gather(1, order[:, :top_k])
-    return best, chosen.masked_fill(best == float("-inf"), -1)
+    chosen = chosen.masked_fill(best == float("-inf"), -1)
+    return best[None, :, None], chosen[None, :, None]
