@@ -51,5 +51,13 @@ def backward_chunks_config(target: Target, size: int, dim: int, dtype: torch.dty
         rows = 16
     tile = 2 * rows * padded(dim) * dtype.itemsize
     fixed = 2 * padded(size) * padded(dim) * dtype.itemsize
-    warps = 8 if padded(size) * padded(dim) > 64 * 64 else 4
+    warps = 8 if padded(size) * padded(dim) > 64 * 64 or dtype.itemsize == 4 else 4
     return Config(rows, warps, stages_within(target, tile, fixed))
+
+
+def chunk_passes(dim: int, dtype: torch.dtype) -> tuple[tuple[bool, bool], ...]:
+    """Return which of (dk, dv) every launch of a backward over chunks computes: both at once, but
+    for wide float32, whose sums and operands do not fit the registers together."""
+    if dtype.itemsize == 4 and padded(dim) > 64:
+        return (True, False), (False, True)
+    return ((True, True),)

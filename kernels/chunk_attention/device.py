@@ -122,12 +122,13 @@ def backward_chunks_kernel(
     stride_vb, stride_vc, stride_vs, stride_vg,
     R: tl.constexpr, S: tl.constexpr, D: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr,
     N: tl.constexpr, RU: tl.constexpr, PIECE: tl.constexpr, PRECISION: tl.constexpr,
+    WANT_K: tl.constexpr, WANT_V: tl.constexpr,
 ):  # fmt: skip
     """One piece of the list of (token, slot) pairs that chose one chunk: its share of dk and dv.
 
     Columns are the heads of several pairs side by side, N // RU units of RU heads. PIECE pairs make
     a piece, whose share is added atomically; with PIECE = 0 one program walks the whole list, and
-    the order of the sum is always the same.
+    the order of the sum is always the same. Wide float32 has no room for both results at once.
     """
     i_p = tl.program_id(0).to(tl.int64)
     i_bg = tl.program_id(1).to(tl.int64)
@@ -143,9 +144,11 @@ def backward_chunks_kernel(
     KEYS += i_b * stride_kb + i_g * stride_kg + chunk * stride_kc
     VALUES += i_b * stride_vb + i_g * stride_vg + chunk * stride_vc
     b_k = load_rows(KEYS, stride_ks, o_s, m_s, D, DP)
-    b_v = load_rows(VALUES, stride_vs, o_s, m_s, D, DP)
-    b_dk = tl.zeros([SP, DP], tl.float32)
-    b_dv = tl.zeros([SP, DP], tl.float32)
+    if WANT_K:
+        b_v = load_rows(VALUES, stride_vs, o_s, m_s, D, DP)
+        b_dk = tl.zeros([SP, DP], tl.float32)
+    if WANT_V:
+        b_dv = tl.zeros([SP, DP], tl.float32)
     PAIRS += i_bg * num_pairs + begin
     UNITS: tl.constexpr = (R + RU - 1) // RU
     PER_STEP: tl.constexpr = N // RU
@@ -162,12 +165,15 @@ def backward_chunks_kernel(
         b_pair = next_pairs(PAIRS, at + PER_STEP, last, N, RU, UNITS)
         b_s = tl.dot(b_k, tl.trans(b_q), input_precision=PRECISION)
         b_p = softmax_of_columns(b_s, m_s, scale)
-        b_dp = tl.dot(b_v, tl.trans(b_g), input_precision=PRECISION)
-        b_delta = tl.sum(b_p * b_dp, 0)
-        b_p = b_p * b_w[None, :]
-        b_dv = tl.dot(b_p.to(b_g.dtype), b_g, b_dv, input_precision=PRECISION)
-        b_ds = b_p * (b_dp - b_delta[None, :])
-        b_dk = tl.dot(b_ds.to(b_q.dtype), b_q, b_dk, input_precision=PRECISION)
+        b_wp = b_p * b_w[None, :]
+        if WANT_V:
+            b_dv = tl.dot(b_wp.to(b_g.dtype), b_g, b_dv, input_precision=PRECISION)
+        if WANT_K:
+            b_dp = tl.dot(b_v, tl.trans(b_g), input_precision=PRECISION)
+            b_ds = b_wp * (b_dp - tl.sum(b_p * b_dp, 0)[None, :])
+            b_dk = tl.dot(b_ds.to(b_q.dtype), b_q, b_dk, input_precision=PRECISION)
     row = ((i_b * C + chunk) * S + o_s) * G + i_g
-    add_rows(DK, D, row, m_s, b_dk * scale, D, DP, PIECE > 0)
-    add_rows(DV, D, row, m_s, b_dv, D, DP, PIECE > 0)
+    if WANT_K:
+        add_rows(DK, D, row, m_s, b_dk * scale, D, DP, PIECE > 0)
+    if WANT_V:
+        add_rows(DV, D, row, m_s, b_dv, D, DP, PIECE > 0)

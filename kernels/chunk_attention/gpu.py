@@ -12,6 +12,7 @@ from ..configs import (
     PIECE,
     backward_chunks_config,
     backward_queries_config,
+    chunk_passes,
     forward_config,
 )
 from ..launching import Target, last_contiguous, padded, precision, target_of
@@ -133,13 +134,15 @@ def _backward_chunks(
     unit = min(per_group, config.rows)
     k, v = last_contiguous(k), last_contiguous(v)
     with torch.cuda.device_of(q):
-        device.backward_chunks_kernel[(count, batch * groups)](
-            grad, q, k, v, weights, pairs.order, pairs.first, pieces.chunk, pieces.first, dk, dv,
-            scale, tokens, groups, indices.shape[3], chunks,
-            pairs.order.shape[1], pieces.chunk.shape[1],
-            *k.stride()[:4], *v.stride()[:4],
-            R=per_group, S=size, D=dim, SP=padded(size), DP=padded(dim),
-            N=config.rows, RU=unit, PIECE=0 if ordered else PIECE, PRECISION=precision(target),
-            num_warps=config.num_warps, num_stages=config.num_stages,
-        )  # fmt: skip
+        for want_k, want_v in chunk_passes(dim, q.dtype):
+            device.backward_chunks_kernel[(count, batch * groups)](
+                grad, q, k, v, weights, pairs.order, pairs.first, pieces.chunk, pieces.first,
+                dk, dv, scale, tokens, groups, indices.shape[3], chunks,
+                pairs.order.shape[1], pieces.chunk.shape[1],
+                *k.stride()[:4], *v.stride()[:4],
+                R=per_group, S=size, D=dim, SP=padded(size), DP=padded(dim),
+                N=config.rows, RU=unit, PIECE=0 if ordered else PIECE, PRECISION=precision(target),
+                WANT_K=want_k, WANT_V=want_v,
+                num_warps=config.num_warps, num_stages=config.num_stages,
+            )  # fmt: skip
     return dk.to(k.dtype), dv.to(v.dtype)

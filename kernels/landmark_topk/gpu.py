@@ -231,10 +231,11 @@ def _maxima(inputs: _Inputs, form: Config, tile: slice, bounds: _Bounds | None =
     # The second axis of a grid is short.
     span = max(span, -(-chunks // (65535 * form.columns)) * form.columns)
     scales = (None,) * 3 if bounds is None else (*bounds[1:3], bounds.landmarks.scales)
-    device.group_maxima_kernel[(row_tiles, -(-chunks // span), batch * heads)](
-        q, landmarks, *rest, *scales, out, inputs.scale, tile.start, count, tokens, chunks, groups,
-        span, *landmarks.stride()[:3], **_constants(form, heads, dim),
-    )  # fmt: skip
+    with torch.cuda.device_of(q):
+        device.group_maxima_kernel[(row_tiles, -(-chunks // span), batch * heads)](
+            q, landmarks, *rest, *scales, out, inputs.scale, tile.start, count, tokens, chunks,
+            groups, span, *landmarks.stride()[:3], **_constants(form, heads, dim),
+        )  # fmt: skip
     return out
 
 
@@ -245,10 +246,11 @@ def _candidates(inputs: _Inputs, form: Config, tile: slice, groups: Tensor) -> T
     count, slots = groups.shape[2:]
     wide = slots * form.group
     out = torch.empty(batch, heads, count, wide, dtype=torch.int64, device=q.device)
-    device.candidates_kernel[(count, -(-wide // form.columns), batch * heads)](
-        *inputs[:5], groups, out, inputs.scale, tile.start, count, tokens, landmarks.shape[1],
-        slots, *landmarks.stride()[:3], **_constants(form, heads, dim),
-    )  # fmt: skip
+    with torch.cuda.device_of(q):
+        device.candidates_kernel[(count, -(-wide // form.columns), batch * heads)](
+            *inputs[:5], groups, out, inputs.scale, tile.start, count, tokens, landmarks.shape[1],
+            slots, *landmarks.stride()[:3], **_constants(form, heads, dim),
+        )  # fmt: skip
     return out
 
 

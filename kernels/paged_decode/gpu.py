@@ -13,8 +13,8 @@ from ..launching import KB, Target, padded, target_of
 from .device import MOST_SLOTS, decode_kernel, sum_kernel
 
 SLOTS: int = MOST_SLOTS.value
-# More heads than this would not fit the registers beside a tile.
-MOST_HEADS = 64
+# tl.dot wants 16 heads; more of them, or more scores, would not fit the registers.
+LEAST, MOST_HEADS, MOST_SCORES = 16, 64, 64 * 128
 # Larger tiles are spread over more than 4 warps: they would not fit the registers.
 WARP_BYTES = 64 * 128 * 2
 SUM_SPLITS, SUM_VALUES = 32, 64
@@ -44,25 +44,31 @@ def config(
     Raises:
         BackendUnavailable: if a chunk does not fit the memory of a processor.
     """
-    block_heads = min(padded(rows), MOST_HEADS)
     block_size, block_dim = padded(size), padded(dim)
+    # Float32 products run without tensor cores, and need more registers.
+    at_once = LEAST if stored == torch.float32 else MOST_SCORES // block_size
+    most_heads = max(min(padded(rows), MOST_HEADS, at_once), LEAST)
     transposed = (
         target.wgmma
         and dtype == stored != torch.float32
-        and rows > 8
+        and rows > LEAST // 2
         and block_size >= 64
         and block_dim >= 64
     )
     tile = block_size * block_dim * stored.itemsize
     # Float32 beside bfloat16 is cut into three of those.
-    itemsize = dtype.itemsize if dtype == stored else max(dtype.itemsize, 3 * stored.itemsize)
-    # Queries, probabilities, barriers.
-    beside = block_heads * (block_size + block_dim) * itemsize + KB // 2
+    cut = dtype == torch.float32 != stored
+    itemsize = 3 * stored.itemsize if cut else dtype.itemsize
     warps = 4 if tile <= WARP_BYTES else 8 if tile <= 2 * WARP_BYTES else 16
     for stages in range(2 if target.vendor == "hip" else 3, 0, -1):
-        needed = _tiles_held(stages, transposed, target) * tile + beside
-        if needed <= target.shared:
-            return Config(transposed, block_heads, block_size, block_dim, warps, stages)
+        block_heads = most_heads
+        while block_heads >= LEAST:
+            # Tiles; queries and probabilities; barriers.
+            needed = _tiles_held(stages, transposed, target) * tile + KB // 2
+            needed += block_heads * (block_size + block_dim) * itemsize
+            if needed <= target.shared:
+                return Config(transposed, block_heads, block_size, block_dim, warps, stages)
+            block_heads //= 2
     raise BackendUnavailable(
         f"a chunk of {size} tokens with {dim} values each needs {needed // KB} KiB of shared "
         f"memory, this GPU has {target.shared // KB}; backend='torch' takes it"

@@ -192,9 +192,7 @@ def decoded(sizes: Sizes, stored: torch.dtype, splits: int) -> Callable[[str], o
         weights, out = torch.zeros(indices.shape), torch.zeros_like(q)
         parts = torch.zeros(splits, *q.shape) if splits > 1 else None
         rows = sizes.heads // sizes.groups
-        form = paged_decode.config(
-            TARGETS[target], sizes.dim, sizes.size, rows, q.dtype, stored
-        )
+        form = paged_decode.config(TARGETS[target], sizes.dim, sizes.size, rows, q.dtype, stored)
         paged_decode.launch(q, pool, pool.clone(), table, indices, weights, out, parts, SCALE, form)
 
     return run
