@@ -46,7 +46,7 @@ def backward_queries_config(
 
 def backward_chunks_config(target: Target, size: int, dim: int, dtype: torch.dtype) -> Config:
     """Choose how to launch `backward_chunks_kernel`."""
-    rows = 64 if target.capability >= 100 else 32
+    rows = 64 if target.capability >= 100 and padded(dim) <= 64 else 32
     if target.vendor == "hip" or dtype.itemsize == 4 or padded(size) * padded(dim) > 64 * 128:
         rows = 16
     tile = 2 * rows * padded(dim) * dtype.itemsize

@@ -14,6 +14,7 @@ from contextlib import closing, suppress
 from typing import NamedTuple
 
 from .catalog import Catalog
+from .creating import leave_unsynced, sync_names
 from .database import Database
 from .errors import CorruptMetadata, NotAFolder, StoreError, StoreLocked, StorePermission
 from .header import HEADER_BYTES
@@ -176,8 +177,9 @@ class StoreCopy:
             # Its verification was a writer, and writers leave this file to itself.
             self._sync_file(os.path.join(session_folder(self.staged, session_id), "head.bin"))
         self._vfs.unlink(os.path.join(self.staged, "locks", "backup.lock"))
+        leave_unsynced(self._vfs, self.staged)
         self._vfs.rename(self.staged, self._folder)
-        self._vfs.sync_dir(os.path.dirname(self._folder))
+        sync_names(self._vfs, self._folder)
 
     def close(self) -> None:
         """Free the lock; what is not finished stays for the next backup to clear away."""

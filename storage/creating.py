@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from .landmarks import create_landmarks
 from .layouts import Description, common_fields, describe, layout_key
 from .locks import catalog_lock
 from .maps import pack_map
+from .marker import NAME as MARKER
 from .marker import has_sessions, read_marker, write_marker
 from .paths import generation_folder, require_folder
 from .reserve import NAME as RESERVE
@@ -30,6 +32,8 @@ from .writers import FirstWriter
 
 MAX_NAME_BYTES = 1024
 _FOLDERS = ("locks", "s", "tmp", "trash")
+# In tmp/ until the names of a new store are on the disk; empty.
+_UNSYNCED = "unsynced"
 
 
 def encode_name(name: str, what: str = "session") -> bytes:
@@ -45,8 +49,59 @@ def encode_name(name: str, what: str = "session") -> bytes:
     return encoded
 
 
-def create_store(vfs: Vfs, root: str) -> None:
-    """Make an empty store in a missing or empty directory."""
+def prepare_store(vfs: Vfs, root: str, *, create: bool) -> None:
+    """Make sure that what is written to a store from now on has a name on the disk.
+
+    Whoever made it may have been killed when it had its names, but before they were synced; what
+    is acknowledged in it would be lost with them.
+
+    Args:
+        create: make an empty store in a missing or empty directory.
+    """
+    if create and vfs.lstat(os.path.join(root, MARKER)) is None:
+        _create_store(vfs, root)
+    elif vfs.lstat(os.path.join(root, "tmp", _UNSYNCED)) is not None:
+        with catalog_lock(vfs, root):
+            sync_names(vfs, root)
+
+
+def leave_unsynced(vfs: Vfs, root: str) -> None:
+    """Note that the names of a store are not on the disk, until `sync_names`."""
+    path = os.path.join(root, "tmp", _UNSYNCED)
+    vfs.unlink(path)
+    vfs.close(vfs.open(path, create=True))
+
+
+def sync_names(vfs: Vfs, root: str) -> None:
+    """Force the names of a store's files, its own and those of the folders above it to the disk."""
+    vfs.sync_dir(root)
+    path, ours = root, True
+    # A folder that was made for it belongs to us.
+    while ours and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+        status = vfs.lstat(path)
+        ours = status is not None and status.st_uid == os.geteuid()
+        # Others' folders may be closed to us.
+        with suppress(StorePermission):
+            vfs.sync_dir(path)
+    vfs.unlink(os.path.join(root, "tmp", _UNSYNCED))
+
+
+def make_fan(vfs: Vfs, folder: str) -> str:
+    """Make and sync the folder that a session's `folder` goes to; returns it."""
+    fan = os.path.dirname(folder)
+    above = os.path.dirname(fan)
+    if vfs.lstat(fan) is None:
+        vfs.make_dir(fan)
+    # Whoever made them may have been killed before they were synced.
+    if not vfs.list_dir(fan):
+        vfs.sync_dir(above)
+        if len(vfs.list_dir(above)) == 1:
+            vfs.sync_dir(os.path.dirname(above))
+    return fan
+
+
+def _create_store(vfs: Vfs, root: str) -> None:
     if vfs.lstat(root) is None:
         try:
             vfs.make_dir(root, parents=True)
@@ -59,22 +114,22 @@ def create_store(vfs: Vfs, root: str) -> None:
     for folder in _FOLDERS:
         vfs.ensure_dir(os.path.join(root, folder))
     with catalog_lock(vfs, root):
-        marker = os.path.join(root, "STORE")
-        if vfs.lstat(marker) is not None:
+        if vfs.lstat(os.path.join(root, MARKER)) is not None:
             return
         catalog = os.path.join(root, "catalog.db")
         for name in (catalog, catalog + "-wal", catalog + "-shm"):
             vfs.unlink(name)
         create_catalog(vfs, catalog)
+        leave_unsynced(vfs, root)
         write_marker(vfs, root, os.urandom(16))
-        vfs.sync_dir(os.path.dirname(root))
+        sync_names(vfs, root)
 
 
 def _require_free(vfs: Vfs, root: str) -> None:
     """Refuse to make a store over somebody's files, or over a store that lost its marker."""
     ours = (*_FOLDERS, RESERVE)
     foreign = [n for n in vfs.list_dir(root) if n not in ours and not n.startswith("catalog.")]
-    if foreign and "STORE" not in foreign:
+    if foreign and MARKER not in foreign:
         raise StoreError(f"{root} is not a store and not empty (it holds {foreign[0]!r})")
     if has_sessions(vfs, root):
         read_marker(vfs, root)

@@ -14,7 +14,7 @@ from typing import Any
 
 from .catalog import Catalog
 from .cipher import PLAIN, Cipher
-from .creating import new_start, write_files
+from .creating import make_fan, new_start, write_files
 from .errors import SessionBusy, SessionExists
 from .locks import FileLock, try_lock
 from .paths import session_folder, session_ids
@@ -119,11 +119,8 @@ class Staging:
 
     def _move(self, session_id: str) -> None:
         folder = session_folder(self._root, session_id)
-        fan = os.path.dirname(folder)
-        self._vfs.ensure_dir(os.path.dirname(fan))
-        if self._vfs.lstat(fan) is None:
-            self._vfs.make_dir(fan)
-            self._vfs.sync_dir(os.path.dirname(fan))
+        self._vfs.ensure_dir(os.path.join(self._root, "s"))
+        fan = make_fan(self._vfs, folder)
         self._vfs.rename(session_folder(self.place, session_id), folder)
         self._vfs.sync_dir(fan)
 

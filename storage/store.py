@@ -14,7 +14,7 @@ from types import TracebackType
 from .catalog import Catalog
 from .checking_store import check_store
 from .cipher import Cipher
-from .creating import Start, create_store, encode_name, new_start, write_files
+from .creating import Start, encode_name, make_fan, new_start, prepare_store, write_files
 from .errors import CorruptMetadata, Erased, SessionExists, SessionMissing
 from .indexes import mend_indexes
 from .keys import Keys, KeySource, store_key
@@ -112,9 +112,8 @@ class Store(Moving):
             return open_remote(vfs, root, database, objects, create=create, read_only=read_only)
         require_folder(root)
         require_safe(vfs, root, read_only=read_only, allow_network_files=allow_network_files)
-        marker = os.path.join(root, "STORE")
-        if vfs.lstat(marker) is None and create and not read_only:
-            create_store(vfs, root)
+        if not read_only:
+            prepare_store(vfs, root, create=create)
         store_id = read_marker(vfs, root)
         keys = None if secret is None else Keys(store_id, secret)
         store = cls(vfs, root, store_id, read_only=read_only, user=user, keys=keys)
@@ -327,10 +326,7 @@ class Store(Moving):
         write_files(self._vfs, staged, self._id, info, start)
         self._require_room(info, staged)
         folder = session_folder(self.root, info.id)
-        fan = os.path.dirname(folder)
-        if self._vfs.lstat(fan) is None:
-            self._vfs.make_dir(fan)
-            self._vfs.sync_dir(self._path("s"))
+        fan = make_fan(self._vfs, folder)
         with announced(self._vfs, self.root, info.id):
             self._vfs.rename(staged, folder)
             self._vfs.sync_dir(fan)

@@ -37,6 +37,15 @@ def test_a_fault_at_an_operation_loses_nothing(lab, name) -> None:
     assert run_all(lab, name, faults) == []
 
 
+def test_whoever_was_killed_before_a_name_was_synced_costs_nobody_a_turn(lab) -> None:
+    # STORE gets its name, then the session: whoever comes next finds names that are not synced.
+    kinds = lab.record("create").kinds
+    names = [at for at, kind in enumerate(kinds) if kind in ("mkdir", "rename")]
+    assert len(names) > 5
+    faults = [(kind, at + after) for at in names for after in (1, 2) for kind in ("kill", "eio")]
+    assert run_all(lab, "create", faults) == []
+
+
 def test_a_turn_that_follows_a_failed_sync_does_not_hang_on_lost_bytes(lab) -> None:
     kinds = lab.record("append").kinds
     syncs = [("eio, kill", at) for at, kind in enumerate(kinds) if kind == "sync"]
