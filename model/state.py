@@ -38,12 +38,12 @@ class ChunkSource(Protocol):
 
     @property
     def landmarks(self) -> Tensor:
-        """Landmarks [C, R, E]."""
+        """Landmarks [C, R, E], on the model's device."""
 
     def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
-        """Return K and V [1, n + room, S, G, D]: those of `chunk_ids` (int64 [n], sorted), then
-        room for the caller to fill. In the model's number format or bfloat16, to which the chunks
-        that a memory holds beside its source are rounded then."""
+        """Return K and V [1, n + room, S, G, D] on the model's device: those of `chunk_ids` (int64
+        [n] on the CPU, sorted), then room for the caller to fill. In the model's number format or
+        bfloat16, to which the chunks that a memory holds beside its source are rounded then."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,17 @@ class ChunkMemory:
         """Return the K and V that hold the chosen chunks and `indices` renumbered into them."""
         if self.source is None:
             return self.kv, indices
-        chosen = torch.unique(indices)
+        # What was chosen is needed on the CPU, where its places are known: it waits for a GPU.
+        found = torch.unique(indices)
+        chosen = found.cpu()
         chosen = chosen[chosen >= 0]
-        boundary = self.num_source_chunks
-        stored, held = chosen[chosen < boundary], chosen[chosen >= boundary] - boundary
-        kv = self.source.gather(stored, room=len(held))
+        found = found[len(found) - len(chosen) :]  # sorted: -1 comes first
+        stored = chosen[chosen < self.num_source_chunks]
+        kv = self.source.gather(stored, room=len(chosen) - len(stored))
+        held = found[len(stored) :] - self.num_source_chunks
         for x, own in zip(kv, self.kv, strict=True):
             x[:, len(stored) :] = own[:, held]
-        local = torch.searchsorted(chosen, indices)
+        local = torch.searchsorted(found, indices)
         return kv, torch.where(indices < 0, -1, local)
 
     def append(
