@@ -1,72 +1,34 @@
 """A memory whose model is on a GPU does what one on the CPU does.
 
-Where there is no GPU, a double stands in for it (`second_device`). What is marked `gpu` needs one.
+A double stands in for the GPU (fixture `device`). What is marked `gpu` needs a real one.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import random
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
+from second_device import DEVICE
 
 import hsa_memory
 from hsa_memory import engine as engines
-from hsa_memory.engine import Engine, load_engine
+from hsa_memory.engine import load_engine
 from hsa_memory.memory import Memory
 from hsa_memory.precision import PRECISIONS
 from hsa_memory.session import MemorySession
-from hsa_memory.tiers import DeviceTier, PinnedBuffer
 from hsa_memory.types import Answer, SearchResult
 
-OPERATORS = ("chunk_attention", "chunk_scores", "landmark_topk")
 QUESTION = "Where is the spare key?"
-WIDTH = 8
 Open = Callable[..., Memory]
-
-
-def _load_double() -> ModuleType:
-    # No folder of tests is on sys.path.
-    path = Path(__file__).parent / "second_device" / "__init__.py"
-    spec = importlib.util.spec_from_file_location("second_device", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["second_device"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-double = _load_double()
-
-
-@pytest.fixture
-def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The double, with operators that run on it in PyTorch."""
-    for name in OPERATORS:
-        api = importlib.import_module(f"hsa_memory.kernels.{name}.api")
-        if hasattr(api, "resolve"):
-            monkeypatch.setattr(api, "resolve", lambda backend, x: "torch")
-        else:
-            monkeypatch.setattr(api, "_forward", api.cpu.forward)
-    monkeypatch.setattr(engines, "resolve", lambda backend, x: "torch")
-    monkeypatch.setattr(engines, "_loaded", {})
-    with double.second_device(monkeypatch) as mode:
-        yield mode
 
 
 def fill(session: MemorySession, count: int = 9) -> None:
     draw = random.Random(3)
-    words = "harbour tower key flowerpot dog locker code quiet blue spare Biscuit 4817".split()
+    words = ["harbour", "tower", "key", "flowerpot", "dog", "locker", "code", "quiet", "blue"]
     for number in range(count):
         text = " ".join(draw.choices(words, k=draw.randrange(3, 30)))
         session.add("user", text, id=f"m{number}", timestamp=1000.0 + number)
@@ -157,7 +119,7 @@ def test_a_session_says_the_same_on_both_devices(opened: Open, device: Any) -> N
         expected = whole_life(memory)
     assert not device.waits
     with opened("cuda") as memory:
-        assert memory._engine.device == double.DEVICE
+        assert memory._engine.device == DEVICE
         assert alike(whole_life(memory), expected)
     assert device.waits
 
@@ -201,143 +163,20 @@ def test_a_session_goes_from_one_device_to_the_other(
 def test_a_damaged_chunk_is_left_out_there_too(opened: Open, device: Any) -> None:
     told = []
     for name in ("cpu", "cuda"):
-        with opened(name) as memory, memory.session("alice") as session:
-            fill(session, 5)
-            (file,) = Path(memory.path).rglob("seg-*")
-            size = session._store.layout.kv_bytes
-            raw = bytearray(file.read_bytes())
-            for at in range(len(raw) // 2, len(raw), max(1, size // 2)):
-                raw[at] ^= 0xFF
-            file.write_bytes(raw)
-            result = session.search(QUESTION, k=3)
-            assert result.diagnostics
-            told.append((found(result), ask(session)))
+        with opened(name, cache_bytes=0, device_cache_bytes=0) as memory:
+            with memory.session("alice") as session:
+                fill(session, 5)
+                best = session.search(QUESTION, k=1)[0].chunk_ids[0]
+                block = session._store.gather([best]).tobytes()
+                (file,) = Path(memory.path).rglob("kv-*.seg")
+                raw = file.read_bytes()
+                at = raw.index(block)
+                file.write_bytes(raw[:at] + b"damaged" + raw[at + 7 :])
+                # The layers of an answer meet it one after the other, and a search heals it.
+                answer = session.ask(QUESTION, max_tokens=2)
+                assert f"chunks {best} were damaged" in answer.diagnostics[0]
+                told.append((said(answer), found(session.search(QUESTION, k=3))))
     assert alike(told[0], told[1])
-
-
-# ---- the tiers
-
-
-def rows(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-    return ids.astype("<i8").view(np.uint8).reshape(-1, WIDTH)
-
-
-class Disk:
-    """Rows that can be told apart, and what was asked of them."""
-
-    def __init__(self) -> None:
-        self.fetched: list[int] = []
-
-    def fetch(self, ids: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
-        self.fetched += ids.tolist()
-        out[:] = rows(ids)
-
-    def take(self, tier: DeviceTier, *ids: int) -> list[int]:
-        """Gather ids, check the rows, and return which of them had to be fetched."""
-        self.fetched.clear()
-        wanted = np.array(ids, np.int64)
-        got = tier.gather(wanted, self.fetch)
-        assert got.device == double.DEVICE
-        assert np.array_equal(got.cpu().numpy(), rows(wanted))
-        return list(self.fetched)
-
-
-def tier_of(num_rows: int, width: int = WIDTH) -> DeviceTier:
-    return DeviceTier(num_rows * width, width, PinnedBuffer(double.DEVICE), double.DEVICE)
-
-
-def test_the_chunks_used_last_are_kept_on_the_device(device: Any) -> None:
-    tier, disk = tier_of(3), Disk()
-    assert disk.take(tier, 5, 700) == [5, 700]
-    assert disk.take(tier, 5, 9) == [9]
-    assert disk.take(tier, 2) == [2]  # in the place of 700
-    assert disk.take(tier, 9, 2, 5) == []
-    assert disk.take(tier, 1, 2, 3, 4) == [1, 3, 4]
-    assert disk.take(tier) == []
-    tier.clear()
-    assert disk.take(tier, 1) == [1]
-
-
-def test_any_sequence_of_gathers_gives_the_right_rows_on_the_device(device: Any) -> None:
-    draw = random.Random(1)
-    tier, disk = tier_of(20), Disk()
-    for _ in range(100):
-        disk.take(tier, *draw.sample(range(60), draw.randrange(30)))
-
-
-def test_a_chunk_that_is_there_is_taken_without_a_wait(device: Any) -> None:
-    tier, disk = tier_of(8), Disk()
-    wanted = np.arange(5)
-    tier.gather(wanted, disk.fetch)
-    device.waits.clear()
-    tier.gather(wanted, disk.fetch)
-    assert not device.waits
-
-
-def test_rows_beyond_the_pinned_buffer_go_in_parts(
-    device: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hsa_memory.tiers._MOST_PINNED", 3 * WIDTH)
-    monkeypatch.setattr("hsa_memory.tiers._FIRST_PINNED", 1)
-    tier, disk = tier_of(20), Disk()
-    assert disk.take(tier, *range(10)) == list(range(10))
-    assert disk.take(tier, *range(5, 12)) == [10, 11]
-
-
-def test_the_pinned_buffer_is_not_written_before_it_was_copied(
-    device: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(double.Event, "synchronize", lambda self: None)
-    tier, disk = tier_of(20), Disk()
-    tier.gather(np.arange(3), disk.fetch)
-    tier.gather(np.arange(3, 6), disk.fetch)
-    with pytest.raises(double.OverwrittenInFlight):
-        torch.zeros(1, device="cuda").item()
-
-
-def test_a_fetch_that_fails_leaves_the_tier_as_it_was(device: Any) -> None:
-    tier, disk = tier_of(4), Disk()
-    disk.take(tier, 1, 2)
-
-    def fail(ids: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
-        out[:] = 255
-        raise OSError("the disk is gone")
-
-    with pytest.raises(OSError, match="gone"):
-        tier.gather(np.array([1, 3, 4]), fail)
-    assert disk.take(tier, 1, 2) == []
-    assert disk.take(tier, 3, 4) == [3, 4]
-
-
-def test_a_tier_that_finds_no_memory_stays_as_large_as_it_is(
-    device: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hsa_memory.tiers._FIRST_ROWS", 2)
-    tier, disk = tier_of(100), Disk()
-    disk.take(tier, 1, 2)
-    device.room = 5 * WIDTH
-    assert disk.take(tier, 3, 4, 5) == [3, 4, 5]
-    assert len(disk.take(tier, 3, 4)) <= 2
-    device.room = None
-    disk.take(tier, *range(10))
-    assert disk.take(tier, *range(10)) == []
-
-
-def test_a_tier_gives_room_to_what_is_asked_for(device: Any) -> None:
-    tier, disk = tier_of(8), Disk()
-    disk.take(tier, *range(8))
-    calls = []
-
-    def once(ids: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
-        calls.append(len(ids))
-        if len(calls) == 1:
-            raise torch.OutOfMemoryError("no room")
-        disk.fetch(ids, out)
-
-    got = tier.gather(np.arange(4, 12), once)
-    assert np.array_equal(got.cpu().numpy(), rows(np.arange(4, 12)))
-    assert calls == [4, 8]
-    assert len(disk.take(tier, *range(4, 12))) == 4  # half as many are kept
 
 
 # ---- what is waited for
