@@ -15,8 +15,10 @@ import torch
 from second_device import DEVICE
 
 import hsa_memory
+from hsa_memory import cli
 from hsa_memory import engine as engines
 from hsa_memory.engine import load_engine
+from hsa_memory.evaluation_memory import ingest
 from hsa_memory.memory import Memory
 from hsa_memory.precision import PRECISIONS
 from hsa_memory.session import MemorySession
@@ -179,19 +181,38 @@ def test_a_damaged_chunk_is_left_out_there_too(opened: Open, device: Any) -> Non
     assert alike(told[0], told[1])
 
 
+def test_an_evaluation_runs_there_too(tiny_checkpoint: Path, device: Any) -> None:
+    told = []
+    for name in ("cpu", "cuda"):
+        engine = load_engine(tiny_checkpoint, name, "float32")
+        tokens = torch.randint(16, 300, (100,), generator=torch.Generator().manual_seed(1))
+        with torch.inference_mode():
+            state = ingest(engine, tokens, kv_dtype="int8")
+            output = engine.model(tokens[None, :5].to(engine.device), state)
+        assert state.memory.num_source_chunks == 12
+        told.append(output.logits.cpu())
+    assert torch.allclose(told[0], told[1], atol=1e-4)
+
+
 # ---- what is waited for
 
 
-def test_an_answer_waits_for_the_device_a_few_times_a_token(opened: Open, device: Any) -> None:
+def test_the_device_is_waited_for_a_few_times_a_call(opened: Open, device: Any) -> None:
+    def waits(call: Callable[[], object]) -> int:
+        device.waits.clear()
+        call()
+        return int(device.waits.total())
+
     with opened("cuda") as memory, memory.session("alice") as session:
         fill(session, 5)
-        waits = []
-        for _ in range(3):
-            device.waits.clear()
-            session.search(QUESTION, k=3)
-            waits.append(device.waits.total())
-        # Not one for each of some dozens of chunks, nor for each token of a hit.
-        assert waits[1] == waits[2] < 40
+        searches = [waits(lambda: session.search(QUESTION, k=3)) for _ in range(3)]
+        # Not one for each of dozens of chunks, nor for each token of a hit.
+        assert searches[1] == searches[2] < 40
+        answers = [waits(lambda n=n: session.ask(QUESTION, max_tokens=n)) for n in (1, 2, 4)]
+        a_token = answers[1] - answers[0]
+        assert answers[2] - answers[1] == 2 * a_token
+        assert a_token < 40
+        assert waits(lambda: session.add("user", "The old harbour was quiet. " * 9)) < 10
 
 
 # ---- errors
@@ -228,6 +249,15 @@ def test_a_gpu_that_the_operators_do_not_run_on_is_told(
         load_engine(tiny_checkpoint, "cuda")
 
 
+def test_the_command_line_takes_a_device(
+    tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ["--store", str(tmp_path / "store"), "--model", str(tiny_checkpoint)]
+    assert cli.main([*store, "add", "Hello.", "--device", "cpu"]) == 0
+    assert cli.main([*store, "--device", "gpu", "search", "Hello"]) == 1
+    assert "device must be" in capsys.readouterr().err
+
+
 def test_engines_of_two_devices_are_two(tiny_checkpoint: Path, device: Any) -> None:
     here, there = (load_engine(tiny_checkpoint, name, "float32") for name in ("cpu", "cuda"))
     assert load_engine(tiny_checkpoint, "auto", "float32") is here
@@ -254,49 +284,42 @@ def test_memory_that_does_not_suffice_is_told(opened: Open, device: Any) -> None
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_session_on_a_gpu_says_what_one_on_the_cpu_says(
+def test_a_session_on_a_gpu_finds_what_one_on_the_cpu_finds(
     tmp_path: Path, mini_weights: Path, dtype: str
 ) -> None:
     told = []
-    for device in ("cpu", "cuda"):
-        with hsa_memory.open(tmp_path / device, device=device, dtype=dtype) as memory:
+    for name in ("cpu", "cuda"):
+        with hsa_memory.open(tmp_path / name, device=name, dtype=dtype) as memory:
             with memory.session("alice") as session:
-                fill(session, 40)
                 session.add("user", "My dog is called Biscuit.", id="dog")
-                fill_up(session)
+                # So many that no window reaches back.
+                for number in range(60):
+                    session.add("user", f"Nothing happened on day {number}.", id=f"day{number}")
             with memory.session("alice") as session:
                 result = session.search("What is my dog called?", k=1)
+                assert result.stats.prefilled_history == 0
                 answer = session.ask("What is my dog called?")
-                told.append((result[0].id, result.stats.prefilled_history, answer.text))
-    assert told[0] == told[1]
+                told.append((result[0].id, answer.text))
+    (on_cpu, text), (on_gpu, same_text) = told
+    assert on_cpu == on_gpu == "dog"
+    if dtype == "float32":
+        assert text == same_text
 
 
 @pytest.mark.gpu
-def test_a_budget_of_nothing_works_on_a_gpu(tmp_path: Path, tiny_checkpoint: Path) -> None:
+@pytest.mark.parametrize("kv_dtype", PRECISIONS)
+def test_any_budget_gives_the_same_on_a_gpu(opened: Open, kv_dtype: str) -> None:
     told = []
     for budget in (0, 3000, 1 << 20):
-        with hsa_memory.open(
-            tmp_path / str(budget),
-            model=tiny_checkpoint,
-            device="cuda",
-            dtype="float32",
-            device_cache_bytes=budget,
-            cache_bytes=0,
-        ) as memory:
+        budgets = {"device_cache_bytes": budget, "cache_bytes": 0}
+        with opened("cuda", kv_dtype=kv_dtype, **budgets) as memory:
             told.append(two_questions(memory))
     assert told[0] == told[1] == told[2]
 
 
 @pytest.mark.gpu
 def test_the_whole_life_of_a_session_on_a_gpu(opened: Open) -> None:
-    told = []
-    for device in ("cpu", "cuda"):
-        with opened(device) as memory:
-            told.append(whole_life(memory))
-    assert alike(told[0], told[1])
-
-
-def fill_up(session: MemorySession) -> None:
-    """Messages behind what is looked for, so that no window reaches it."""
-    for number in range(40):
-        session.add("user", f"Nothing happened on day {number}.", id=f"day{number}")
+    with opened("cuda") as memory:
+        once = whole_life(memory)
+    with opened("cuda", device_cache_bytes=1000) as memory:
+        assert len(whole_life(memory)) == len(once)
