@@ -49,7 +49,7 @@ class Engine:
         """Dimensions of the model."""
         return self.model.config
 
-    @property
+    @cached_property
     def device(self) -> torch.device:
         """Where weights, landmarks and everything computed are."""
         return self.model.embedding.weight.device
