@@ -72,10 +72,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A `SecondDevice` as "cuda", with operators that run on it in PyTorch."""
     for name in ("chunk_attention", "chunk_scores", "landmark_topk"):
         api = importlib.import_module(f"hsa_memory.kernels.{name}.api")
-        if hasattr(api, "resolve"):
-            monkeypatch.setattr(api, "resolve", lambda backend, x: "torch")
-        else:
-            monkeypatch.setattr(api, "_forward", api.cpu.forward)
+        monkeypatch.setattr(api, "resolve", lambda backend, x: "torch")
     monkeypatch.setattr(engine, "resolve", lambda backend, x: "torch")
     monkeypatch.setattr(engine, "_loaded", {})
     with _double.second_device(monkeypatch) as mode:
