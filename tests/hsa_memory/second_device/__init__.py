@@ -80,9 +80,10 @@ class OnDevice(Tensor):
             _require_one_device(func, tensors, [x for x in tensors if isinstance(x, OnDevice)])
             mode = _get_current_dispatch_mode()
             assert isinstance(mode, SecondDevice)
-            if any(
-                x.dtype == torch.bool for x in tree_flatten(args[1])[0] if isinstance(x, Tensor)
-            ):
+            index = args[1] if isinstance(args[1], tuple) else (args[1],)
+            if any(isinstance(i, list) for i in index):
+                mode.wait("up")
+            if any(isinstance(i, Tensor) and i.dtype == torch.bool for i in index):
                 mode.wait("size")
             made = func(*tree_map(_held, args))
             return None if made is None else OnDevice(made)
