@@ -146,22 +146,32 @@ def _rerank(
     fork: Fork, queries: tuple[HSAQuery, ...], memory: ChunkMemory, shares: Tensor, tail: int
 ) -> None:
     """Divide anew, in place, what the best chunks of each layer have of the shares [L, R, C]."""
-    best = shares.topk(min(fork.engine.config.top_k, shares.shape[-1]))
+    values, places = _best(shares, min(fork.engine.config.top_k, shares.shape[-1]))
     last = shares.shape[-1] - 1
     for layer, query in enumerate(queries):
         rerank = cast(HSALayer, fork.engine.model.upper.hsa[layer]).rerank
         assert rerank is not None
         # Chunks that are not allowed have no part in it, nor have damaged ones.
-        index = best.indices[layer].masked_fill(best.values[layer] <= 0, -1)[None, None]
+        index = places[layer].masked_fill(values[layer] <= 0, -1)[None, None]
         kv, local = fork.gather(memory, index)
         extra = rerank.scores(query.rerank, kv.k, local)
         if tail:
             short = rerank.scores(query.rerank, kv.k[:, :, :tail], local)
             extra = torch.where(index == last, short, extra)
         extra = extra.masked_fill(local < 0, float("-inf"))
-        fused = (best.values[layer].log() + extra[0, 0]).softmax(-1)
-        total = best.values[layer].sum(-1, keepdim=True)
-        shares[layer].scatter_(-1, best.indices[layer], fused.nan_to_num(0.0) * total)
+        fused = (values[layer].log() + extra[0, 0]).softmax(-1)
+        total = values[layer].sum(-1, keepdim=True)
+        shares[layer].scatter_(-1, places[layer], fused.nan_to_num(0.0) * total)
+
+
+def _best(shares: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the largest `count` of shares [..., C] and their places; of equal ones the first, as
+    the reader chooses."""
+    # What is not negative is ordered as its bits are.
+    keys = shares.view(torch.int32).long() << 32
+    keys -= torch.arange(shares.shape[-1], device=shares.device)
+    places = keys.topk(count).indices
+    return shares.gather(-1, places), places
 
 
 def _token_masses(

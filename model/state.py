@@ -75,8 +75,11 @@ class ChunkMemory:
         stored = landmark_topk(q, self.source.landmarks[None], visible, top_k, chunk_mask=mask)
         indices = torch.where(held.indices < 0, -1, held.indices + self.num_source_chunks)
         scores = torch.cat([stored.scores, held.scores], dim=-1)
-        best, slot = scores.topk(min(top_k, scores.shape[-1]), dim=-1)
-        return TopK(best, torch.cat([stored.indices, indices], dim=-1).gather(-1, slot))
+        # Of equal ones the first, as each of the two has chosen already.
+        best, slot = scores.sort(dim=-1, descending=True, stable=True)
+        slot = slot[..., :top_k]
+        found = torch.cat([stored.indices, indices], dim=-1).gather(-1, slot)
+        return TopK(best[..., :top_k], found)
 
     def gather(self, indices: Tensor) -> tuple[ChunkKV, Tensor]:
         """Return the K and V that hold the chosen chunks and `indices` renumbered into them."""
