@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .answering import AnswerStream
     from .errors import (
         CorruptStore,
+        DeviceFull,
         DurabilityLost,
         HSAMemoryError,
         ImportRejected,
@@ -72,6 +73,7 @@ __all__ = [
     "Citation",
     "ContextResult",
     "CorruptStore",
+    "DeviceFull",
     "DurabilityLost",
     "Finding",
     "ForgetResult",
@@ -133,6 +135,7 @@ _LAZY: dict[str, str] = {
     "Citation": "types",
     "ContextResult": "types",
     "CorruptStore": "errors",
+    "DeviceFull": "errors",
     "DurabilityLost": "errors",
     "Finding": "types",
     "ForgetResult": "types",

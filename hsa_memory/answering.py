@@ -146,14 +146,10 @@ def cite(fork: Fork, steps: list[Step]) -> tuple[Citation, ...]:
             _, _, heads, _ = trace.indices.shape
             kv, local = fork.gather(step.state.memory, trace.indices)
             attention = attention_in_chunks(trace.attention_query[0, 0], kv.k[0])  # [G, N, S]
-            for r in range(heads):
-                rows = zip(
-                    trace.indices[0, 0, r].tolist(),
-                    local[0, 0, r].tolist(),
-                    trace.weights[0, 0, r].tolist(),
-                    strict=True,
-                )
-                for chunk, place, weight in rows:
+            attention = attention.cpu()
+            found = (x[0, 0].tolist() for x in (trace.indices, local, trace.weights))
+            for r, row in enumerate(zip(*found, strict=True)):
+                for chunk, place, weight in zip(*row, strict=True):
                     if place >= 0:
                         mass = attention[r, place] * (weight / heads / units)
                         masses[chunk] = masses[chunk] + mass if chunk in masses else mass

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+
 from hsa_memory import storage
 from hsa_memory.model import ModelError
 
@@ -56,6 +58,11 @@ def public_errors() -> Iterator[None]:
     except (storage.StoreError, ModelError) as error:
         kind = next(_PUBLIC[base] for base in type(error).__mro__ if base in _PUBLIC)
         raise kind(str(error)) from error
+    except torch.OutOfMemoryError as error:
+        raise errors.DeviceFull(
+            f"the GPU's memory does not suffice; a smaller device_cache_bytes leaves more of it: "
+            f"{error}"
+        ) from error
     except PermissionError as error:
         raise errors.StorePermission(f"{error}; check who owns the memory's folder") from error
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -252,6 +252,12 @@ def _add_common(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
         help="bundled model, or folder of a checkpoint (default: mini)",
     )
     parser.add_argument(
+        "--device",
+        metavar="NAME",
+        default=default("auto"),
+        help="where the model runs: cpu, cuda, cuda:N, or auto, which is the CPU (default: auto)",
+    )
+    parser.add_argument(
         "--json", action="store_true", default=default(False), help="print JSON on stdout"
     )
     parser.add_argument(

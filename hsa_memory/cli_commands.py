@@ -43,6 +43,7 @@ def open_as_is(
         user=args.user,
         key=args.key,
         model=args.model,
+        device=args.device,
         kv_dtype=kv_dtype,
         create=create,
         read_only=read_only,

@@ -95,7 +95,8 @@ def _restore_and_answer(args: argparse.Namespace, store: Path) -> dict[str, Any]
 def _child(args: argparse.Namespace, step: str, store: Path, report: Path, *more: str) -> int:
     command = [sys.executable, "-m", "hsa_memory.demo_steps", step, str(store), str(report), *more]
     model = str(Path(args.model).resolve()) if Path(args.model).is_dir() else args.model
-    command += ["--model", model, *(["--quiet"] if args.json else [])]
+    command += ["--model", model, "--device", args.device]
+    command += ["--quiet"] if args.json else []
     # -m makes the current folder importable; the repository's folders `model` and `kernels` must
     # not become packages of those names.
     process = subprocess.Popen(command, cwd=store.parent)

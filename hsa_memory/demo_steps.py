@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("report", type=Path)
     parser.add_argument("--book", type=Path)
     parser.add_argument("--model", required=True)
+    parser.add_argument("--device", default="auto")
     parser.add_argument("--kv-dtype")
     parser.add_argument("--questions", type=int, default=len(FACTS))
     parser.add_argument("--quiet", action="store_true")
@@ -52,7 +53,7 @@ def main() -> int:
 def read_and_die(args: argparse.Namespace) -> int:
     """Add the whole history, then end without closing anything."""
     messages = list(woven(args.book, now=time.time()))
-    memory = open_folder(args.store, model=args.model, kv_dtype=args.kv_dtype)
+    memory = open_folder(args.store, model=args.model, device=args.device, kv_dtype=args.kv_dtype)
     session = memory.session(SESSION)
     done = ingest(session, messages, total_bytes=messages[-1].end, title="reading")
     if done.interrupted:
@@ -100,11 +101,11 @@ def _message(name: str, role: str, content: str, end: int, timestamp: float) -> 
 def restore_and_answer(args: argparse.Namespace) -> int:
     """Open what the dead process left, and answer the questions."""
     start = time.perf_counter()
-    load_engine(args.model, "auto")
+    load_engine(args.model, args.device)
     weights_seconds = time.perf_counter() - start
     # The weights are loaded once per process: what follows is the restore alone.
     start = time.perf_counter()
-    with open_folder(args.store, model=args.model, create=False) as memory:
+    with open_folder(args.store, model=args.model, device=args.device, create=False) as memory:
         with memory.session(SESSION, create=False) as session:
             session.search(FACTS[0].question)
             restore_seconds = time.perf_counter() - start

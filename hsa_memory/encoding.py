@@ -15,11 +15,12 @@ import torch
 from hsa_memory.model import ChunkKV, State, WindowCache
 from hsa_memory.storage import DurabilityLost, SessionStore, StoreError
 
-from .chunks import ChunkCache, Landmarks, StoredChunks, chunk_rows
+from .chunks import Landmarks, StoredChunks, chunk_rows
 from .engine import Engine
 from .precision import precision_of
 from .tail import boundary_state, pack_tail, unpack_tail
 from .threads import threads_for
+from .tiers import Tiers
 
 # Tokens of one run of the lower half: long enough for the matrix products, short enough for caches.
 PIECE_TOKENS = 2048
@@ -69,13 +70,13 @@ class Encoder:
     Args:
         engine: the model.
         store: the session.
-        cache: chunks read lately, to be forgotten when chunks are encoded again.
+        tiers: chunks read lately, to be forgotten when chunks are encoded again.
     """
 
-    def __init__(self, engine: Engine, store: SessionStore, cache: ChunkCache) -> None:
+    def __init__(self, engine: Engine, store: SessionStore, tiers: Tiers) -> None:
         self._engine = engine
         self._store = store
-        self._cache = cache
+        self._tiers = tiers
         self._precision = precision_of(store.layout.dtype)
         self._landmarks = Landmarks(engine, store)
         self._boundary: State | None = None
@@ -177,8 +178,12 @@ class Encoder:
             self._revision = self._store.revision
             self._clear()
 
+    def shrink(self) -> bool:
+        """Give memory of the GPU back; False if there is none to give."""
+        return self._tiers.shrink()
+
     def _clear(self) -> None:
-        self._cache.clear()
+        self._tiers.clear()
         self._landmarks.clear()
         self._boundary = self._live = None
 
@@ -194,7 +199,7 @@ class Encoder:
         return self._chunks(self._store.published)
 
     def _chunks(self, count: int) -> StoredChunks:
-        return StoredChunks(self._engine, self._store, self._landmarks, self._cache, count)
+        return StoredChunks(self._engine, self._store, self._landmarks, self._tiers, count)
 
     def _restore(self, chunks: StoredChunks) -> State:
         model = self._engine.model
@@ -259,14 +264,15 @@ class Encoder:
 
     def _tokens(self, start: int, stop: int) -> torch.Tensor:
         ids = self._store.tokens(start, stop).astype(np.int64)
-        return torch.from_numpy(ids)[None]
+        return torch.from_numpy(ids)[None].to(self._engine.device)
 
 
 def hide(state: State, bad: list[int]) -> State:
     """Return the state without the given chunks of the store."""
     memory = state.memory
-    mask = torch.ones(memory.num_source_chunks, dtype=torch.bool)
+    device = memory.landmarks.device
+    mask = torch.ones(memory.num_source_chunks, dtype=torch.bool, device=device)
     if memory.mask is not None:
         mask &= memory.mask
-    mask[torch.tensor(bad)] = False
+    mask[torch.tensor(bad, device=device)] = False
     return replace(state, memory=replace(memory, mask=mask))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,19 +15,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hsa_memory.kernels.backends import BackendUnavailable, resolve
 from hsa_memory.model import HSAConfig, HSATransformer, Tokenizer, load_checkpoint
+from hsa_memory.model.checkpoint import fast_dtype
 from hsa_memory.storage import Layout
 
 from .errors import InvalidArgument, ModelNotFound
 from .precision import GATHERED, PRECISIONS, Precision
+from .tiers import DeviceTier, HostTier, PinnedBuffer, Tiers
 
 _WEIGHTS = Path(__file__).parent / "weights"
 _DTYPES = {"auto": None, "bfloat16": torch.bfloat16, "float32": torch.float32}
 _MEASURED_TOKENS = 512
+_GPU = re.compile(r"cuda(?::([0-9]{1,4}))?")
 _FILES = ("config.json", "model.safetensors", "tokenizer.json")
 _Stamp = tuple[tuple[str, int, int, int, int], ...]
-# By folder and number format: what the folder held, and the engine made of it.
-_loaded: dict[tuple[Path, str], tuple[_Stamp, Engine]] = {}
+# By folder, device and number format: what the folder held, and the engine made of it.
+_loaded: dict[tuple[Path, torch.device, str], tuple[_Stamp, Engine]] = {}
 _loading = threading.Lock()
 
 
@@ -43,6 +48,11 @@ class Engine:
     def config(self) -> HSAConfig:
         """Dimensions of the model."""
         return self.model.config
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where weights, landmarks and everything computed are."""
+        return self.model.embedding.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -70,6 +80,23 @@ class Engine:
         others = (other for other in PRECISIONS.values() if other is not precision)
         return tuple(self.layout(each) for each in (precision, *others))
 
+    def tiers(self, row_bytes: int, host_bytes: int, device_bytes: int) -> Tiers:
+        """Where a session looks for K/V before the disk.
+
+        Args:
+            row_bytes: bytes of one chunk.
+            host_bytes: most bytes to keep in the host's memory.
+            device_bytes: most bytes to keep on the GPU; nothing where the model is on the CPU.
+        """
+        host = HostTier(host_bytes, row_bytes)
+        if self._buffer is None:
+            return Tiers(host)
+        return Tiers(host, DeviceTier(device_bytes, row_bytes, self._buffer, self.device))
+
+    @cached_property
+    def _buffer(self) -> PinnedBuffer | None:
+        return None if self.device.type == "cpu" else PinnedBuffer(self.device)
+
     @cached_property
     def num_parameters(self) -> int:
         """Parameters of the model."""
@@ -80,12 +107,14 @@ class Engine:
         """How fast this machine encodes history, from a measurement of a second or less; a long
         history goes faster."""
         count = -(-_MEASURED_TOKENS // self.config.chunk_size) * self.config.chunk_size
-        tokens = torch.zeros((1, count), dtype=torch.long)
+        tokens = torch.zeros((1, count), dtype=torch.long, device=self.device)
         with torch.inference_mode():
             # What the first run sets up is not counted.
             for _ in range(2):
                 started = perf_counter()
-                self.model.ingest(tokens, self.model.start(1))
+                state = self.model.ingest(tokens, self.model.start(1))
+                # A GPU is done only when a value of the result is here.
+                float(state.memory.landmarks.sum())
         return count / (perf_counter() - started)
 
     @cached_property
@@ -117,27 +146,63 @@ def _continuation(data: bytes) -> NDArray[np.bool_]:
 def load_engine(model: str | Path, device: str, dtype: str = "auto") -> Engine:
     """Return the engine of a bundled checkpoint or of a checkpoint folder, loading it once.
 
+    Args:
+        model: name or folder.
+        device: "cpu", "cuda" (the current GPU), "cuda:N", or "auto" for the CPU.
+        dtype: "bfloat16", "float32", or "auto" for what the device multiplies fastest.
+
     Raises:
         ModelNotFound: neither a bundled name nor a folder.
         InvalidArgument: a device or number format that is not supported.
         CheckpointError: the folder is damaged.
     """
-    if device not in ("auto", "cpu"):
-        raise InvalidArgument(f"device must be 'auto' or 'cpu'; found {device!r}")
     if dtype not in _DTYPES:
         raise InvalidArgument(f"dtype must be one of {', '.join(_DTYPES)}; found {dtype!r}")
-    folder = _folder(model).resolve()
+    folder, where = _folder(model).resolve(), _device(device, _DTYPES[dtype])
     # Looked at before it is read: what is replaced meanwhile is read again at the next call.
     stamp = _stamp(folder)
     with _loading:
-        known = _loaded.get((folder, dtype))
+        known = _loaded.get((folder, where, dtype))
         if known is None or known[0] != stamp:
-            engine = Engine(*load_checkpoint(folder, dtype=_DTYPES[dtype]))
+            engine = Engine(*load_checkpoint(folder, dtype=_DTYPES[dtype], device=where))
             # Tables of the vocabulary: part of loading, not of the first search.
             _ = engine.characters, engine.continues
             known = stamp, engine
-            _loaded[folder, dtype] = known
+            _loaded[folder, where, dtype] = known
         return known[1]
+
+
+def _device(name: object, dtype: torch.dtype | None) -> torch.device:
+    """Return the device of that name, a GPU with its number, or say why there is none."""
+    if name in ("auto", "cpu"):
+        return torch.device("cpu")
+    number = _GPU.fullmatch(name) if isinstance(name, str) else None
+    if number is None:
+        raise InvalidArgument(
+            f"device must be 'auto', 'cpu', 'cuda' or 'cuda:N'; found {name!r:.100}"
+        )
+    if not torch.backends.cuda.is_built():
+        raise InvalidArgument(
+            f"device {name!r} needs a build of PyTorch for GPUs; this one, {torch.__version__}, "
+            "has none: install another, or take device='cpu'"
+        )
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        raise InvalidArgument(
+            f"device {name!r}: no GPU is visible to PyTorch {torch.__version__}; look at "
+            "`nvidia-smi` and CUDA_VISIBLE_DEVICES, or take device='cpu'"
+        )
+    index = int(number[1]) if number[1] else torch.cuda.current_device()
+    if index >= count:
+        raise InvalidArgument(
+            f"device {name!r}: {count} GPUs are visible, numbered from 0 to {count - 1}"
+        )
+    device = torch.device("cuda", index)
+    try:
+        resolve(None, torch.empty(0, dtype=dtype or fast_dtype(device), device=device))
+    except BackendUnavailable as error:
+        raise InvalidArgument(f"device {name!r}: {error}") from error
+    return device
 
 
 def _stamp(folder: Path) -> _Stamp:

@@ -5,6 +5,7 @@ HSAMemoryError
  +-- InvalidArgument    an argument outside of what is documented (also a ValueError)
  +-- ModelNotFound      no checkpoint of that name or at that path
  +-- InvalidCheckpoint  a checkpoint folder that is damaged or incomplete
+ +-- DeviceFull         the memory of the GPU does not suffice
  +-- ModelMismatch      the session was written with another model
  +-- SessionHasForks    sessions that were forked from this one still read it
  +-- SessionNotFound    no session of that name
@@ -53,6 +54,10 @@ class ModelNotFound(HSAMemoryError):
 
 class InvalidCheckpoint(HSAMemoryError):
     """A checkpoint folder that is damaged, incomplete or of another version."""
+
+
+class DeviceFull(HSAMemoryError):
+    """The memory of the GPU does not suffice for the model, the landmarks or what is computed."""
 
 
 class ModelMismatch(HSAMemoryError):

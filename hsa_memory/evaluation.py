@@ -104,6 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dtype", default="auto", help="auto, bfloat16 or float32, as of hsa_memory.open"
     )
     parser.add_argument(
+        "--device", default="auto", help="auto (the CPU), cpu, cuda or cuda:N (default: auto)"
+    )
+    parser.add_argument(
         "--kv-dtype", choices=tuple(PRECISIONS), default=DEFAULT, help="of keys and values on disk"
     )
     parser.add_argument("--show", type=int, default=0, metavar="N", help="list N wrong answers")
@@ -126,7 +129,7 @@ def main(args: argparse.Namespace) -> int:
         kv_dtype=args.kv_dtype,
     )
     with public_errors():
-        engine = load_engine(args.model, "auto", args.dtype)
+        engine = load_engine(args.model, args.device, args.dtype)
     report = run(engine, settings, name=args.model)
     if args.json == Path("-"):
         print(json.dumps(report, indent=2, ensure_ascii=False))
@@ -170,6 +173,7 @@ def run(engine: Engine, settings: Settings, *, name: str = "") -> dict[str, Any]
             "fingerprint": engine.fingerprint,
             "parameters": engine.num_parameters,
             "dtype": str(engine.dtype).removeprefix("torch."),
+            "device": str(engine.device),
         },
         "machine": machine(),
         "time": time.time(),

@@ -40,8 +40,9 @@ class HeldChunks:
         config = engine.config
         heads = config.hsa_num_kv_heads
         per_chunk = (2, config.chunk_size, heads, config.head_dim)
-        self._landmarks = torch.empty(capacity, heads, config.retrieval_dim, dtype=engine.dtype)
-        self._kv = torch.empty(capacity, *per_chunk, dtype=engine.disk_dtype)
+        device, width = engine.device, config.retrieval_dim
+        self._landmarks = torch.empty(capacity, heads, width, dtype=engine.dtype, device=device)
+        self._kv = torch.empty(capacity, *per_chunk, dtype=engine.disk_dtype, device=device)
         self._engine = engine
         self._precision = precision
         self.num_chunks = 0
@@ -55,7 +56,7 @@ class HeldChunks:
     def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
         """See `ChunkSource.gather`."""
         both = self._kv.new_empty(len(chunk_ids) + room, *self._kv.shape[1:])
-        both[: len(chunk_ids)] = self._kv[chunk_ids]
+        both[: len(chunk_ids)] = self._kv[chunk_ids.to(self._kv.device)]
         return ChunkKV(both[None, :, 0], both[None, :, 1])
 
     def add(self, memory: ChunkMemory) -> None:
@@ -88,7 +89,7 @@ def ingest(
     piece = max(size, PIECE_TOKENS // size * size)
     held = HeldChunks(engine, len(tokens) // size, require_precision(kv_dtype))
     state = model.start(1, held)
-    for part in tokens.split(piece):
+    for part in tokens.to(engine.device).split(piece):
         whole = len(part) // size * size
         for run in part.split([whole, len(part) - whole]):
             if len(run):

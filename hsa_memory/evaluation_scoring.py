@@ -79,7 +79,7 @@ class Asker:
         self._hide_others = alone
         self._haystack = haystack
         self._inside = state
-        end = torch.tensor([[engine.tokenizer.end_id]])
+        end = torch.tensor([[engine.tokenizer.end_id]], device=engine.device)
         with torch.inference_mode():
             self._after = engine.model.ingest(end, state)
         self._forbidden = [i for i in range(len(SPECIAL_TOKENS)) if i != engine.tokenizer.end_id]
@@ -124,7 +124,8 @@ class Asker:
         """The state without the chunks of other questions' statements."""
         if not others:
             return state
-        mask = torch.ones(state.memory.num_source_chunks, dtype=torch.bool)
+        count, device = state.memory.num_source_chunks, self._engine.device
+        mask = torch.ones(count, dtype=torch.bool, device=device)
         for other in others:
             mask[self._chunks(other)] = False
         mask[self._chunks(placed)] = True
@@ -134,7 +135,7 @@ class Asker:
         """Chunks [n] that hold a token of the statements of a question."""
         size = self._engine.config.chunk_size
         ids = [i for low, high in placed.ranges for i in range(low // size, (high - 1) // size + 1)]
-        return torch.tensor(ids, dtype=torch.long)
+        return torch.tensor(ids, dtype=torch.long, device=self._engine.device)
 
     def _generate(self, prompt: list[int], state: State) -> list[Step]:
         def forward(tokens: Tensor, state: State) -> Output:
@@ -165,13 +166,13 @@ class Asker:
 
     @torch.inference_mode()
     def _logits(self, prompt: list[int], expected: list[int], state: State) -> Tensor:
-        tokens = torch.tensor([[*prompt, *expected[:-1]]])
+        tokens = torch.tensor([[*prompt, *expected[:-1]]], device=self._engine.device)
         logits: Tensor = self._engine.model(tokens, state).logits[0, len(prompt) - 1 :]
         return logits
 
     @torch.inference_mode()
     def _forced(self, prompt: list[int], expected: list[int], state: State) -> bool:
-        logits = self._logits(prompt, expected, state)
+        logits = self._logits(prompt, expected, state).cpu()
         logits[:, self._forbidden] = float("-inf")
         return bool((logits.argmax(-1) == torch.tensor(expected)).all())
 

@@ -35,7 +35,7 @@ def fork_of_excerpts(
     state = model.start(1)
     if stream:
         with torch.inference_mode():
-            state = model.ingest(torch.tensor([stream]), state)
+            state = model.ingest(torch.tensor([stream], device=history.engine.device), state)
 
     def locate(ranges: Sequence[tuple[int, int]]) -> list[list[Passage]]:
         return [

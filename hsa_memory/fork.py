@@ -126,6 +126,10 @@ class Fork:
                 except CorruptChunk as error:
                     self.bad.update(error.chunk_ids)
                     state = hide(state, error.chunk_ids)
+                except torch.OutOfMemoryError:
+                    # Of a GPU: the chunks that are kept there can be read again.
+                    if not self._source.encoder.shrink():
+                        raise
 
     def gather(self, memory: ChunkMemory, indices: Tensor) -> tuple[ChunkKV, Tensor]:
         """`ChunkMemory.gather`, damaged chunks counting as empty slots."""
@@ -135,7 +139,8 @@ class Fork:
                     return memory.gather(indices)
                 except CorruptChunk as error:
                     self.bad.update(error.chunk_ids)
-                    lost = torch.isin(indices, torch.tensor(error.chunk_ids))
+                    bad = torch.tensor(error.chunk_ids, device=indices.device)
+                    lost = torch.isin(indices, bad)
                     indices = indices.masked_fill(lost, -1)
 
     def finish(self) -> tuple[str, ...]:

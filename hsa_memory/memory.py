@@ -42,6 +42,7 @@ def open(
     read_only: bool = False,
     create: bool = True,
     cache_bytes: int = 64 << 20,
+    device_cache_bytes: int = 256 << 20,
     database: str | None = None,
     objects: str | None = None,
     allow_network_files: bool = False,
@@ -57,15 +58,19 @@ def open(
             those that are encrypted can be opened with it only. None: not encrypted.
         model: name of a bundled checkpoint, or path of a checkpoint folder. Each is loaded once
             per process.
-        device: "auto" or "cpu".
+        device: where the model runs: "cpu", "cuda" (the current GPU) or "cuda:N". "auto" is the
+            CPU: the bundled model is made for it, and no GPU has been measured yet. Any of them
+            opens any session.
         dtype: number format to compute in: "bfloat16", "float32", or "auto" for bfloat16 where the
-            processor multiplies it in hardware. Any of them opens any session.
+            processor multiplies it in hardware, as GPUs do. Any of them opens any session.
         kv_dtype: number format in which sessions made here keep keys and values on disk:
             "bfloat16", "int8" or "float8" (e4m3), the latter two with scales, in about half the
             bytes. A session that exists stays in its own.
         read_only: never write; every session is opened for reading.
         create: make a memory where there is none.
         cache_bytes: most bytes of keys and values that each session keeps in memory.
+        device_cache_bytes: most bytes of them that each session keeps on a GPU besides; without one
+            nothing is kept.
         database: URL of a PostgreSQL database (postgresql://user@host/name) that keeps the
             messages. The folder is then a cache that may be empty: any machine opens any session,
             one at a time for writing. `?schema=NAME` keeps several memories apart. There are no
@@ -80,12 +85,15 @@ def open(
         ModelNotFound, InvalidCheckpoint: the model cannot be loaded.
         SessionNotFound: there is no memory and none may be made.
         KeyMissing, WrongKey, NotEncrypted, NoCipher: about the key.
-        InvalidArgument, StorageError (StoreUnreachable: a server does not answer).
+        DeviceFull: the model does not fit into the GPU's memory.
+        InvalidArgument (also if there is no such device), StorageError (StoreUnreachable: a server
+            does not answer).
     """
     if user is not None:
         require_name(user, "user")
     folder, named = require_path("path", path), require_path("model", model)
     require_int("cache_bytes", cache_bytes, least=0)
+    require_int("device_cache_bytes", device_cache_bytes, least=0)
     _require_urls(database, objects)
     if database is not None and (user is not None or key is not None):
         found = "a key" if user is None else f"the user {user!r:.100}"
@@ -106,7 +114,14 @@ def open(
             database=database,
             objects=objects,
         )
-    return Memory(store, engine, model=named, precision=precision, cache_bytes=cache_bytes)
+    return Memory(
+        store,
+        engine,
+        model=named,
+        precision=precision,
+        cache_bytes=cache_bytes,
+        device_cache_bytes=device_cache_bytes,
+    )
 
 
 def _require_urls(database: object, objects: object) -> None:
@@ -142,7 +157,14 @@ class Memory(Users):
     """A folder of sessions; made by `hsa_memory.open`. A context manager, thread-safe."""
 
     def __init__(
-        self, store: Store, engine: Engine, *, model: str, precision: Precision, cache_bytes: int
+        self,
+        store: Store,
+        engine: Engine,
+        *,
+        model: str,
+        precision: Precision,
+        cache_bytes: int,
+        device_cache_bytes: int,
     ) -> None:
         self.path = Path(store.root)
         self.model = model
@@ -151,6 +173,7 @@ class Memory(Users):
         self._engine = engine
         self._precision = precision
         self._cache_bytes = cache_bytes
+        self._device_cache_bytes = device_cache_bytes
         self._lock = threading.RLock()
         # Weak: a session that nobody has any more ends, and frees its lock.
         self._sessions: weakref.WeakSet[MemorySession] = weakref.WeakSet()
@@ -195,7 +218,12 @@ class Memory(Users):
                 store = self._open(name, create=create, read_only=read_only)
                 write_ttl(store, lifetime)
                 session = MemorySession(
-                    name, self._engine, store, cache_bytes=self._cache_bytes, home=self
+                    name,
+                    self._engine,
+                    store,
+                    cache_bytes=self._cache_bytes,
+                    device_cache_bytes=self._device_cache_bytes,
+                    home=self,
                 )
                 self._sessions.add(session)
                 return session

@@ -43,27 +43,33 @@ class Precision(ABC):
         """Bytes of one chunk's keys and values, scales included."""
 
     @abstractmethod
-    def encode(self, kv: ChunkKV) -> Rows:
-        """Return the rows [C, kv_bytes] of keys and values [C, S, G, D] in any number format."""
+    def _encode(self, kv: ChunkKV) -> Tensor:
+        """Return what `encode` does, where the keys and values are."""
+
+    @abstractmethod
+    def decode(self, rows: Tensor, out: Tensor) -> None:
+        """Write to `out` [C, 2, S, G, D], bfloat16, the keys and values of `rows` [C, kv_bytes],
+        uint8 and on the same device."""
 
     @abstractmethod
     def read(self, out: Tensor, fill: Callable[[Rows], None]) -> None:
-        """Fill `out` [C, 2, S, G, D], bfloat16 and contiguous, with keys and values.
+        """Fill `out` [C, 2, S, G, D], bfloat16, contiguous and on the CPU, with keys and values.
 
         Args:
             out: where to.
             fill: writes the rows [C, kv_bytes], as `encode` made them.
         """
 
+    def encode(self, kv: ChunkKV) -> Rows:
+        """Return the rows [C, kv_bytes] of keys and values [C, S, G, D] in any number format and on
+        any device; computed there, copied at once."""
+        rows: Rows = self._encode(kv).cpu().numpy()
+        return rows
+
     def rounded(self, kv: ChunkKV) -> ChunkKV:
         """Return [C, S, G, D] as they are once they have been on disk, bfloat16."""
-        out = torch.empty(len(kv.k), 2, *kv.k.shape[1:], dtype=GATHERED)
-        rows = self.encode(kv)
-
-        def fill(into: Rows) -> None:
-            into[:] = rows
-
-        self.read(out, fill)
+        out = kv.k.new_empty(len(kv.k), 2, *kv.k.shape[1:], dtype=GATHERED)
+        self.decode(self._encode(kv), out)
         return ChunkKV(out[:, 0], out[:, 1])
 
 
@@ -76,11 +82,14 @@ class Plain(Precision):
         _, values = config.memory_values_per_chunk
         return values * GATHERED.itemsize
 
-    def encode(self, kv: ChunkKV) -> Rows:
+    def _encode(self, kv: ChunkKV) -> Tensor:
         return _bytes(torch.stack(tuple(kv), dim=1).to(GATHERED))
 
+    def decode(self, rows: Tensor, out: Tensor) -> None:
+        out.copy_(rows.view(GATHERED).view(out.shape))
+
     def read(self, out: Tensor, fill: Callable[[Rows], None]) -> None:
-        fill(_bytes(out))
+        fill(_bytes(out).numpy())
 
 
 class Scaled(Precision):
@@ -105,7 +114,7 @@ class Scaled(Precision):
         _, values = config.memory_values_per_chunk
         return values + values // config.chunk_size * GATHERED.itemsize
 
-    def encode(self, kv: ChunkKV) -> Rows:
+    def _encode(self, kv: ChunkKV) -> Tensor:
         both = torch.stack(tuple(kv), dim=1).float()
         # A channel of zeros has a scale too; one that is not finite keeps that in its scale.
         least = torch.finfo(GATHERED).tiny
@@ -113,7 +122,7 @@ class Scaled(Precision):
         codes = (both / scales.float()).nan_to_num_(0.0).clamp_(-self._largest, self._largest)
         if self._table is None:
             codes.round_()
-        return np.concatenate([_bytes(codes.to(self._code)), _bytes(scales)], axis=1)
+        return torch.cat([_bytes(codes.to(self._code)), _bytes(scales)], dim=1)
 
     def read(self, out: Tensor, fill: Callable[[Rows], None]) -> None:
         values = out.shape[1:].numel()
@@ -122,23 +131,27 @@ class Scaled(Precision):
         width = values + scales * GATHERED.itemsize
         rows = torch.empty(len(out), width, dtype=torch.uint8)
         fill(rows.numpy())
-        for part, into in zip(rows.split(_PART), out.split(_PART), strict=True):
+        self.decode(rows, out)
+
+    def decode(self, rows: Tensor, out: Tensor) -> None:
+        values = out.shape[1:].numel()
+        size = _PART if rows.is_cpu else max(1, len(rows))
+        for part, into in zip(rows.split(size), out.split(size), strict=True):
             self._convert(part[:, :values], into)
             scale = part[:, values:].view(GATHERED)
             into.mul_(scale.view(len(into), 2, 1, *out.shape[3:]))
 
     def _convert(self, codes: Tensor, into: Tensor) -> None:
-        if self._table is None:
+        if self._table is None or not codes.is_cpu:
             into.copy_(codes.view(self._code).view(into.shape))
         else:
             bits = into.view(torch.int16).flatten(1).numpy()
             np.take(self._table, codes.numpy(), out=bits, mode="clip")
 
 
-def _bytes(x: Tensor) -> Rows:
-    """The bytes [C, ...] of a tensor [C, ...]; of one that is contiguous, without a copy."""
-    rows: Rows = x.contiguous().view(torch.uint8).flatten(1).numpy()
-    return rows
+def _bytes(x: Tensor) -> Tensor:
+    """The bytes [C, n] of a tensor [C, ...]; of one that is contiguous, without a copy."""
+    return x.contiguous().view(torch.uint8).flatten(1)
 
 
 DEFAULT = "bfloat16"

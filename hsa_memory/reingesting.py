@@ -10,7 +10,6 @@ from hsa_memory import storage
 from hsa_memory.model import Tokenizer
 from hsa_memory.storage import Layout, Rebuilding, SessionStore, Store, Turn
 
-from .chunks import ChunkCache
 from .encoding import Encoder
 from .engine import Engine
 from .errors import ModelMismatch
@@ -61,7 +60,7 @@ def reingest(
 
 def _encode(engine: Engine, store: SessionStore, teller: Teller) -> int:
     size = engine.config.chunk_size
-    encoder = Encoder(engine, store, ChunkCache(0, store.layout.kv_bytes))
+    encoder = Encoder(engine, store, engine.tiers(store.layout.kv_bytes, 0, 0))
     return encoder.catch_up(lambda _: teller.at(store.published * size, store.num_tokens))
 
 

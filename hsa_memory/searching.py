@@ -72,7 +72,7 @@ def find(
         open_chunks = open_chunks & torch.nn.functional.pad(memory.mask, (0, beyond), value=True)
     if not open_chunks.any():
         return []
-    queries = fork.queries(torch.tensor([prompt]))
+    queries = fork.queries(torch.tensor([prompt], device=fork.engine.device))
     by_layer = _chunk_shares(queries, memory, open_chunks)
     if fork.engine.config.rerank_heads:
         _rerank(fork, queries, memory, by_layer, tail)
@@ -116,7 +116,8 @@ def _allowed(
 ) -> tuple[Callable[[Turn], bool], Tensor]:
     """Return which messages may be found, and which chunks [C] hold a token of one."""
     if filter.is_open:
-        return lambda turn: not turn.forgotten, torch.ones(num_chunks, dtype=torch.bool)
+        every = torch.ones(num_chunks, dtype=torch.bool, device=fork.engine.device)
+        return lambda turn: not turn.forgotten, every
     with source.lock:
         index = source.store.turn_index()
         allowed = allowed_turns(filter, index, metadata)
@@ -126,7 +127,7 @@ def _allowed(
         # Messages that were added since the snapshot are not part of it.
         return not turn.forgotten and turn.seq < len(allowed) and bool(allowed[turn.seq])
 
-    return is_allowed, torch.from_numpy(chunks)
+    return is_allowed, torch.from_numpy(chunks).to(fork.engine.device)
 
 
 def _chunk_shares(queries: tuple[HSAQuery, ...], memory: ChunkMemory, allowed: Tensor) -> Tensor:
@@ -145,22 +146,32 @@ def _rerank(
     fork: Fork, queries: tuple[HSAQuery, ...], memory: ChunkMemory, shares: Tensor, tail: int
 ) -> None:
     """Divide anew, in place, what the best chunks of each layer have of the shares [L, R, C]."""
-    best = shares.topk(min(fork.engine.config.top_k, shares.shape[-1]))
+    values, places = _best(shares, min(fork.engine.config.top_k, shares.shape[-1]))
     last = shares.shape[-1] - 1
     for layer, query in enumerate(queries):
         rerank = cast(HSALayer, fork.engine.model.upper.hsa[layer]).rerank
         assert rerank is not None
         # Chunks that are not allowed have no part in it, nor have damaged ones.
-        index = best.indices[layer].masked_fill(best.values[layer] <= 0, -1)[None, None]
+        index = places[layer].masked_fill(values[layer] <= 0, -1)[None, None]
         kv, local = fork.gather(memory, index)
         extra = rerank.scores(query.rerank, kv.k, local)
         if tail:
             short = rerank.scores(query.rerank, kv.k[:, :, :tail], local)
             extra = torch.where(index == last, short, extra)
         extra = extra.masked_fill(local < 0, float("-inf"))
-        fused = (best.values[layer].log() + extra[0, 0]).softmax(-1)
-        total = best.values[layer].sum(-1, keepdim=True)
-        shares[layer].scatter_(-1, best.indices[layer], fused.nan_to_num(0.0) * total)
+        fused = (values[layer].log() + extra[0, 0]).softmax(-1)
+        total = values[layer].sum(-1, keepdim=True)
+        shares[layer].scatter_(-1, places[layer], fused.nan_to_num(0.0) * total)
+
+
+def _best(shares: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the largest `count` of shares [..., C] and their places; of equal ones the first, as
+    the reader chooses."""
+    # What is not negative is ordered as its bits are.
+    keys = shares.view(torch.int32).long() << 32
+    keys -= torch.arange(shares.shape[-1], device=shares.device)
+    places = keys.topk(count).indices
+    return shares.gather(-1, places), places
 
 
 def _token_masses(
@@ -176,7 +187,8 @@ def _token_masses(
     keys = kv.k[0]  # [gathered, S, G, D]
     last = memory.num_source_chunks + memory.landmarks.shape[1] - 1
     by_layer = [attention_in_chunks(query.attention[0, -1], keys) for query in queries]
-    attention = torch.stack(by_layer).mean((0, 1))  # [gathered, S]
+    # What follows divides it token by token: on the CPU, not with a wait for each.
+    attention = torch.stack(by_layer).mean((0, 1)).cpu()  # [gathered, S]
     masses = {}
     for chunk, place, share in zip(chunks.tolist(), local.tolist(), shares.tolist(), strict=True):
         if place < 0:

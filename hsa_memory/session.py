@@ -15,7 +15,6 @@ from . import clock
 from .adding import Meter, add_drafts, require_free
 from .arguments import require_count, require_id, require_ids
 from .boundary import public_errors
-from .chunks import ChunkCache
 from .encoding import Encoder
 from .engine import Engine
 from .errors import HSAMemoryError, InvalidArgument, SessionClosed, SessionReadOnly
@@ -55,12 +54,14 @@ class MemorySession(MovingSession):
         store: SessionStore,
         *,
         cache_bytes: int,
+        device_cache_bytes: int,
         home: Home,
         lock: threading.RLock | None = None,
     ) -> None:
         self.name = name
         self._engine = engine
         self._cache_bytes = cache_bytes
+        self._device_cache_bytes = device_cache_bytes
         self._home = home
         # A view of the past reads through the handle it was made of, and shares its lock.
         self._lock = lock or threading.RLock()
@@ -70,8 +71,10 @@ class MemorySession(MovingSession):
     def _attach(self, store: SessionStore) -> None:
         self._store = store
         self._ttl = read_ttl(store)
-        cache = ChunkCache(self._cache_bytes, store.layout.kv_bytes)
-        self._encoder = Encoder(self._engine, store, cache)
+        tiers = self._engine.tiers(
+            store.layout.kv_bytes, self._cache_bytes, self._device_cache_bytes
+        )
+        self._encoder = Encoder(self._engine, store, tiers)
         self._metadata = Metadata(store)
         self._source = Source(self._engine, store, self._encoder, self._lock)
 
@@ -258,6 +261,7 @@ class MemorySession(MovingSession):
                 self._engine,
                 view,
                 cache_bytes=self._cache_bytes,
+                device_cache_bytes=self._device_cache_bytes,
                 home=self._home,
                 lock=self._lock,
             )

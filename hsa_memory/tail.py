@@ -32,8 +32,9 @@ def pack_tail(state: State) -> bytes:
             "shapes": [list(x.shape) for x in tensors],
         }
     )
-    raw = [x.contiguous().view(torch.uint8).numpy().tobytes() for x in tensors]
-    return b"".join([_LENGTH.pack(len(header)), header, *raw])
+    # Joined where they are: one copy from a GPU.
+    raw = torch.cat([x.contiguous().view(torch.uint8).flatten() for x in tensors]).cpu().numpy()
+    return b"".join([_LENGTH.pack(len(header)), header, raw.data])
 
 
 def unpack_tail(model: HSATransformer, chunks: StoredChunks, blob: bytes) -> State | None:
@@ -56,7 +57,7 @@ def unpack_tail(model: HSATransformer, chunks: StoredChunks, blob: bytes) -> Sta
     body = blob[_LENGTH.size + size :]
     if found != expected or len(body) != sum(values) * dtype.itemsize:
         return None
-    tensors = _split(body, shapes, values, dtype)
+    tensors = _split(body, shapes, values, model.embedding.weight)
     lower = tuple(WindowCache(k, v) for k, v in zip(tensors[:-1:2], tensors[1:-1:2], strict=True))
     return boundary_state(model, chunks, lower, tensors[-1])
 
@@ -79,7 +80,8 @@ def _shapes(model: HSATransformer, length: int) -> list[tuple[int, ...]]:
 
 
 def _split(
-    body: bytes, shapes: list[tuple[int, ...]], values: list[int], dtype: torch.dtype
+    body: bytes, shapes: list[tuple[int, ...]], values: list[int], like: Tensor
 ) -> list[Tensor]:
-    flat = torch.from_numpy(np.frombuffer(bytearray(body), np.uint8)).view(dtype)
+    flat = torch.from_numpy(np.frombuffer(bytearray(body), np.uint8))
+    flat = flat.view(like.dtype).to(like.device)
     return [x.view(shape) for x, shape in zip(flat.split(values), shapes, strict=True)]

@@ -65,7 +65,7 @@ def generate(
     for _ in range(max_tokens):
         # Not around the whole loop: between two tokens the caller's code runs.
         with torch.inference_mode():
-            output = forward(torch.tensor([tokens]), state)
+            output = forward(torch.tensor([tokens], device=state.recent.device), state)
             token, log_probability = _choose(output.logits[0, -1], forbidden, temperature, draws)
         traces = tuple(HSATrace(*(x[:, -1:] for x in trace)) for trace in output.traces)
         yield Step(token, log_probability, output.state, traces)
@@ -88,17 +88,21 @@ def score(
 
     `forward` must return the logits of every position.
     """
-    output = forward(torch.tensor([[*prompt, *tokens[:-1]]]), state)
+    device = state.recent.device
+    output = forward(torch.tensor([[*prompt, *tokens[:-1]]], device=device), state)
     logits = output.logits[0, len(prompt) - 1 :].float()
-    logits[:, list(forbidden)] = float("-inf")
-    return logits.log_softmax(-1).gather(1, torch.tensor(tokens)[:, None])[:, 0]
+    if forbidden:
+        logits[:, torch.tensor(forbidden, device=device)] = float("-inf")
+    wanted = torch.tensor(tokens, device=device)
+    return logits.log_softmax(-1).gather(1, wanted[:, None])[:, 0]
 
 
 def _choose(
     logits: Tensor, forbidden: Sequence[int], temperature: float, draws: torch.Generator
 ) -> tuple[int, float]:
     """Choose from logits [vocabulary]; returns the token and its log probability."""
-    logits = logits.float()
+    # The one copy of a step from a GPU; drawn on the CPU, a seed gives the same on any device.
+    logits = logits.float().cpu()
     if forbidden:
         logits[list(forbidden)] = float("-inf")
     if temperature:

@@ -99,6 +99,7 @@ class MoE(nn.Module):
         weights = (weights / weights.sum(1, keepdim=True)).to(x.dtype)
         out = torch.zeros_like(flat) if self.shared is None else self.shared(flat)
         for index, expert in enumerate(self.experts):
+            # A GPU is waited for: how many tokens an expert gets decides the shapes.
             row, slot = (chosen == index).nonzero(as_tuple=True)
             out = out.index_add(0, row, expert(flat[row]) * weights[row, slot, None])
         if self.training:

@@ -38,12 +38,12 @@ class ChunkSource(Protocol):
 
     @property
     def landmarks(self) -> Tensor:
-        """Landmarks [C, R, E]."""
+        """Landmarks [C, R, E], on the model's device."""
 
     def gather(self, chunk_ids: Tensor, room: int = 0) -> ChunkKV:
-        """Return K and V [1, n + room, S, G, D]: those of `chunk_ids` (int64 [n], sorted), then
-        room for the caller to fill. In the model's number format or bfloat16, to which the chunks
-        that a memory holds beside its source are rounded then."""
+        """Return K and V [1, n + room, S, G, D] on the model's device: those of `chunk_ids` (int64
+        [n] on the CPU, sorted), then room for the caller to fill. In the model's number format or
+        bfloat16, to which the chunks that a memory holds beside its source are rounded then."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +75,27 @@ class ChunkMemory:
         stored = landmark_topk(q, self.source.landmarks[None], visible, top_k, chunk_mask=mask)
         indices = torch.where(held.indices < 0, -1, held.indices + self.num_source_chunks)
         scores = torch.cat([stored.scores, held.scores], dim=-1)
-        best, slot = scores.topk(min(top_k, scores.shape[-1]), dim=-1)
-        return TopK(best, torch.cat([stored.indices, indices], dim=-1).gather(-1, slot))
+        # Of equal ones the first, as each of the two has chosen already.
+        best, slot = scores.sort(dim=-1, descending=True, stable=True)
+        slot = slot[..., :top_k]
+        found = torch.cat([stored.indices, indices], dim=-1).gather(-1, slot)
+        return TopK(best[..., :top_k], found)
 
     def gather(self, indices: Tensor) -> tuple[ChunkKV, Tensor]:
         """Return the K and V that hold the chosen chunks and `indices` renumbered into them."""
         if self.source is None:
             return self.kv, indices
-        chosen = torch.unique(indices)
+        # What was chosen is needed on the CPU, where its places are known: it waits for a GPU.
+        found = torch.unique(indices)
+        chosen = found.cpu()
         chosen = chosen[chosen >= 0]
-        boundary = self.num_source_chunks
-        stored, held = chosen[chosen < boundary], chosen[chosen >= boundary] - boundary
-        kv = self.source.gather(stored, room=len(held))
+        found = found[len(found) - len(chosen) :]  # sorted: -1 comes first
+        stored = chosen[chosen < self.num_source_chunks]
+        kv = self.source.gather(stored, room=len(chosen) - len(stored))
+        held = found[len(stored) :] - self.num_source_chunks
         for x, own in zip(kv, self.kv, strict=True):
             x[:, len(stored) :] = own[:, held]
-        local = torch.searchsorted(chosen, indices)
+        local = torch.searchsorted(found, indices)
         return kv, torch.where(indices < 0, -1, local)
 
     def append(

@@ -101,8 +101,7 @@ class HSATransformer(nn.Module):
         hidden = hidden[:, -tokens.shape[1] :]
         traces = tuple(HSATrace(*(x[:, -tokens.shape[1] :] for x in trace)) for trace in traces)
         if last_only:
-            last = torch.tensor([max(n - 1, 0) for n in new], device=tokens.device)
-            hidden = hidden.gather(1, last[:, None, None].expand(-1, 1, hidden.shape[2]))
+            hidden = _last_tokens(hidden, new)
         if select is not None:
             hidden = hidden[select]
         return Output(self._logits(hidden), replace(after, upper=upper), traces)
@@ -188,10 +187,12 @@ class HSATransformer(nn.Module):
 
         Padding at a row's end must not see chunks that the row does not have.
         """
-        size = self.config.chunk_size
-        limit = torch.tensor([n // size for n in after.lengths])[:, None]
-        visible = (_positions(before, tokens, lag).clamp(min=0) // size).minimum(limit)
-        return visible.to(self.embedding.weight.device)
+        device, size = self.embedding.weight.device, self.config.chunk_size
+        limits = [n // size for n in after.lengths]
+        visible = _positions(before, tokens, lag, device).clamp(min=0) // size
+        if len(limits) == 1:
+            return visible.clamp(max=limits[0])
+        return visible.minimum(torch.tensor(limits, device=device)[:, None])
 
     def _embed(self, tokens: Tensor) -> Tensor:
         x: Tensor = self.embedding(tokens)
@@ -210,7 +211,7 @@ class HSATransformer(nn.Module):
     def _window(self, state: State, new: tuple[int, ...], tokens: int, lag: int) -> Window:
         """Describe the last `lag` and the next `tokens` tokens to sliding-window layers."""
         config, like = self.config, self.embedding.weight
-        positions = _positions(state, tokens, lag).to(like.device)
+        positions = _positions(state, tokens, lag, like.device)
         by = rotation(positions, config.head_dim, config.rope_theta, like.dtype)
         before = tuple(n - lag for n in state.lengths)
         return Window(by, before, tuple(tokens - n for n in new))
@@ -330,10 +331,23 @@ def _new_lengths(tokens: Tensor, state: State, lengths: Sequence[int] | None) ->
     return new
 
 
-def _positions(state: State, tokens: int, lag: int) -> Tensor:
+def _positions(state: State, tokens: int, lag: int, device: torch.device) -> Tensor:
     """Positions [B or 1, lag + tokens] of the last `lag` and the next `tokens` tokens."""
-    rows = state.lengths if state.is_ragged else state.lengths[:1]
-    return torch.tensor(rows)[:, None] + torch.arange(-lag, tokens)
+    if state.is_ragged:
+        rows = torch.tensor(state.lengths, device=device)
+        return rows[:, None] + torch.arange(-lag, tokens, device=device)
+    # Counted on the device: a copy to a GPU waits until everything before it is done.
+    first = state.lengths[0]
+    return torch.arange(first - lag, first + tokens, device=device)[None]
+
+
+def _last_tokens(x: Tensor, new: tuple[int, ...]) -> Tensor:
+    """Return [B, 1, h] of each row's last real token, of `new[b]` in [B, T, h]."""
+    last = [max(n - 1, 0) for n in new]
+    if len(set(last)) == 1:
+        return x[:, last[0] : last[0] + 1]
+    at = torch.tensor(last, device=x.device)
+    return x.gather(1, at[:, None, None].expand(-1, 1, x.shape[2]))
 
 
 def _drop_front(x: Tensor, counts: tuple[int, ...]) -> Tensor:

@@ -1,10 +1,18 @@
-"""A tiny checkpoint with random weights: everything works with it but good answers."""
+"""A tiny checkpoint with random weights: everything works with it but good answers. A double of a
+GPU, for machines that have none."""
 
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
 
+from hsa_memory import engine
 from hsa_memory.model import HSAConfig, HSATransformer, Tokenizer, save_checkpoint
 
 TINY = {
@@ -42,3 +50,30 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights") / "tiny"
     save_checkpoint(folder, HSATransformer(config), tokenizer)
     return folder
+
+
+def _second_device() -> ModuleType:
+    # No folder of tests is on sys.path.
+    path = Path(__file__).parent / "second_device" / "__init__.py"
+    spec = importlib.util.spec_from_file_location("second_device", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["second_device"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_double = _second_device()
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A `SecondDevice` as "cuda", with operators that run on it in PyTorch."""
+    for name in ("chunk_attention", "chunk_scores", "landmark_topk"):
+        api = importlib.import_module(f"hsa_memory.kernels.{name}.api")
+        monkeypatch.setattr(api, "resolve", lambda backend, x: "torch")
+    monkeypatch.setattr(engine, "resolve", lambda backend, x: "torch")
+    monkeypatch.setattr(engine, "_loaded", {})
+    with _double.second_device(monkeypatch) as mode:
+        yield mode

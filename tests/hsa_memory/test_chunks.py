@@ -1,5 +1,5 @@
-"""Chunks of a session: the cache returns what it would fetch, within its bounds, and the model gets
-what was encoded, in each number format."""
+"""Chunks of a session: the host tier returns what it would fetch, within its bounds, and the model
+gets what was encoded, in each number format."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 import hsa_memory
-from hsa_memory.chunks import ChunkCache
 from hsa_memory.model import ChunkKV
 from hsa_memory.precision import PRECISIONS
+from hsa_memory.tiers import HostTier
 
 WIDTH = 8
 
@@ -34,51 +34,51 @@ def rows(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
     return ids.astype("<i8").view(np.uint8).reshape(-1, WIDTH)
 
 
-def take(cache: ChunkCache, disk: Disk, *ids: int) -> list[int]:
+def take(tier: HostTier, disk: Disk, *ids: int) -> list[int]:
     """Gather ids, check the rows, and return which of them had to be fetched."""
     disk.fetched.clear()
     wanted = np.array(ids, np.int64)
     found = np.zeros((len(ids), WIDTH), np.uint8)
-    cache.gather(wanted, disk.fetch, found)
+    tier.gather(wanted, disk.fetch, found)
     assert np.array_equal(found, rows(wanted))
     return list(disk.fetched)
 
 
 def test_the_chunks_used_last_are_kept() -> None:
-    cache, disk = ChunkCache(3 * WIDTH + 1, WIDTH), Disk()
-    assert take(cache, disk, 5, 700) == [5, 700]
-    assert take(cache, disk, 5, 9) == [9]
-    assert take(cache, disk, 2) == [2]  # in the place of 700
-    assert take(cache, disk, 2, 5, 9) == []
-    assert take(cache, disk, 700) == [700]
+    tier, disk = HostTier(3 * WIDTH + 1, WIDTH), Disk()
+    assert take(tier, disk, 5, 700) == [5, 700]
+    assert take(tier, disk, 5, 9) == [9]
+    assert take(tier, disk, 2) == [2]  # in the place of 700
+    assert take(tier, disk, 2, 5, 9) == []
+    assert take(tier, disk, 700) == [700]
 
 
 def test_more_chunks_than_fit_are_returned_all_the_same() -> None:
-    cache, disk = ChunkCache(2 * WIDTH, WIDTH), Disk()
-    assert take(cache, disk, 1, 2, 3, 4) == [1, 2, 3, 4]
-    assert len(take(cache, disk, 1, 2, 3, 4)) == 2
-    assert take(cache, disk) == []
+    tier, disk = HostTier(2 * WIDTH, WIDTH), Disk()
+    assert take(tier, disk, 1, 2, 3, 4) == [1, 2, 3, 4]
+    assert len(take(tier, disk, 1, 2, 3, 4)) == 2
+    assert take(tier, disk) == []
 
 
 @pytest.mark.parametrize("size", [0, WIDTH - 1])
 def test_no_room_keeps_nothing(size: int) -> None:
-    cache, disk = ChunkCache(size, WIDTH), Disk()
-    assert take(cache, disk, 1, 2) == take(cache, disk, 1, 2) == [1, 2]
+    tier, disk = HostTier(size, WIDTH), Disk()
+    assert take(tier, disk, 1, 2) == take(tier, disk, 1, 2) == [1, 2]
 
 
 def test_cleared_chunks_are_fetched_again() -> None:
-    cache, disk = ChunkCache(1024, WIDTH), Disk()
-    take(cache, disk, 1)
-    cache.clear()
-    assert take(cache, disk, 1) == [1]
+    tier, disk = HostTier(1024, WIDTH), Disk()
+    take(tier, disk, 1)
+    tier.clear()
+    assert take(tier, disk, 1) == [1]
 
 
 def test_any_sequence_of_gathers_gives_the_right_rows() -> None:
     draw = random.Random(1)
-    cache, disk = ChunkCache(20 * WIDTH, WIDTH), Disk()
+    tier, disk = HostTier(20 * WIDTH, WIDTH), Disk()
     for _ in range(300):
-        fetched = take(cache, disk, *draw.sample(range(60), draw.randrange(30)))
-        assert not fetched or take(cache, disk, fetched[0]) == []
+        fetched = take(tier, disk, *draw.sample(range(60), draw.randrange(30)))
+        assert not fetched or take(tier, disk, fetched[0]) == []
 
 
 @pytest.mark.parametrize("kv_dtype", PRECISIONS)
