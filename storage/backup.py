@@ -14,7 +14,6 @@ from contextlib import closing, suppress
 from typing import NamedTuple
 
 from .catalog import Catalog
-from .creating import leave_unsynced, sync_names
 from .database import Database
 from .errors import CorruptMetadata, NotAFolder, StoreError, StoreLocked, StorePermission
 from .header import HEADER_BYTES
@@ -22,6 +21,7 @@ from .layouts import Description, read_layout
 from .locks import try_lock
 from .marker import NAME as MARKER
 from .migration import state_in
+from .names import leave_unsynced, sync_names
 from .paths import generation_folder, require_folder, session_folder, session_ids
 from .reserve import NAME as RESERVE
 from .rows import State, encode_head

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ from .locks import catalog_lock
 from .maps import pack_map
 from .marker import NAME as MARKER
 from .marker import has_sessions, read_marker, write_marker
+from .names import are_unsynced, sync_names
 from .paths import generation_folder, require_folder
 from .reserve import NAME as RESERVE
 from .rows import State, encode_head, note_sum
@@ -32,8 +32,6 @@ from .writers import FirstWriter
 
 MAX_NAME_BYTES = 1024
 _FOLDERS = ("locks", "s", "tmp", "trash")
-# In tmp/ until the names of a new store are on the disk; empty.
-_UNSYNCED = "unsynced"
 
 
 def encode_name(name: str, what: str = "session") -> bytes:
@@ -52,53 +50,15 @@ def encode_name(name: str, what: str = "session") -> bytes:
 def prepare_store(vfs: Vfs, root: str, *, create: bool) -> None:
     """Make sure that what is written to a store from now on has a name on the disk.
 
-    Whoever made it may have been killed when it had its names, but before they were synced; what
-    is acknowledged in it would be lost with them.
-
     Args:
         create: make an empty store in a missing or empty directory.
     """
     if create and vfs.lstat(os.path.join(root, MARKER)) is None:
         _create_store(vfs, root)
-    elif vfs.lstat(os.path.join(root, "tmp", _UNSYNCED)) is not None:
+    # Also where another process made it while this one waited.
+    if are_unsynced(vfs, root):
         with catalog_lock(vfs, root):
             sync_names(vfs, root)
-
-
-def leave_unsynced(vfs: Vfs, root: str) -> None:
-    """Note that the names of a store are not on the disk, until `sync_names`."""
-    path = os.path.join(root, "tmp", _UNSYNCED)
-    vfs.unlink(path)
-    vfs.close(vfs.open(path, create=True))
-
-
-def sync_names(vfs: Vfs, root: str) -> None:
-    """Force the names of a store's files, its own and those of the folders above it to the disk."""
-    vfs.sync_dir(root)
-    path, ours = root, True
-    # A folder that was made for it belongs to us.
-    while ours and path != os.path.dirname(path):
-        path = os.path.dirname(path)
-        status = vfs.lstat(path)
-        ours = status is not None and status.st_uid == os.geteuid()
-        # Others' folders may be closed to us.
-        with suppress(StorePermission):
-            vfs.sync_dir(path)
-    vfs.unlink(os.path.join(root, "tmp", _UNSYNCED))
-
-
-def make_fan(vfs: Vfs, folder: str) -> str:
-    """Make and sync the folder that a session's `folder` goes to; returns it."""
-    fan = os.path.dirname(folder)
-    above = os.path.dirname(fan)
-    if vfs.lstat(fan) is None:
-        vfs.make_dir(fan)
-    # Whoever made them may have been killed before they were synced.
-    if not vfs.list_dir(fan):
-        vfs.sync_dir(above)
-        if len(vfs.list_dir(above)) == 1:
-            vfs.sync_dir(os.path.dirname(above))
-    return fan
 
 
 def _create_store(vfs: Vfs, root: str) -> None:
@@ -120,9 +80,7 @@ def _create_store(vfs: Vfs, root: str) -> None:
         for name in (catalog, catalog + "-wal", catalog + "-shm"):
             vfs.unlink(name)
         create_catalog(vfs, catalog)
-        leave_unsynced(vfs, root)
         write_marker(vfs, root, os.urandom(16))
-        sync_names(vfs, root)
 
 
 def _require_free(vfs: Vfs, root: str) -> None:

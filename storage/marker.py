@@ -12,6 +12,7 @@ from .errors import CorruptMetadata, SessionMissing, StoreError
 from .findings import told
 from .header import HEADER_BYTES, decode_header, encode_header
 from .locks import catalog_lock
+from .names import leave_unsynced, sync_names
 from .paths import require_folder, session_folder, session_ids
 from .safety import require_safe
 from .truth import Truth
@@ -67,7 +68,8 @@ def read_marker(vfs: Vfs, root: str, *, is_cache: bool = False) -> bytes:
 
 
 def write_marker(vfs: Vfs, root: str, store_id: bytes, home: str = "") -> None:
-    """Put STORE in its place, whole or not at all; the caller holds the catalog's lock.
+    """Put STORE in its place, whole or not at all, and see to it that its name and that of the
+    store are on the disk; the caller holds the catalog's lock.
 
     Args:
         home: where the truth is, if not in this folder.
@@ -82,8 +84,9 @@ def write_marker(vfs: Vfs, root: str, store_id: bytes, home: str = "") -> None:
         vfs.sync(fd)
     finally:
         vfs.close(fd)
+    leave_unsynced(vfs, root)
     vfs.rename(staged, os.path.join(root, NAME))
-    vfs.sync_dir(root)
+    sync_names(vfs, root)
 
 
 def rebuild_marker(

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from .errors import CorruptMetadata, SessionBusy, SessionHasForks, SessionMissing, StoreFull
 from .keyed import Keyed
 from .locks import Lock, catalog_lock, try_lock
+from .names import UNSYNCED
 from .owner_notes import destroy_key
 from .paths import session_folder
 from .reserve import Reserve
@@ -33,7 +34,12 @@ class Removing(Keyed):
 
     def _sweep(self) -> None:
         """Finish deletions and empty tmp and trash, if something is there and nobody is busy."""
-        leftovers = [self._path(f, n) for f in ("tmp", "trash") for n in self._names(f)]
+        leftovers = [
+            self._path(folder, name)
+            for folder in ("tmp", "trash")
+            for name in self._names(folder)
+            if name != UNSYNCED
+        ]
         decided = False
         with suppress(CorruptMetadata):
             decided = self._catalog.has_deletions()

@@ -14,9 +14,10 @@ from typing import Any
 
 from .catalog import Catalog
 from .cipher import PLAIN, Cipher
-from .creating import make_fan, new_start, write_files
+from .creating import new_start, write_files
 from .errors import SessionBusy, SessionExists
 from .locks import FileLock, try_lock
+from .names import make_fan
 from .paths import session_folder, session_ids
 from .session import SessionStore
 from .types import Layout, SessionInfo

@@ -14,7 +14,7 @@ from types import TracebackType
 from .catalog import Catalog
 from .checking_store import check_store
 from .cipher import Cipher
-from .creating import Start, encode_name, make_fan, new_start, prepare_store, write_files
+from .creating import Start, encode_name, new_start, prepare_store, write_files
 from .errors import CorruptMetadata, Erased, SessionExists, SessionMissing
 from .indexes import mend_indexes
 from .keys import Keys, KeySource, store_key
@@ -23,6 +23,7 @@ from .leaving import close_after
 from .locks import Lock, branch_lock
 from .marker import read_marker
 from .moving import Moving
+from .names import make_fan
 from .owner_notes import read_owner
 from .paths import require_folder, session_folder
 from .quotas import Budget

@@ -183,7 +183,8 @@ class Vfs:
     def sync_dir(self, path: str) -> None:
         """Force a directory's entries to the disk."""
         with translated("open", path):
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
+            # A store may be reached by a link; to sync what it leads to does no harm.
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS & ~os.O_NOFOLLOW)
         try:
             self.sync(fd)
         finally:

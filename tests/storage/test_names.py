@@ -1,99 +1,139 @@
-"""User strings are data: none becomes part of a path."""
+"""Names of stores and of folders of sessions are on the disk before anything hangs on them."""
 
+import errno
 import os
-import stat
+import shutil
+from pathlib import Path
 
 import pytest
 
-from hsa_memory.storage import Store, StoreError, StorePermission
-
-HOSTILE = [
-    "../x",
-    "../../etc/passwd",
-    "/absolute",
-    "a\0b",
-    "n" * 300,
-    "名前 🙂",
-    "caf\u00e9",
-    "cafe\u0301",
-    "CON",
-    ".",
-    " ",
-    "%00",
-    "deleted",
-    "'; DROP TABLE sessions; --",
-    "\n",
-]
+from hsa_memory.storage import DurabilityLost, Store
+from hsa_memory.storage.vfs import Vfs
 
 
-def test_hostile_names_are_plain_names(tmp_path, kit) -> None:
-    with Store.open(tmp_path / "store") as store:
-        for i, name in enumerate(HOSTILE):
-            with store.session(name, layout=kit.layout) as session:
-                session.append([kit.turn(i, turn_id=name, role=name[:16])])
-        assert [info.name for info in store.list_sessions()] == HOSTILE
-        for i, name in enumerate(HOSTILE):
-            with store.session(name, layout=kit.layout, create=False) as session:
-                assert session.find(name).text == kit.turn(i).text
-        assert store.check() == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["store"]
-    ours = set("0123456789abcdefghijklmnopqrstuvwxyz-._STORE")
-    for path in (tmp_path / "store").rglob("*"):
-        assert set(path.name) <= ours
+class Killed(BaseException):
+    """What stands for a kill."""
 
 
-@pytest.mark.parametrize("name", ["", "x" * 1025, "\ud800", 7, None, b"x"], ids=ascii)
-def test_impossible_names_are_value_errors(tmp_path, kit, name) -> None:
-    with Store.open(tmp_path / "store") as store:
-        with pytest.raises(ValueError, match="session name"):
-            store.session(name, layout=kit.layout)
-        with pytest.raises(ValueError, match="session name"):
-            store.has_session(name)
+class Watching(Vfs):
+    """Remembers which folders were synced; may be killed after a rename, or fail to sync."""
+
+    def __init__(self, *, dies: str = "", fails: dict[str, int] | None = None) -> None:
+        self.synced: list[str] = []
+        self._dies, self._fails = dies, fails or {}
+
+    def sync_dir(self, path: str) -> None:
+        if code := self._fails.get(path):
+            raise DurabilityLost("fsync failed") from OSError(code, os.strerror(code))
+        super().sync_dir(path)
+        self.synced.append(path)
+
+    def rename(self, old: str, new: str) -> None:
+        super().rename(old, new)
+        if os.path.basename(new) == self._dies:
+            raise Killed
+
+    def make_dir(self, path: str, *, parents: bool = False) -> None:
+        super().make_dir(path, parents=parents)
+        if self._dies and os.path.basename(os.path.dirname(path)) == self._dies:
+            raise Killed
 
 
-def test_everything_is_private_to_its_owner(tmp_path, kit) -> None:
-    old = os.umask(0)
-    try:
-        with Store.open(tmp_path / "store") as store:
-            with store.session("alice", layout=kit.layout) as session:
-                session.append([kit.turn(i) for i in range(4)])
-                kit.catch_up(session)
-                for path in [tmp_path / "store", *(tmp_path / "store").rglob("*")]:
-                    expected = 0o700 if path.is_dir() else 0o600
-                    assert stat.S_IMODE(path.stat().st_mode) == expected, path
-    finally:
-        os.umask(old)
+def unsynced(root: Path) -> bool:
+    return (root / "tmp" / "unsynced").exists()
 
 
-def test_a_store_that_everybody_may_change_is_refused(tmp_path) -> None:
-    Store.open(tmp_path / "store").close()
-    (tmp_path / "store").chmod(0o777)
-    with pytest.raises(StorePermission, match="chmod"):
-        Store.open(tmp_path / "store")
+def test_a_store_that_its_maker_did_not_sync_is_synced_by_the_next(tmp_path) -> None:
+    root = tmp_path / "store"
+    with pytest.raises(Killed):
+        Store.open(root, vfs=Watching(dies="STORE"))
+    assert unsynced(root)
+    vfs = Watching()
+    Store.open(root, vfs=vfs).close()
+    assert {str(root), str(tmp_path)} <= {*vfs.synced}
+    assert not unsynced(root)
+    vfs = Watching()
+    Store.open(root, vfs=vfs).close()
+    assert str(tmp_path) not in vfs.synced
 
 
-def test_a_link_in_place_of_a_file_is_not_followed(tmp_path, open_session, kit) -> None:
-    session = open_session()
-    session.append([kit.turn(i) for i in range(4)])
-    kit.catch_up(session)
-    folder = session.folder
-    session.close()
-    victim = tmp_path / "victim"
-    victim.write_bytes(b"untouched")
-    for name in ("g1/kv-0.seg", "g1/landmarks.bin", "head.bin"):
-        path = os.path.join(folder, name)
-        os.rename(path, path + ".aside")
-        os.symlink(victim, path)
-        with pytest.raises(StoreError), open_session() as session:
-            kit.assert_right(session)
-        os.replace(path + ".aside", path)
-    assert victim.read_bytes() == b"untouched"
-    kit.assert_right(open_session())
+def test_whoever_waits_while_another_makes_the_store_syncs_it_too(tmp_path) -> None:
+    root = tmp_path / "store"
+    with pytest.raises(Killed):
+        Store.open(root, vfs=Watching(dies="STORE"))
+
+    class Late(Watching):
+        """Looked for the store before it was there."""
+
+        looks = 0
+
+        def lstat(self, path: str) -> os.stat_result | None:
+            if os.path.basename(path) == "STORE":
+                self.looks += 1
+                if self.looks == 1:
+                    return None
+            return super().lstat(path)
+
+    vfs = Late()
+    Store.open(root, vfs=vfs).close()
+    assert vfs.looks > 1
+    assert {str(root), str(tmp_path)} <= {*vfs.synced}
+    assert not unsynced(root)
 
 
-def test_a_path_below_a_file_is_a_store_error(tmp_path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(StoreError):
-        Store.open(tmp_path / "file" / "store")
-    with pytest.raises(StoreError):
-        Store.open(tmp_path / "file")
+def test_folders_that_are_made_above_a_store_are_synced(tmp_path) -> None:
+    vfs = Watching()
+    Store.open(tmp_path / "a" / "b" / "store", vfs=vfs).close()
+    assert {str(tmp_path / "a" / "b"), str(tmp_path / "a"), str(tmp_path)} <= {*vfs.synced}
+
+
+@pytest.mark.parametrize("place", ["link", "link/store", "link/a/store"])
+def test_a_link_on_the_way_is_followed(tmp_path, kit, place) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    vfs = Watching()
+    for _ in range(2):
+        with Store.open(tmp_path / place, vfs=vfs) as store:
+            store.session("alice", layout=kit.layout).close()
+    assert not unsynced(tmp_path / place)
+    assert str(tmp_path) in vfs.synced
+    with Store.open(tmp_path / place) as store:
+        store.backup(str(tmp_path / "link" / "copies" / "one"))
+    with Store.open(tmp_path / "real" / "copies" / "one", create=False) as store:
+        assert [info.name for info in store.list_sessions()] == ["alice"]
+
+
+def test_a_folder_above_that_cannot_be_synced_is_left_out(tmp_path) -> None:
+    root = tmp_path / "store"
+    Store.open(root, vfs=Watching(fails={str(tmp_path): errno.EINVAL})).close()
+    assert not unsynced(root)
+
+
+def test_a_disk_that_fails_is_told_and_asked_again(tmp_path) -> None:
+    root = tmp_path / "store"
+    for _ in range(2):
+        with pytest.raises(DurabilityLost):
+            Store.open(root, vfs=Watching(fails={str(tmp_path): errno.EIO}))
+        assert unsynced(root)
+    Store.open(root).close()
+    assert not unsynced(root)
+
+
+def test_a_folder_of_sessions_that_its_maker_did_not_sync_is_synced_by_the_next(
+    tmp_path, kit
+) -> None:
+    root = tmp_path / "store"
+    Store.open(root).close()
+    shutil.rmtree(root / "s")
+    vfs = Watching(dies="s")
+    with Store.open(root, vfs=vfs) as store, pytest.raises(Killed):
+        store.session("alice", layout=kit.layout)
+    (fan,) = (root / "s").iterdir()
+    # Only a name that is on the disk lets another be given below it.
+    assert vfs.synced[-1] == str(root)
+    for number in range(256):
+        (root / "s" / f"{number:02x}").mkdir(exist_ok=True)
+    vfs = Watching()
+    with Store.open(root, vfs=vfs) as store:
+        store.session("alice", layout=kit.layout).close()
+    assert str(fan.parent) in vfs.synced
