@@ -9,14 +9,16 @@ import torch
 import torch.nn.functional as F
 from _gpu_timing import NARROW, Clock, Rates, random
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from hsa_memory.kernels.chunk_attention import chunk_attention
 from hsa_memory.kernels.landmark_topk import landmark_topk
 from hsa_memory.kernels.paged_decode import decode_workspace, paged_decode
 
 HEADS, SIZE = 16, 64
-# Full attention of more tokens than this is not waited for.
+# Full attention of more tokens than this is not waited for; FlexAttention is compiled for each.
 _LONGEST_FULL = 1 << 18
+_FLEX_TOKENS = (1 << 13, 1 << 15, 1 << 17)
 Row = dict[str, Any]
 
 
@@ -63,10 +65,10 @@ def make(case: Case, device: torch.device, dtype: torch.dtype = NARROW) -> Input
 
 
 def attention_floor(case: Case, rates: Rates) -> tuple[float, float]:
-    """Least seconds of a forward: to move what it reads once, and to multiply it.
+    """Seconds that a forward needs to move all it reads at the speed of memory, and to multiply it.
 
-    What it reads is the keys and values of every chosen chunk, once per token; that they may come
-    out of a cache faster than from memory is not counted on.
+    It reads the keys and values of every chosen chunk, once per token. The first is no lower bound
+    where they come out of a cache; the second is.
     """
     tiles = case.tokens * case.groups * case.slots * SIZE * case.dim * 2 * 2
     rows = 2 * case.tokens * HEADS * case.dim * 2
@@ -91,39 +93,67 @@ def attention(case: Case, clock: Clock, rates: Rates, backend: str) -> Row:
 def forward_and_backward(
     run: Callable[..., Tensor], inputs: tuple[Tensor, ...], clock: Clock
 ) -> Row:
-    """Seconds of each direction."""
+    """Seconds of each direction; None for a backward that the memory has no room for."""
     with torch.no_grad():
-        forward = clock.seconds(lambda: run(*inputs))
+        row: Row = {"forward": clock.seconds(lambda: run(*inputs)), "backward": None}
     leaves = [x.detach().requires_grad_() if x.is_floating_point() else x for x in inputs]
     wanted = [x for x in leaves if x.requires_grad]
-    out = run(*leaves)
-    grad = torch.randn_like(out)
-    backward = clock.seconds(lambda: torch.autograd.grad(out, wanted, grad, retain_graph=True))
-    return {"forward": forward, "backward": backward}
+    try:
+        out = run(*leaves)
+        grad = torch.randn_like(out)
+        row["backward"] = clock.seconds(
+            lambda: torch.autograd.grad(out, wanted, grad, retain_graph=True)
+        )
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+    return row
 
 
 def full_attention(case: Case, clock: Clock) -> Row:
-    """The same heads looking at all earlier tokens: FlashAttention by SDPA, and FlexAttention."""
+    """The same heads looking at all earlier tokens: FlashAttention by SDPA, and FlexAttention.
+
+    Each is told by name or not at all: PyTorch would choose another where one cannot run.
+    """
     shape = (1, HEADS, case.tokens, case.dim), (1, case.groups, case.tokens, case.dim)
     q, k, v = (random(*s, device=clock.device) for s in (shape[0], shape[1], shape[1]))
     row: Row = {"tokens": case.tokens, "dim": case.dim, "groups": case.groups}
     if case.tokens > _LONGEST_FULL:
         return row
 
-    def flash(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def causal(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
 
-    row["SDPA"] = forward_and_backward(flash, (q, k, v), clock)
-    if clock.device.type == "cuda":
-        row["FlexAttention"] = forward_and_backward(_flex(case.tokens), (q, k, v), clock)
+    if clock.device.type != "cuda":
+        row["SDPA"] = forward_and_backward(causal, (q, k, v), clock)
+        return row
+    for backend in (SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION):
+        with sdpa_kernel(backend):
+            row[f"SDPA {backend.name}"] = _if_it_runs(causal, (q, k, v), clock)
+    if case.tokens in _FLEX_TOKENS:
+        row["FlexAttention"] = _if_it_runs(_flex(case.tokens), (q, k, v), clock)
     return row
 
 
+def _if_it_runs(run: Callable[..., Tensor], inputs: tuple[Tensor, ...], clock: Clock) -> Row:
+    try:
+        return forward_and_backward(run, inputs, clock)
+    except RuntimeError as error:
+        # What ours is compared with must not end the measurement.
+        return {"failed": str(error)[:300]}
+
+
 def _flex(tokens: int) -> Callable[..., Tensor]:
+    from torch._functorch import config
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-    mask = create_block_mask(lambda b, h, q, kv: q >= kv, None, None, tokens, tokens, device="cuda")
-    run = torch.compile(flex_attention)
+    # One compilation for every shape, and none that is given up for another way silently.
+    torch._dynamo.reset()
+    # The same graph is timed again and again.
+    config.donated_buffer = False
+    mask = torch.compile(create_block_mask)(
+        lambda b, h, q, kv: q >= kv, None, None, tokens, tokens, device="cuda"
+    )
+    run = torch.compile(flex_attention, dynamic=False, fullgraph=True)
     return lambda q, k, v: run(q, k, v, block_mask=mask, enable_gqa=True)
 
 

@@ -14,6 +14,7 @@ Without a GPU only `--quick` runs: tiny sizes in Triton's interpreter, whose tim
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
@@ -26,7 +27,7 @@ if "--quick" in sys.argv and not torch.cuda.is_available():
     # Read when Triton is imported.
     os.environ["TRITON_INTERPRET"] = "1"
 
-from _gpu_cases import Case, Row, attention, cases, decode, full_attention, search
+from _gpu_cases import Case, Row, attention, attention_floor, cases, decode, full_attention, search
 from _gpu_checks import check
 from _gpu_timing import NARROW, Clock, Rates
 from _machine import finish, parser
@@ -35,7 +36,7 @@ from rich.progress import track
 from hsa_memory.cli_view import console
 from hsa_memory.model import PRESETS, HSAConfig, HSATransformer
 
-PARTS = ("checks", "full", "attention", "search", "decode", "model")
+PARTS = ("checks", "decode", "search", "model", "full", "attention")
 _K = 1 << 10
 _DTYPES = dict.fromkeys((torch.float32, torch.float16, NARROW))
 
@@ -54,22 +55,33 @@ class Run:
 
     def __init__(self, args: argparse.Namespace, device: torch.device) -> None:
         self._until = time.monotonic() + 60 * args.minutes
+        self._on_gpu = device.type == "cuda"
         self.clock = Clock(device)
         self.rates: Rates = self.clock.rates()
         self.left_out: list[str] = []
 
-    def each(self, name: str, wanted: list[Case], measure: Callable[[Case], Row]) -> list[Row]:
-        """Results of every case there is time and memory for; the others are named."""
+    def each(
+        self,
+        name: str,
+        wanted: list[Case],
+        measure: Callable[[Case], Row],
+        expected: Callable[[Case], float],
+    ) -> list[Row]:
+        """Results of every case there is time and memory for; the others are named.
+
+        Args:
+            expected: about how many seconds a case takes.
+        """
         rows = []
         for case in track(wanted, description=name, console=console()):
-            if time.monotonic() > self._until:
+            if self._on_gpu and time.monotonic() + expected(case) > self._until:
                 self.left_out.append(f"{name} {tuple(case)}: no time")
                 continue
             try:
                 rows.append(measure(case))
             except torch.OutOfMemoryError:
                 self.left_out.append(f"{name} {tuple(case)}: no memory")
-            if self.clock.device.type == "cuda":
+            if self._on_gpu:
                 torch.cuda.empty_cache()
         return rows
 
@@ -91,35 +103,47 @@ def main() -> int:
         "rates": run.rates._asdict(),
     }
     every = list(cases(lengths, slots, dims, groups))
-    if "checks" in args.only:
-        figures["checks"] = _checks(args, device)
-    if "full" in args.only:
-        short = lengths if args.quick else [_K << i for i in range(8)]
-        wanted = [Case(n, slots[0], d, g) for n in short for d in dims for g in groups]
-        figures["full"] = run.each("full attention", wanted, lambda c: _compared(c, run))
-    if "attention" in args.only:
-        figures["attention"] = run.each(
-            "chunk attention", every, lambda c: attention(c, run.clock, run.rates, "triton")
-        )
-    if "search" in args.only:
-        wanted = [c for c in every if c.tokens <= 1024 * _K and c.top_k == slots[-1]]
-        figures["search"] = run.each(
-            "landmark search", wanted, lambda c: search(c, run.clock, run.rates, "triton")
-        )
-    if "decode" in args.only:
-        figures["decode"] = run.each(
-            "decoding", every, lambda c: decode(c, run.clock, run.rates, "triton")
-        )
-    if "model" in args.only:
-        name, lengths = ("mini", [64]) if args.quick else ("345m", [8 * _K, 32 * _K, 128 * _K])
-        figures["model"] = {
-            "preset": name,
-            "rows": run.each(
-                f"model {name}",
-                [Case(n, 0, 0, 0) for n in lengths],
-                lambda c: _model(PRESETS[name], c.tokens, run.clock),
-            ),
-        }
+    short = lengths if args.quick else [_K << i for i in range(8)]
+    name, texts = ("mini", [64]) if args.quick else ("345m", [8 * _K, 32 * _K, 128 * _K])
+    clock, rates = run.clock, run.rates
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "checks": lambda: _checks(args, device),
+        "decode": lambda: run.each(
+            "decoding", every, lambda c: decode(c, clock, rates, "triton"), lambda _: 5.0
+        ),
+        "search": lambda: run.each(
+            "landmark search",
+            [c for c in every if c.tokens <= 1024 * _K and c.top_k == slots[-1]],
+            lambda c: search(c, clock, rates, "triton"),
+            lambda c: 20 * c.tokens * c.chunks * c.dim * c.groups / rates.flops,
+        ),
+        "model": lambda: run.each(
+            f"model {name}",
+            [Case(n, 0, 0, 0) for n in texts],
+            lambda c: _model(PRESETS[name], c.tokens, clock),
+            lambda _: 60.0,
+        ),
+        "full": lambda: run.each(
+            "full attention",
+            [Case(n, slots[0], d, g) for n in short for d in dims for g in groups],
+            lambda c: _compared(c, run),
+            lambda _: 20.0,
+        ),
+        "attention": lambda: run.each(
+            "chunk attention",
+            every,
+            lambda c: attention(c, clock, rates, "triton"),
+            # A forward and a backward of three, each some five times.
+            lambda c: 20 * attention_floor(c, rates)[0],
+        ),
+    }
+    for part in parts:
+        if part in args.only:
+            figures[part] = parts[part]()
+            if args.json is not None:
+                # Whatever ends the run, what is known by then is kept.
+                args.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    figures["preset"] = name
     figures["left_out"] = run.left_out
     finish(f"kernels on {figures['device']}", _table(figures), figures, args)
     return 0
@@ -186,7 +210,7 @@ def _table(figures: dict[str, Any]) -> list[tuple[str, str]]:
         worst = max(v for v in row.values() if isinstance(v, float))
         rows.append((f"largest error, {row['dtype']}, D {row['dim']}", f"{worst:.1e}"))
     if not torch.cuda.is_available():
-        done = sum(len(figures[part]) for part in PARTS[1:5] if part in figures)
+        done = sum(len(figures[part]) for part in PARTS[1:] if part in figures)
         return [*rows[2:], ("other cases that ran", str(done))]
     for row in figures.get("attention", ()):
         ours = row["ours"]
@@ -194,17 +218,17 @@ def _table(figures: dict[str, Any]) -> list[tuple[str, str]]:
             (
                 f"attention {_sizes(row)}",
                 f"{1e3 * ours['forward']:.2f} ms, {ours['forward'] / row['bytes_floor']:.2f} of "
-                f"its floor; backward {ours['backward'] / ours['forward']:.1f} times",
+                f"its bytes at memory speed; backward {_times(ours)}",
             )
         )
     for row in figures.get("decode", ()):
         rows.append((f"decode {_sizes(row)}", f"{1e6 * row['step']:.1f} us"))
     for key, length in _crossovers(figures.get("full", [])).items():
         rows.append((f"as fast as FlashAttention, {key}", length))
-    for row in figures.get("model", {}).get("rows", ()):
+    for row in figures.get("model", ()):
         rows.append(
             (
-                f"{figures['model']['preset']} at {row['tokens']:,} tokens",
+                f"{figures['preset']} at {row['tokens']:,} tokens",
                 f"ingest {row['ingest_tokens_per_second']:,.0f}, prefill "
                 f"{row['prefill_tokens_per_second']:,.0f}, decode "
                 f"{row['decode_tokens_per_second']:,.0f} tokens/s",
@@ -213,20 +237,27 @@ def _table(figures: dict[str, Any]) -> list[tuple[str, str]]:
     return [*rows, ("left out", str(len(figures["left_out"])))]
 
 
+def _times(row: Row) -> str:
+    back: float | None = row["backward"]
+    return "has no room" if back is None else f"{back / row['forward']:.1f} times"
+
+
 def _sizes(row: Row) -> str:
     return f"L {row['tokens']:,} k {row['top_k']} D {row['dim']} H {row['groups']}"
 
 
 def _crossovers(rows: list[Row]) -> dict[str, str]:
-    """The first length at which search, forward and backward take no longer than SDPA's."""
+    """The first length at which search, forward and backward of chunk attention take no longer
+    than full attention by FlashAttention. The backward of the search is not in it."""
     found: dict[str, str] = {}
     for row in rows:
-        if "SDPA" not in row:
+        theirs, ours = row.get("SDPA FLASH_ATTENTION", {}), row["ours"]
+        if theirs.get("backward") is None or ours["backward"] is None:
             continue
         key = f"D {row['dim']} H {row['groups']}"
-        ours = row["search"] + sum(row["ours"].values())
         found.setdefault(key, "never")
-        if found[key] == "never" and ours <= sum(row["SDPA"].values()):
+        mine = row["search"] + ours["forward"] + ours["backward"]
+        if found[key] == "never" and mine <= theirs["forward"] + theirs["backward"]:
             found[key] = f"{row['tokens']:,} tokens"
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from .tail import boundary_state, pack_tail, unpack_tail
 from .threads import threads_for
 from .tiers import Tiers
 
+Result = TypeVar("Result")
 # Tokens of one run of the lower half: long enough for the matrix products, short enough for caches.
 PIECE_TOKENS = 2048
 # What may keep chunks from the disk and leaves the messages as they are; torch out of memory is a
@@ -131,7 +133,7 @@ class Encoder:
         before = self.boundary()
         start = before.lengths[0]
         with threads_for(count):
-            after = self._engine.model.ingest(self._tokens(start, start + count), before)
+            after = self._ingest(start, start + count, before)
         first = before.memory.num_source_chunks
         rows = chunk_rows(self._engine, self._precision, after.memory)
         self._store.write_chunks(first, *rows)
@@ -164,7 +166,7 @@ class Encoder:
             stop = min(first + piece, hole.stop)
             state = boundary_state(model, self._chunks(first), lower, recent)
             with threads_for((stop - first) * size):
-                state = model.ingest(self._tokens(first * size, stop * size), state)
+                state = self._ingest(first * size, stop * size, state)
             lower, recent = state.lower, state.recent
             if stop > hole.start:
                 new = max(first, hole.start)
@@ -175,12 +177,29 @@ class Encoder:
     def _look_again(self) -> None:
         """Forget what is in memory of chunks that were written anew."""
         if self._revision != self._store.revision:
-            self._revision = self._store.revision
+            revision = self._store.revision
             self._clear()
+            # Last: if this is interrupted, all of it is done again.
+            self._revision = revision
 
-    def shrink(self) -> bool:
-        """Give memory of the GPU back; False if there is none to give."""
-        return self._tiers.shrink()
+    def _ingest(self, start: int, stop: int, before: State) -> State:
+        tokens = self._tokens(start, stop)
+        return self.with_room(lambda: self._engine.model.ingest(tokens, before))
+
+    def with_room(self, work: Callable[[], Result]) -> Result:
+        """Do what needs memory of the GPU and may be done again; chunks that are kept there make
+        room for it."""
+        while True:
+            try:
+                return work()
+            except torch.OutOfMemoryError:
+                if not self._tiers.shrink():
+                    raise
+
+    def release(self) -> None:
+        """Give all memory back; nothing can be asked any more."""
+        self._clear()
+        self._landmarks = Landmarks(self._engine, self._store)
 
     def _clear(self) -> None:
         self._tiers.clear()
@@ -219,8 +238,7 @@ class Encoder:
         first = max(0, stop - reach)
         earlier = self._chunks(first)
         state = boundary_state(model, earlier, (), model.start(1).recent)
-        tokens = self._tokens(first * config.chunk_size, stop * config.chunk_size)
-        after = model.ingest(tokens, state)
+        after = self._ingest(first * config.chunk_size, stop * config.chunk_size, state)
         return boundary_state(model, chunks, after.lower, after.recent)
 
     @torch.inference_mode()
@@ -237,10 +255,10 @@ class Encoder:
         with threads_for(end - start):
             for first in range(start, whole, self._piece()):
                 stop = min(first + self._piece(), whole)
-                state = self._engine.model.ingest(self._tokens(first, stop), state)
+                state = self._ingest(first, stop, state)
             state = self._as_on_disk(state)
             if whole < end:
-                state = self._engine.model.ingest(self._tokens(whole, end), state)
+                state = self._ingest(whole, end, state)
         self._live = (end, published, state)
         return Live(state, end - whole, whole - start)
 

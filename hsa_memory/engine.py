@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hsa_memory.kernels.backends import BackendUnavailable, resolve
+from hsa_memory.kernels.backends import resolve
 from hsa_memory.model import HSAConfig, HSATransformer, Tokenizer, load_checkpoint
 from hsa_memory.model.checkpoint import fast_dtype
 from hsa_memory.storage import Layout
@@ -200,7 +200,9 @@ def _device(name: object, dtype: torch.dtype | None) -> torch.device:
     device = torch.device("cuda", index)
     try:
         resolve(None, torch.empty(0, dtype=dtype or fast_dtype(device), device=device))
-    except BackendUnavailable as error:
+    except (
+        RuntimeError
+    ) as error:  # BackendUnavailable, or CUDA's own: a GPU that is taken or broken
         raise InvalidArgument(f"device {name!r}: {error}") from error
     return device
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -68,7 +69,7 @@ class Fork:
                 caught = encoder.try_to_catch_up()
             else:
                 store.refresh()
-            live = encoder.live()
+            live = encoder.with_room(encoder.live)
             stored = encoder.chunks()
             memory = replace(live.state.memory, source=stored)
             state = replace(live.state, memory=memory)
@@ -77,7 +78,7 @@ class Fork:
                 state = hide(state, holes)
             fork = cls(source, state, store.num_tokens, _all(source, store.num_tokens))
             fork.stored = stored
-            if bad := stored.damaged():
+            if bad := encoder.with_room(stored.damaged):
                 # Only what changed since the session was opened: that took care of the rest.
                 fork.bad.update(bad)
                 fork.state = hide(state, bad)
@@ -122,21 +123,17 @@ class Fork:
         with self._source.lock:
             while True:
                 try:
-                    return model(state)
+                    return self._source.encoder.with_room(partial(model, state))
                 except CorruptChunk as error:
                     self.bad.update(error.chunk_ids)
                     state = hide(state, error.chunk_ids)
-                except torch.OutOfMemoryError:
-                    # Of a GPU: the chunks that are kept there can be read again.
-                    if not self._source.encoder.shrink():
-                        raise
 
     def gather(self, memory: ChunkMemory, indices: Tensor) -> tuple[ChunkKV, Tensor]:
         """`ChunkMemory.gather`, damaged chunks counting as empty slots."""
         with self._source.lock:
             while True:
                 try:
-                    return memory.gather(indices)
+                    return self._source.encoder.with_room(partial(memory.gather, indices))
                 except CorruptChunk as error:
                     self.bad.update(error.chunk_ids)
                     bad = torch.tensor(error.chunk_ids, device=indices.device)

@@ -167,6 +167,11 @@ def _rerank(
 def _best(shares: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the largest `count` of shares [..., C] and their places; of equal ones the first, as
     the reader chooses."""
+    best, places = shares.topk(min(count + 1, shares.shape[-1]))
+    # Among those that have no share any will do.
+    equal = (best[..., 1:] == best[..., :-1]) & (best[..., 1:] > 0)
+    if not bool(equal.any()):
+        return best[..., :count], places[..., :count]
     # What is not negative is ordered as its bits are.
     keys = shares.view(torch.int32).long() << 32
     keys -= torch.arange(shares.shape[-1], device=shares.device)

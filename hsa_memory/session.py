@@ -336,6 +336,7 @@ class MemorySession(MovingSession):
             finally:
                 # Again, in case it was interrupted: who sees `closed` may open the session anew.
                 self._store.close()
+                self._encoder.release()
 
     def __enter__(self) -> MemorySession:
         return self

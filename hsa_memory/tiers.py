@@ -7,6 +7,7 @@ is decoded there, each time it is used: that costs less than to move and to keep
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ from .precision import Precision, Rows
 
 Fetch = Callable[[NDArray[np.int64], Rows], None]
 Ids = NDArray[np.int64]
+_log = logging.getLogger(__name__)
 # To touch new memory costs more than the copy: a tier grows seldom.
 _FIRST_ROWS = 512
 # Bytes of the pinned buffer: a search's rows at once; for more of them it is used several times.
@@ -139,7 +141,8 @@ class HostTier:
         if size > self._slots.size:
             # Torch's memory: numpy asks for huge pages, and zeroing those costs milliseconds.
             rows = torch.empty((size, self._row_bytes), dtype=torch.uint8).numpy()
-            rows[: len(self._rows)] = self._rows
+            held = self._slots.size  # not of `_rows`, which an interrupt may have left larger
+            rows[:held] = self._rows[:held]
             self._rows = rows
             self._slots.grow(size)
 
@@ -184,15 +187,25 @@ class PinnedBuffer:
             size = max(step * row_bytes, 2 * len(self._bytes), _FIRST_PINNED)
             size = max(step * row_bytes, min(size, _MOST_PINNED))
             self._copied.synchronize()
-            self._bytes = torch.empty(size, dtype=torch.uint8, pin_memory=True)
+            self._bytes = _pinned(size)
         return step
+
+
+def _pinned(size: int) -> Tensor:
+    try:
+        return torch.empty(size, dtype=torch.uint8, pin_memory=True)
+    except RuntimeError as error:
+        # A limit of the system; from other memory a copy is slower, and just as right.
+        _log.warning("no host memory can be pinned for the GPU: %s", error)
+        return torch.empty(size, dtype=torch.uint8)
 
 
 class DeviceTier:
     """The chunks used last in the memory of a GPU, bounded by bytes; thread-safe.
 
     What it does there is queued on the device's current stream; that of the model has to be the
-    same. Where the GPU's memory runs out it grows no more, or gives up half of its bytes.
+    same. Where the GPU's memory runs out it grows no more, or gives up half of its bytes. While it
+    grows, the old rows and the new are there together.
 
     Args:
         max_bytes: most bytes to keep; less than a row keeps nothing.
@@ -282,9 +295,11 @@ class DeviceTier:
         try:
             rows = self._new(size)
         except torch.OutOfMemoryError:
-            # What it has is enough to go on; the next call tries again.
+            # What it has is enough to go on. To ask again at every call would cost a wait each.
+            self._slots.capacity = self._slots.size
             return
-        rows[: len(self._rows)].copy_(self._rows)
+        held = self._slots.size  # not of `_rows`, which an interrupt may have left larger
+        rows[:held].copy_(self._rows[:held])
         self._rows = rows
         self._slots.grow(size)
 

@@ -22,6 +22,8 @@ TILE_VALUES = 1 << 23
 DENSE_TILE_VALUES = 1 << 20
 # Copies of this part of a tile stay in the processor's cache and in memory that is in use already.
 COPIED_PART = 16
+# A GPU wants few and large tiles.
+GPU_TILE_VALUES = 1 << 28
 
 At = tuple[slice, slice]
 
@@ -140,11 +142,13 @@ def dense_tiles(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[tuple[At, At]
     that leaves out half of all products.
     """
     batch, tokens, heads, _ = q.shape
-    step = max(1, DENSE_TILE_VALUES // (heads * k.shape[1] * k.shape[2]))
+    most = DENSE_TILE_VALUES if q.is_cpu else GPU_TILE_VALUES
+    step = max(1, most // (heads * k.shape[1] * k.shape[2]))
     for row in range(batch):
         for start in range(0, tokens, step):
             tile = slice(start, min(start + step, tokens))
-            reach = int(indices[row, tile].max()) + 1
+            # To look would wait for a GPU.
+            reach = int(indices[row, tile].max()) + 1 if q.is_cpu else k.shape[1]
             yield (slice(row, row + 1), tile), (slice(row, row + 1), slice(0, max(reach, 1)))
 
 
@@ -159,4 +163,5 @@ def _tile_tokens(q: Tensor, k: Tensor, indices: Tensor) -> int:
     batch, _, heads, dim = q.shape
     _, _, size, groups, _ = k.shape
     values = indices.shape[3] * size * max(2 * groups * dim, heads)
-    return max(1, TILE_VALUES // max(batch * values * COPIED_PART, 1))
+    most = TILE_VALUES // COPIED_PART if q.is_cpu else GPU_TILE_VALUES
+    return max(1, most // max(batch * values, 1))

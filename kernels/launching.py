@@ -72,7 +72,10 @@ def precision(target: Target) -> str:
     """
     if target.vendor == "hip":
         return "ieee"
-    return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
+    # Where PyTorch has both switches, to ask the older may raise.
+    switch = getattr(torch.backends.cuda.matmul, "fp32_precision", None)
+    fast = torch.backends.cuda.matmul.allow_tf32 if switch is None else switch == "tf32"
+    return "tf32" if fast else "tf32x3"
 
 
 def last_contiguous(x: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def _(
     scale: float,
     backend: str = "torch",
 ) -> Tensor:
-    return torch.empty_like(q)
+    return torch.empty_like(q, memory_format=torch.contiguous_format)
 
 
 @torch.library.custom_op("hsa_memory::chunk_attention_backward", mutates_args=())
@@ -151,12 +151,10 @@ def _(
     scale: float,
     backend: str = "torch",
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return (
-        torch.empty_like(q),
-        torch.empty_like(k),
-        torch.empty_like(v),
-        torch.empty_like(weights),
+    dq, dk, dv, dw = (
+        torch.empty_like(x, memory_format=torch.contiguous_format) for x in (q, k, v, weights)
     )
+    return dq, dk, dv, dw
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -40,7 +40,7 @@ def forward(
 ) -> Tensor:
     """Return the output [B, T, H, D] in q's dtype."""
     weights = _masked(weights, indices)
-    out = torch.empty_like(q)
+    out = torch.empty_like(q, memory_format=torch.contiguous_format)
     if is_dense(k, indices):
         k, v = k.to(q.dtype), v.to(q.dtype)
         for at, reach in dense_tiles(q, k, indices):
@@ -63,8 +63,8 @@ def backward(
     """Return gradients; the in-chunk softmax is recomputed, the forward saves nothing."""
     weights = _masked(weights, indices)
     exact = weights.dtype
-    dq, dw = torch.empty_like(q), torch.empty_like(weights)
-    dk, dv = torch.zeros_like(k, dtype=exact), torch.zeros_like(v, dtype=exact)
+    dq, dw = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (q, weights))
+    dk, dv = (k.new_zeros(k.shape, dtype=exact) for _ in range(2))
     dense = is_dense(k, indices)
     for at, reach in dense_tiles(q, k, indices) if dense else ():
         chosen = readable(indices[at])

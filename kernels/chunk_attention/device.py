@@ -36,7 +36,7 @@ def forward_kernel(
     TRANSPOSED multiplies keys [S, D] by queries [D, R]: 64 keys fill a wgmma, 16 heads do not.
     """
     i_t = tl.program_id(0).to(tl.int64)
-    i_g = tl.program_id(1)
+    i_g = tl.program_id(1).to(tl.int64)
     i_b = i_t // T
     o_r = tl.program_id(2) * RP + tl.arange(0, RP)
     o_s = tl.arange(0, SP)
@@ -81,7 +81,7 @@ def backward_queries_kernel(
     Heads beyond RP are walked one block after the other: dw is a sum over all of them.
     """
     i_t = tl.program_id(0).to(tl.int64)
-    i_g = tl.program_id(1)
+    i_g = tl.program_id(1).to(tl.int64)
     i_b = i_t // T
     o_k, o_s = tl.arange(0, KP), tl.arange(0, SP)
     m_s = o_s < S

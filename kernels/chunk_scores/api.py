@@ -112,7 +112,8 @@ def _backward(
 def _(
     grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float, backend: str = "torch"
 ) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(q), torch.empty_like(k)
+    dq, dk = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (q, k))
+    return dq, dk
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -50,7 +50,8 @@ def forward(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
 def backward(grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Gradients:
     """Return gradients; the scores are computed again, the forward saves nothing."""
     grad = grad.masked_fill((indices < 0)[..., None], 0.0)
-    dq, dk = torch.empty_like(q), torch.zeros_like(k, dtype=exact_dtype(k))
+    dq = torch.empty_like(q, memory_format=torch.contiguous_format)
+    dk = k.new_zeros(k.shape, dtype=exact_dtype(k))
     dense = is_dense(k, indices)
     for at, reach in dense_tiles(q, k, indices) if dense else ():
         every = grad.new_zeros(*grad[at].shape[:3], k[reach].shape[1], grad.shape[4])

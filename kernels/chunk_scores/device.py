@@ -28,7 +28,7 @@ def forward_kernel(
 ):  # fmt: skip
     """One token and one KV head: the log-sum-exp of each chosen chunk, [K, R]."""
     i_t = tl.program_id(0).to(tl.int64)
-    i_g = tl.program_id(1)
+    i_g = tl.program_id(1).to(tl.int64)
     o_r = tl.program_id(2) * RP + tl.arange(0, RP)
     o_s = tl.arange(0, SP)
     m_r, m_s = o_r < R, o_s < S
@@ -59,7 +59,7 @@ def backward_queries_kernel(
 ):  # fmt: skip
     """One token and one KV head: dq = sum_c grad_c softmax(q K_c^T) K_c."""
     i_t = tl.program_id(0).to(tl.int64)
-    i_g = tl.program_id(1)
+    i_g = tl.program_id(1).to(tl.int64)
     o_r = tl.program_id(2) * RP + tl.arange(0, RP)
     o_s = tl.arange(0, SP)
     m_r, m_s = o_r < R, o_s < S

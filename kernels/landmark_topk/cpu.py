@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from ..gathering import exact_dtype
+from ..gathering import GPU_TILE_VALUES, exact_dtype
 
 TILE_VALUES = 1 << 22
 # Copies of this part of a tile stay in the processor's cache.
@@ -130,7 +130,9 @@ def gathered_backward(
     row = torch.arange(batch, device=q.device)[:, None, None, None] * chunks
     head = torch.arange(heads, device=q.device)[:, None]
     places = (row + indices.clamp(min=0)) * heads + head  # [B, T, R, K]
-    step = max(1, TILE_VALUES // max(1, batch * heads * indices.shape[3] * dim * _COPIED_PART))
+    # A GPU wants few and large steps.
+    most = TILE_VALUES // _COPIED_PART if q.is_cpu else GPU_TILE_VALUES
+    step = max(1, most // max(1, batch * heads * indices.shape[3] * dim))
     for start in range(0, tokens if places.numel() else 0, step):
         tile = slice(start, min(start + step, tokens))
         at, g = places[:, tile].flatten(), grad[:, tile]

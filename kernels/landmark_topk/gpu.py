@@ -45,7 +45,7 @@ class Config(NamedTuple):
     """Dimensions of one product."""
     group: int
     """Landmarks per group; 1 where groups would not save anything."""
-    options: dict[str, int]
+    options: dict[str, int | bool]
     """num_warps, num_stages and what else the compiler takes."""
 
 
@@ -102,6 +102,9 @@ def config(
         # Beside them: the queries, and the scores on their way to other threads.
         fixed = rows * (depth * dtype.itemsize + 4 * columns)
         options = {"num_stages": stages_within(target, tile, fixed)}
+    if noise:
+        # The noise would be added within a multiplication here, and after it there.
+        options["enable_fp_fusion"] = False
     return Config(rows, columns, depth, group, {"num_warps": 4, **options})
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import hsa_memory
 from hsa_memory.model import ChunkKV
 from hsa_memory.precision import PRECISIONS
-from hsa_memory.tiers import HostTier
+from hsa_memory.tiers import HostTier, Slots
 
 WIDTH = 8
 
@@ -51,6 +51,27 @@ def test_the_chunks_used_last_are_kept() -> None:
     assert take(tier, disk, 2) == [2]  # in the place of 700
     assert take(tier, disk, 2, 5, 9) == []
     assert take(tier, disk, 700) == [700]
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_an_interrupt_while_it_grows_costs_nothing_but_the_rows(
+    monkeypatch: pytest.MonkeyPatch, cleared: bool
+) -> None:
+    tier, disk = HostTier(4000 * WIDTH, WIDTH), Disk()
+    take(tier, disk, 1)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Slots, "grow", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            take(tier, disk, *range(2, 1002))
+    if cleared:
+        tier.clear()
+    for first in (3000, 5000):
+        assert take(tier, disk, *range(first, first + 600)) == [*range(first, first + 600)]
+        assert take(tier, disk, *range(first, first + 600)) == []
 
 
 def test_more_chunks_than_fit_are_returned_all_the_same() -> None:

@@ -19,6 +19,7 @@ from hsa_memory import cli
 from hsa_memory import engine as engines
 from hsa_memory.engine import load_engine
 from hsa_memory.evaluation_memory import ingest
+from hsa_memory.kernels.backends import BackendUnavailable
 from hsa_memory.memory import Memory
 from hsa_memory.precision import PRECISIONS
 from hsa_memory.session import MemorySession
@@ -242,7 +243,7 @@ def test_a_gpu_that_the_operators_do_not_run_on_is_told(
     tiny_checkpoint: Path, device: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(backend: str | None, x: torch.Tensor) -> str:
-        raise engines.BackendUnavailable("this GPU is too old")
+        raise BackendUnavailable("this GPU is too old")
 
     monkeypatch.setattr(engines, "resolve", refuse)
     with pytest.raises(hsa_memory.InvalidArgument, match="too old"):

@@ -240,6 +240,11 @@ def test_the_custom_operators_keep_their_contract(chunks: int) -> None:
     torch.library.opcheck(
         torch.ops.hsa_memory.chunk_attention_backward.default, (grad, *plain, 0.5)
     )
+    # As a model may lay out its heads: what comes out has strides of its own.
+    turned = [x.transpose(1, 2).contiguous().transpose(1, 2) for x in plain[:3]]
+    assert not turned[0].is_contiguous()
+    leaves = [*(x.requires_grad_() for x in turned), *leaves[3:]]
+    torch.library.opcheck(torch.ops.hsa_memory.chunk_attention.default, (*leaves, 0.5))
 
 
 @pytest.mark.parametrize("chunks", [5, 14])
