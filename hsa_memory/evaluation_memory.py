@@ -19,7 +19,7 @@ from hsa_memory.storage import Turn
 from .encoding import PIECE_TOKENS
 from .engine import Engine
 from .filters import Filter, Metadata
-from .fork import Fork, Source
+from .fork import Fork, Result, Source
 from .precision import DEFAULT, Precision, require_precision
 from .provenance import Locate, Passage
 from .searching import find
@@ -105,6 +105,14 @@ def _keep(model: HSATransformer, held: HeldChunks, state: State) -> State:
     return replace(state, memory=model.start(1, held).memory)
 
 
+class _Unstored:
+    """In the place of an encoder: a history in memory alone keeps nothing that could make room."""
+
+    @staticmethod
+    def with_room(work: Callable[[], Result]) -> Result:
+        return work()
+
+
 def search(engine: Engine, state: State, turns: list[Turn], prompt: list[int], k: int) -> list[int]:
     """Return the numbers of the `k` messages that `MemorySession.search` would find, best first.
 
@@ -116,7 +124,7 @@ def search(engine: Engine, state: State, turns: list[Turn], prompt: list[int], k
         k: most messages.
     """
     # There is no session behind this history: only filters and repairs would need one.
-    source = Source(engine, None, None, threading.RLock())  # type: ignore[arg-type]
+    source = Source(engine, None, _Unstored(), threading.RLock())  # type: ignore[arg-type]
     history = Fork(source, state, state.lengths[0], _locate(turns))
     unused = Metadata(None)  # type: ignore[arg-type]
     return [share.turn.seq for share in find(source, history, prompt, k, Filter(), unused)]
