@@ -98,8 +98,10 @@ def test_a_link_on_the_way_is_followed(tmp_path, kit, place) -> None:
     assert not unsynced(tmp_path / place)
     assert str(tmp_path) in vfs.synced
     with Store.open(tmp_path / place) as store:
-        store.backup(str(tmp_path / "link" / "copies" / "one"))
-    with Store.open(tmp_path / "real" / "copies" / "one", create=False) as store:
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "way").symlink_to(tmp_path / "elsewhere")
+        store.backup(str(tmp_path / "way" / "copies" / "one"))
+    with Store.open(tmp_path / "elsewhere" / "copies" / "one", create=False) as store:
         assert [info.name for info in store.list_sessions()] == ["alice"]
 
 
