@@ -1,9 +1,8 @@
 """Sessions: adding, reading back, sharing, closing."""
 
 import gc
-import os
-import sys
 import threading
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -242,10 +241,14 @@ def test_there_is_one_writer_and_any_number_of_readers(
     assert len(session) == 31
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_a_session_that_nobody_holds_frees_its_files(memory: Memory) -> None:
+def test_a_session_that_nobody_holds_frees_its_files(
+    memory: Memory, tmp_path: Path, open_files_below: Callable[[Path], int]
+) -> None:
     memory.session("dropped").add("user", "The boat is called Albatross.")
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = open_files_below(tmp_path)
+    held = memory.session("dropped")
+    assert open_files_below(tmp_path) > descriptors
+    del held
     for _ in range(5):
         memory.session("dropped").search("boat")
     # One that only the garbage collector can find.
@@ -253,7 +256,7 @@ def test_a_session_that_nobody_holds_frees_its_files(memory: Memory) -> None:
     caught.append(caught)
     del caught
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert open_files_below(tmp_path) == descriptors
     with memory.session("dropped") as again:
         assert [message.text for message in again.messages()] == ["The boat is called Albatross."]
 

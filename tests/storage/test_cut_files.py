@@ -109,20 +109,17 @@ def test_a_landmark_that_changes_after_the_opening_is_told(
         kit.assert_right(reader)
 
 
-def test_descriptors_do_not_outlive_their_owner(tmp_path, kit) -> None:
-    def descriptors() -> int:
-        return len(os.listdir("/proc/self/fd"))
-
+def test_descriptors_do_not_outlive_their_owner(tmp_path, kit, open_files_below) -> None:
     store = Store.open(tmp_path / "store")
     with store.session("a", layout=kit.layout) as session:
         session.append([kit.turn(i) for i in range(4)])
         kit.catch_up(session)
-    before = descriptors()
+    before = open_files_below(tmp_path)
     for _ in range(5):
         session = store.session("a", layout=kit.layout)
         session.append([kit.turn(session.num_turns)])
         kit.catch_up(session)
-        assert descriptors() > before
+        assert open_files_below(tmp_path) > before
         session._derived.settle()
         generation = session._derived.generation
         # An interrupt strikes after the files were taken out of their places, before they are
@@ -132,7 +129,7 @@ def test_descriptors_do_not_outlive_their_owner(tmp_path, kit) -> None:
         session._truth._head_file._file = None
         session.close()
         del session, generation
-        assert descriptors() <= before
+        assert open_files_below(tmp_path) <= before
     store.close()
 
 
