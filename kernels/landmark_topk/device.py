@@ -1,16 +1,30 @@
-"""Triton kernels of `landmark_topk`: maxima of groups of landmarks, and scores of candidates.
+"""Triton kernels of `landmark_topk`: the best of a span of landmarks for one token; for many tokens
+maxima of groups of landmarks, and scores of candidates; and the choice of the best keys.
 
 A key is a score with its place, packed in an int64: the score in the upper half, in an order that
 integers share, and 0x7FFFFFFF - place in the lower half, so that of equal scores the lowest place
-is the largest key. Both kernels take the product of the same tile shapes in the same order over E:
-a score is the same in both, bit by bit.
+is the largest key. Maxima and candidates take the product of the same tile shapes in the same order
+over E: a score is the same in both, bit by bit.
 
-Letters: B batch, T query tokens, R retrieval heads, E dimensions, C landmarks; BM x BN a tile of
-query tokens x landmarks, BE a block of dimensions, GS landmarks per group.
+Letters: B batch, T query tokens, R retrieval heads, E dimensions, C landmarks, K slots, KP the
+power of two they are padded to; BM x BN a tile of query tokens x landmarks, BE a block of
+dimensions, GS landmarks per group.
 """
 
 import triton
 import triton.language as tl
+
+# The key of a landmark that nobody sees: -inf, in the last place.
+EMPTY = tl.constexpr(-0x7F800001 << 32)
+
+
+@triton.jit
+def _unpack(b_k):
+    """Scores and places of keys; -1 where nothing was found."""
+    bits = (b_k >> 32).to(tl.int32)
+    scores = (bits ^ ((bits >> 31) & 0x7FFFFFFF)).to(tl.float32, bitcast=True)
+    places = 0x7FFFFFFF - (b_k & 0x7FFFFFFF)
+    return scores, tl.where(scores == float("-inf"), -1, places)
 
 
 @triton.jit
@@ -226,3 +240,101 @@ def candidates_kernel(
         b_s += tl.load(NOISE + (i_row * R + i_r) * chunks + o_n, mask=m_n, other=0).to(tl.float32)
     b_s = tl.where(m_n, b_s, float("-inf"))
     tl.store(OUT + i_out * slots * GS + o_c, _pack(b_s, o_n), mask=m_c)
+
+
+@triton.jit
+def best_of_spans_kernel(
+    Q,
+    LM,
+    VISIBLE,
+    MASK,
+    OUT,
+    scale,
+    tokens,
+    chunks,
+    stride_b,
+    stride_c,
+    stride_r,
+    R: tl.constexpr,
+    E: tl.constexpr,
+    BE: tl.constexpr,
+    BN: tl.constexpr,
+    KP: tl.constexpr,
+):
+    """Write the keys of the KP best of every BN landmarks to OUT [B, R, T, spans, KP], best first.
+
+    Program (j, t, b*R + r): the j-th span for one query token. Its reading of landmarks is all it
+    waits for: the products need no tensor cores.
+    """
+    i_b = (tl.program_id(2) // R).to(tl.int64)
+    i_r = (tl.program_id(2) % R).to(tl.int64)
+    i_row = i_b * tokens + tl.program_id(1)
+    limit = tl.minimum(tl.load(VISIBLE + i_row), chunks)
+    o_n = tl.program_id(0).to(tl.int64) * BN + tl.arange(0, BN)
+    m_n = o_n < limit
+    if MASK is not None:
+        m_n = m_n & (tl.load(MASK + i_b * chunks + o_n, mask=m_n, other=0) != 0)
+    p_q = Q + (i_row * R + i_r) * E
+    p_l = LM + i_b * stride_b + i_r * stride_r + o_n * stride_c
+    b_s = tl.zeros([BN], tl.float32)
+    for e in tl.static_range(0, E, BE):
+        o_e = e + tl.arange(0, BE)
+        if e + BE <= E:
+            b_q = tl.load(p_q + o_e)
+            b_l = tl.load(p_l[:, None] + o_e[None, :], mask=m_n[:, None], other=0)
+        else:
+            m_e = o_e < E
+            b_q = tl.load(p_q + o_e, mask=m_e, other=0)
+            m_l = m_n[:, None] & m_e[None, :]
+            b_l = tl.load(p_l[:, None] + o_e[None, :], mask=m_l, other=0)
+        b_s += tl.sum(b_l.to(tl.float32) * b_q.to(tl.float32)[None, :], 1)
+    b_k = _pack(tl.where(m_n, b_s * scale, float("-inf")), o_n)
+    i_out = tl.program_id(2).to(tl.int64) * tokens + tl.program_id(1)
+    p_out = OUT + (i_out * tl.num_programs(0) + tl.program_id(0)) * KP
+    tl.store(p_out + tl.arange(0, KP), tl.topk(b_k, KP))
+
+
+@triton.jit
+def select_kernel(
+    KEYS,
+    OUT,
+    SCORES,
+    INDICES,
+    rows,
+    width,
+    slots,
+    first,
+    count,
+    tokens,
+    R: tl.constexpr,
+    BR: tl.constexpr,
+    BW: tl.constexpr,
+    KP: tl.constexpr,
+    SELECT: tl.constexpr,
+):
+    """Choose the best keys of every BW columns of KEYS [rows, width], best first.
+
+    Program (i, j): the j-th BW columns of the i-th BR rows. With OUT [rows, parts * slots] the keys
+    of `slots` go there. Without, rows are [B, R, count], and scores and places go to SCORES and
+    INDICES [B, tokens, R, slots] from token `first` on. SELECT False only does the latter: BW = KP
+    keys each, in the order that they have.
+    """
+    o_r = tl.program_id(0).to(tl.int64) * BR + tl.arange(0, BR)
+    o_w = tl.program_id(1) * BW + tl.arange(0, BW)
+    m_k = (o_r < rows)[:, None] & (o_w < width)[None, :]
+    b_k = tl.load(KEYS + o_r[:, None] * width + o_w[None, :], mask=m_k, other=EMPTY)
+    if SELECT:
+        b_k = tl.topk(b_k, KP)
+    o_k = tl.arange(0, KP)
+    if OUT is not None:
+        at = (o_r * tl.num_programs(1) + tl.program_id(1)) * slots
+        m_o = (o_r < rows)[:, None] & (o_k < slots)[None, :]
+        tl.store(OUT + at[:, None] + o_k[None, :], b_k, mask=m_o)
+    else:
+        o_k += tl.program_id(1) * KP
+        o_t = o_r // count // R * tokens + first + o_r % count
+        at = (o_t * R + o_r // count % R) * slots
+        m_o = (o_r < rows)[:, None] & (o_k < slots)[None, :]
+        b_s, b_i = _unpack(b_k)
+        tl.store(SCORES + at[:, None] + o_k[None, :], b_s, mask=m_o)
+        tl.store(INDICES + at[:, None] + o_k[None, :], b_i, mask=m_o)

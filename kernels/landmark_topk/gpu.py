@@ -1,11 +1,15 @@
-"""Launchers of the Triton kernels: the best groups first, then the best of their landmarks.
+"""Launchers of the Triton kernels (`device.py` says what a key is).
 
-The k groups whose best landmarks are best hold the k best landmarks: of every other group, k
-distinct landmarks beat the best one. So the scores of all landmarks stay on the chip, and only
-one key per group and those of the candidates go to memory (`device.py` says what a key is).
+For a few tokens, a decode: the best of every span of landmarks, then the best of those. Two
+launches at a million tokens.
 
-What is compiled depends on `Config`, E, R, and on which of mask, noise and scales are there: a
-scan of the landmarks' dtype or of int8, each in a form for decodes and one for prefills.
+For more, the best groups first, then the best of their landmarks. The k groups whose best landmarks
+are best hold the k best landmarks: of every other group, k distinct landmarks beat the best one. So
+the scores of all landmarks stay on the chip, and only one key per group and those of the candidates
+go to memory.
+
+What is compiled depends on `Config` or `SpanConfig`, E, R, and on which of mask, noise and scales
+are there.
 """
 
 from __future__ import annotations
@@ -32,6 +36,13 @@ _QUANTIZED_GROUPS = 8
 _SPAN_TILES = 16
 # Programs per processor that a decode is split into.
 _WAVES = 4
+# Query tokens that look at every landmark by themselves.
+_SPAN_TOKENS = 4
+_SPANS = (128, 256, 512)
+# Keys that one program chooses from, and slots that it can fill; at most half as many.
+_SELECT_KEYS, _SELECT_SLOTS = 4096, 512
+# The upper half of a key of -inf.
+_NOTHING = device.EMPTY.value >> 32
 
 
 class Config(NamedTuple):
@@ -49,6 +60,16 @@ class Config(NamedTuple):
     """num_warps, num_stages and what else the compiler takes."""
 
 
+class SpanConfig(NamedTuple):
+    """How `best_of_spans_kernel` is compiled and launched."""
+
+    columns: int
+    """Landmarks of a span."""
+    depth: int
+    """Dimensions that are loaded at once."""
+    num_warps: int
+
+
 class _Inputs(NamedTuple):
     q: Tensor
     landmarks: Tensor
@@ -56,6 +77,11 @@ class _Inputs(NamedTuple):
     mask: Tensor | None
     noise: Tensor | None
     scale: float
+
+
+class _Found(NamedTuple):
+    scores: Tensor
+    indices: Tensor
 
 
 class _Bounds(NamedTuple):
@@ -76,7 +102,7 @@ def config(
         target: the GPU.
         dim: E, dimensions of a landmark.
         tokens: query tokens T; few are a decode, which is bound by the reading of landmarks.
-        group: landmarks per group, from `group_size`.
+        group: landmarks per group, from `group_size`; fewer where a tile has fewer.
         dtype: of the scan, int8 for quantized landmarks.
         noise: whether there is noise.
     """
@@ -90,7 +116,8 @@ def config(
     depth = min(padded(dim, 32 if dtype == torch.int8 else 16), 128)
     if dtype == torch.float32:
         # Without tensor cores the operands of a whole product lie in registers.
-        rows, columns, depth = 16, 64, 16
+        rows, columns, depth = 16, 32, 16
+    group = min(group, columns)
     # All of a tile's landmarks, and its queries again where they are more than one product takes.
     blocks = -(-dim // depth)
     tile = blocks * depth * (columns + (rows if blocks > 1 else 0)) * dtype.itemsize
@@ -115,6 +142,23 @@ def group_size(chunks: int, top_k: int) -> int:
     return min(_GROUPS, key=lambda size: chunks // size + top_k * size)
 
 
+def span_config(dim: int, rows: int, chunks: int, top_k: int, processors: int) -> SpanConfig:
+    """Say how a decode reads landmarks: in spans that fill the GPU, and then in longer ones.
+
+    Args:
+        dim: E, dimensions of a landmark.
+        rows: query tokens times retrieval heads.
+        chunks, top_k: landmarks, and how many of them are looked for.
+        processors: of the GPU.
+    """
+    wanted = chunks * rows // (2 * processors)
+    columns = next((span for span in _SPANS if span >= wanted), _SPANS[-1])
+    columns = max(columns, padded(top_k))
+    return SpanConfig(
+        columns, min(padded(dim), 64 if columns == 128 else 32), max(4, columns // 64)
+    )
+
+
 def forward(
     q: Tensor,
     landmarks: Tensor,
@@ -126,16 +170,19 @@ def forward(
     target: Target | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return scores [B, T, R, K] (float32) and indices (int64, -1 for empty)."""
-    if 0 in (*q.shape[:3], top_k):
-        return _joined([], q, top_k)
+    found = _new(q, top_k)
+    if 0 in found.scores.shape:
+        return found
     inputs = _inputs(q, landmarks, visible, chunk_mask, noise, scale)
+    if q.shape[1] <= _SPAN_TOKENS and top_k <= _SELECT_SLOTS and noise is None:
+        _select(_best_of_spans(inputs, top_k), top_k, found, slice(0, q.shape[1]))
+        return found
     size = group_size(landmarks.shape[1], top_k)
     target = target or target_of(q)
     form = config(target, q.shape[3], q.shape[1], size, q.dtype, noise is not None)
-    parts = [
-        _unpack(_search(inputs, form, tile, top_k)) for tile in _tiles(q, landmarks, form, top_k)
-    ]
-    return _joined(parts, q, top_k)
+    for tile in _tiles(q, landmarks, form, top_k):
+        _search(inputs, form, tile, top_k, found)
+    return found
 
 
 def forward_quantized(
@@ -157,6 +204,7 @@ def forward_quantized(
     most = _QUANTIZED_GROUPS * top_k
     if 0 in (*q.shape[:3], top_k) or group_size(chunks, most) == 1:
         return forward(q, landmarks, visible, top_k, scale, chunk_mask, None, target)
+    found = _new(q, top_k)
     inputs = _inputs(q, landmarks, visible, chunk_mask, None, scale)
     target = target or target_of(q)
     exact = config(target, dim, tokens, group_size(chunks, top_k), q.dtype)
@@ -164,16 +212,15 @@ def forward_quantized(
     queries = quantize_queries(q, scale)
     values, scales = (x.contiguous() for x in quantized)
     bounds = _Bounds(*queries, Quantized(values, scales))
-    parts = []
     for tile in _tiles(q, landmarks, scan, most):
-        best = _maxima(inputs, scan, tile, bounds).topk(most + 1).values
-        keys = _candidates(inputs, looked, tile, best[..., :most].contiguous()).topk(top_k).values
-        rest = best[..., most:]
-        bound, worst = _unpack(rest)[0], _unpack(keys[..., -1:])[0]
-        if not bool(((bound < worst) | (bound == float("-inf"))).all()):
-            keys = _search(inputs, exact, tile, top_k)
-        parts.append(_unpack(keys))
-    return _joined(parts, q, top_k)
+        best = _best(_maxima(inputs, scan, tile, bounds), most + 1)
+        keys = _best(_candidates(inputs, looked, tile, best[..., :most].contiguous()), top_k)
+        _write(keys, found, tile)
+        # The upper halves of keys compare as their scores do.
+        bound, worst = best[..., most] >> 32, keys[..., -1] >> 32
+        if not bool(((bound < worst) | (bound == _NOTHING)).all()):
+            _search(inputs, exact, tile, top_k, found)
+    return found
 
 
 def _inputs(
@@ -205,16 +252,99 @@ def _tiles(q: Tensor, landmarks: Tensor, form: Config, slots: int) -> list[slice
     return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
 
 
-def _search(inputs: _Inputs, form: Config, tile: slice, top_k: int) -> Tensor:
-    """Return the keys [B, R, t, top_k] of the best landmarks of a tile, best first."""
-    best = _maxima(inputs, form, tile)
-    best = best.topk(min(top_k, best.shape[-1])).values
+def _new(q: Tensor, top_k: int) -> _Found:
+    shape = (*q.shape[:3], top_k)
+    scores = torch.empty(shape, dtype=torch.float32, device=q.device)
+    return _Found(scores, torch.empty(shape, dtype=torch.int64, device=q.device))
+
+
+def _search(inputs: _Inputs, form: Config, tile: slice, top_k: int, found: _Found) -> None:
+    """Find the best landmarks of a tile of query tokens, best first."""
+    keys = _maxima(inputs, form, tile)
     if form.group > 1:
-        best = _candidates(inputs, form, tile, best).topk(top_k).values
-    if inputs.noise is not None:
-        # The noise was for the choice only.
-        best = _candidates(inputs._replace(noise=None), form._replace(group=1), tile, best)
-    return best
+        keys = _candidates(inputs, form, tile, _best(keys, min(top_k, keys.shape[-1])))
+    if inputs.noise is None:
+        _select(keys, top_k, found, tile)
+        return
+    # The noise was for the choice only.
+    chosen = _best(keys, top_k)
+    keys = _candidates(inputs._replace(noise=None), form._replace(group=1), tile, chosen)
+    _write(keys, found, tile)
+
+
+def _best_of_spans(inputs: _Inputs, top_k: int) -> Tensor:
+    """Return keys [B, R, T, N], the `top_k` best among them."""
+    q, landmarks, visible, mask, _, scale = inputs
+    batch, tokens, heads, dim = q.shape
+    chunks = landmarks.shape[1]
+    form = span_config(dim, batch * tokens * heads, chunks, top_k, _processors(q))
+    spans, slots = -(-chunks // form.columns), padded(top_k, 2)
+    out = torch.empty(batch, heads, tokens, spans * slots, dtype=torch.int64, device=q.device)
+    with torch.cuda.device_of(q):
+        device.best_of_spans_kernel[(spans, tokens, batch * heads)](
+            q, landmarks, visible, mask, out, scale, tokens, chunks, *landmarks.stride()[:3],
+            R=heads, E=dim, BE=form.depth, BN=form.columns, KP=slots, num_warps=form.num_warps,
+        )  # fmt: skip
+    return out
+
+
+def _best(keys: Tensor, top_k: int) -> Tensor:
+    """Return the best keys [..., top_k] of [..., N], best first."""
+    if top_k > _SELECT_SLOTS:
+        return keys.topk(top_k).values
+    return _best_of_parts(_narrowed(keys, top_k), top_k)
+
+
+def _select(keys: Tensor, top_k: int, found: _Found, tile: slice) -> None:
+    """Write the best of the keys [B, R, t, N] of a tile of query tokens where they belong."""
+    if top_k > _SELECT_SLOTS:
+        _write(_best(keys, top_k), found, tile)
+    else:
+        _launch_select(_narrowed(keys, top_k), top_k, None, found, tile)
+
+
+def _narrowed(keys: Tensor, top_k: int) -> Tensor:
+    """Return no more keys than one program chooses from, the best among them."""
+    while keys.shape[-1] > _SELECT_KEYS:
+        keys = _best_of_parts(keys, top_k)
+    return keys
+
+
+def _best_of_parts(keys: Tensor, top_k: int) -> Tensor:
+    """Return the best keys [..., parts * top_k] of every `_SELECT_KEYS`."""
+    parts = -(-keys.shape[-1] // _SELECT_KEYS)
+    out = torch.empty(*keys.shape[:-1], parts * top_k, dtype=torch.int64, device=keys.device)
+    _launch_select(keys, top_k, out, None, slice(0, 0))
+    return out
+
+
+def _write(keys: Tensor, found: _Found, tile: slice) -> None:
+    """Write keys [B, R, t, K] where they belong, in the order that they have."""
+    _launch_select(keys, keys.shape[-1], None, found, tile, select=False)
+
+
+def _launch_select(
+    keys: Tensor,
+    top_k: int,
+    out: Tensor | None,
+    found: _Found | None,
+    tile: slice,
+    *,
+    select: bool = True,
+) -> None:
+    width = keys.shape[-1]
+    rows = keys.numel() // width
+    slots = padded(top_k) if select else min(padded(width), _SELECT_KEYS)
+    columns = max(min(padded(width), _SELECT_KEYS), slots)
+    at_once = min(max(1024 // columns, 1), padded(rows, 1))
+    scores, indices = (None, None) if found is None else found
+    tokens = 0 if found is None else found.scores.shape[1]
+    with torch.cuda.device_of(keys):
+        device.select_kernel[(-(-rows // at_once), -(-width // columns))](
+            keys, out, scores, indices, rows, width, top_k, tile.start, tile.stop - tile.start,
+            tokens, R=keys.shape[1], BR=at_once, BW=columns, KP=slots, SELECT=select,
+            num_warps=4 if columns * at_once <= 1024 else 8,
+        )  # fmt: skip
 
 
 def _maxima(inputs: _Inputs, form: Config, tile: slice, bounds: _Bounds | None = None) -> Tensor:
@@ -260,27 +390,6 @@ def _candidates(inputs: _Inputs, form: Config, tile: slice, groups: Tensor) -> T
 def _constants(form: Config, heads: int, dim: int) -> dict[str, Any]:
     sizes = {"BE": form.depth, "BM": form.rows, "BN": form.columns, "GS": form.group}
     return {"R": heads, "E": dim, **sizes, **form.options}
-
-
-def _unpack(keys: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the scores and places of keys; places are -1 where the score is -inf."""
-    high = (keys >> 32).to(torch.int32)
-    scores = (high ^ ((high >> 31) & 0x7FFFFFFF)).view(torch.float32)
-    places = 0x7FFFFFFF - (keys & 0x7FFFFFFF)
-    return scores, places.masked_fill(scores == float("-inf"), -1)
-
-
-def _joined(parts: list[tuple[Tensor, Tensor]], q: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
-    """Join the tiles' [B, R, t, K] to [B, T, R, K]."""
-    shape = (*q.shape[:3], top_k)
-    scores = torch.empty(shape, dtype=torch.float32, device=q.device)
-    indices = torch.empty(shape, dtype=torch.int64, device=q.device)
-    start = 0
-    for found, places in parts:
-        tile = slice(start, start + found.shape[2])
-        scores[:, tile], indices[:, tile] = found.transpose(1, 2), places.transpose(1, 2)
-        start = tile.stop
-    return scores, indices
 
 
 def _processors(q: Tensor) -> int:

@@ -132,29 +132,41 @@ def inputs(sizes: Sizes) -> tuple[torch.Tensor, ...]:
 
 
 def searching() -> Iterator[Case]:
-    """landmark_topk: many tokens and one, with noise, few landmarks, and int8."""
+    """landmark_topk: many tokens, several and one, with noise, few landmarks, and int8."""
     for dtype in (torch.bfloat16, torch.float32):
         name = f"landmark_topk {str(dtype).removeprefix('torch.')} E=128"
         yield Case(f"{name} T=64", searched(dtype, 64))
+        yield Case(f"{name} T=8", searched(dtype, 8))
         yield Case(f"{name} T=1", searched(dtype, 1))
+    # Spans of other lengths.
+    yield Case("landmark_topk bfloat16 E=64 T=1 C=200", searched(torch.bfloat16, 1, 200, dim=64))
+    yield Case("landmark_topk bfloat16 E=128 T=1 C=500", searched(torch.bfloat16, 1, 500))
+    wide = searched(torch.bfloat16, 1, top_k=256)
+    yield Case("landmark_topk bfloat16 E=128 T=1 k=256", wide)
     yield Case("landmark_topk bfloat16 E=128 T=64 C=512", searched(torch.bfloat16, 64, 512))
     noisy = searched(torch.bfloat16, 64, noise=True)
     yield Case("landmark_topk bfloat16 E=128 T=64 noise", noisy)
-    for tokens in (64, 1):
+    for tokens in (64, 8):
         yield Case(f"landmark_topk int8 E=128 T={tokens}", searched_in_int8(tokens))
 
 
 def searched(
-    dtype: torch.dtype, tokens: int, chunks: int = 16384, noise: bool = False
+    dtype: torch.dtype,
+    tokens: int,
+    chunks: int = 16384,
+    *,
+    dim: int = 128,
+    top_k: int = 32,
+    noise: bool = False,
 ) -> Callable[[str], object]:
-    """A search for 32 of the landmarks."""
+    """A search for some of the landmarks."""
 
     def run(target: str) -> object:
-        q = torch.zeros(1, tokens, 1, 128, dtype=dtype)
-        landmarks = torch.zeros(1, chunks, 1, 128, dtype=dtype)
+        q = torch.zeros(1, tokens, 1, dim, dtype=dtype)
+        landmarks = torch.zeros(1, chunks, 1, dim, dtype=dtype)
         seen = torch.full((1, tokens), chunks)
         added = torch.zeros(1, tokens, 1, chunks) if noise else None
-        return landmark_topk.forward(q, landmarks, seen, 32, SCALE, None, added, TARGETS[target])
+        return landmark_topk.forward(q, landmarks, seen, top_k, SCALE, None, added, TARGETS[target])
 
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,14 +17,15 @@ from hsa_memory.kernels.landmark_topk import (
     landmark_topk_reference,
     quantize_landmarks,
 )
-from hsa_memory.kernels.launching import target_of
+from hsa_memory.kernels.launching import TARGETS, target_of
 
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 DTYPES = list(TOLERANCES)
 
 
 class Case(NamedTuple):
-    """Sizes of one call; more than 16 tokens are a prefill, and few slots make groups."""
+    """Sizes of one call; up to 4 tokens are a decode, more than 16 take other tiles than fewer,
+    and few slots make groups."""
 
     batch: int = 1
     tokens: int = 3
@@ -38,12 +40,21 @@ class Case(NamedTuple):
 
 
 DECODE = Case()
+SHORT = Case(tokens=6)
 PREFILL = Case(batch=2, tokens=19)
-UNGROUPED = Case(chunks=77, top_k=9)
+UNGROUPED = Case(tokens=5, chunks=77, top_k=9)
+FORMS = pytest.mark.parametrize(
+    "case", [DECODE, SHORT, PREFILL, UNGROUPED], ids=["decode", "short", "prefill", "all"]
+)
 CASES = [
     DECODE,
+    SHORT,
     PREFILL,
     UNGROUPED,
+    Case(batch=3, tokens=1, chunks=700, top_k=40),
+    Case(tokens=1, heads=1, chunks=900, top_k=256),
+    Case(tokens=4, dim=130, chunks=260, top_k=1),
+    Case(tokens=5, chunks=200, top_k=70),
     Case(tokens=70, heads=1, chunks=130, top_k=1),
     Case(tokens=1, chunks=2000, top_k=4),
     Case(tokens=18, chunks=40, top_k=30),
@@ -96,8 +107,38 @@ def error(found: Tensor, wanted: Tensor) -> float:
 def test_the_cases_are_with_and_without_groups() -> None:
     assert {case.group > 1 for case in CASES} == {True, False}
     assert PREFILL.group > 1
-    assert DECODE.group > 1
+    assert SHORT.group > 1
     assert UNGROUPED.group == 1
+
+
+def test_a_tile_holds_whole_groups_everywhere() -> None:
+    every = itertools.product(TARGETS.values(), (64, 200), (8, 64), (*DTYPES, torch.int8))
+    for target, dim, tokens, dtype in every:
+        for chunks, top_k in ((1000, 32), (1 << 18, 16), (1 << 18, 64)):
+            form = gpu.config(target, dim, tokens, gpu.group_size(chunks, top_k), dtype)
+            assert form.columns % form.group == 0
+            assert form.columns >= form.group > 0
+
+
+@pytest.mark.parametrize(("tokens", "noisy"), [(2, False), (6, False), (6, True)])
+@pytest.mark.parametrize(("keys", "slots"), [(32, 512), (64, 512), (4096, 8), (32, 8)])
+def test_what_one_program_cannot_choose_several_do(
+    tokens: int,
+    noisy: bool,
+    keys: int,
+    slots: int,
+    device: torch.device,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    q, landmarks, visible = make(Case(tokens=tokens, chunks=700), torch.float32, device)
+    noise = torch.randn(1, tokens, 2, 700).to(device) if noisy else None
+    top_k = 9
+    wanted = run(q, landmarks, visible, top_k, noise=noise)
+    monkeypatch.setattr(gpu, "_SELECT_KEYS", keys)
+    monkeypatch.setattr(gpu, "_SELECT_SLOTS", slots)
+    found = run(q, landmarks, visible, top_k, noise=noise)
+    assert torch.equal(found.indices, wanted.indices)
+    assert error(finite(found.scores), finite(wanted.scores)) <= TOLERANCES[torch.float32]
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -116,7 +157,7 @@ def test_scores_and_choice_are_those_of_the_reference(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", [DECODE, PREFILL, UNGROUPED], ids=["decode", "prefill", "all"])
+@FORMS
 def test_every_dtype(case: Case, dtype: torch.dtype, device: torch.device) -> None:
     q, landmarks, visible = make(case, dtype, device)
     found, wanted = (f(q, landmarks, visible, case.top_k) for f in (run, exact))
@@ -125,7 +166,7 @@ def test_every_dtype(case: Case, dtype: torch.dtype, device: torch.device) -> No
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", [DECODE, PREFILL, UNGROUPED], ids=["decode", "prefill", "all"])
+@FORMS
 def test_of_equal_scores_the_first_are_chosen(
     case: Case, dtype: torch.dtype, device: torch.device
 ) -> None:
@@ -149,7 +190,7 @@ def test_minus_zero_ties_with_zero(device: torch.device) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("tokens", [2, 20])
+@pytest.mark.parametrize("tokens", [6, 20])
 def test_both_kernels_compute_the_same_scores(
     dtype: torch.dtype, tokens: int, device: torch.device
 ) -> None:
@@ -165,7 +206,7 @@ def test_both_kernels_compute_the_same_scores(
     assert torch.equal(maxima >> 32, best >> 32)
 
 
-@pytest.mark.parametrize("case", [DECODE, PREFILL, UNGROUPED], ids=["decode", "prefill", "all"])
+@FORMS
 def test_neighbouring_floats_are_told_apart(case: Case, device: torch.device) -> None:
     q, landmarks, visible = make(case._replace(dim=2), torch.float32, device)
     # Scores 2^-23 apart around 1, in no order.
@@ -176,7 +217,7 @@ def test_neighbouring_floats_are_told_apart(case: Case, device: torch.device) ->
     assert torch.equal(found.indices, wanted.indices)
 
 
-@pytest.mark.parametrize("case", [DECODE, PREFILL, UNGROUPED], ids=["decode", "prefill", "all"])
+@FORMS
 def test_noise_is_for_the_choice_only(case: Case, device: torch.device) -> None:
     q, landmarks, visible = make(case, torch.float32, device)
     noise = torch.randn(case.batch, case.tokens, case.heads, case.chunks).to(device) * 3
@@ -304,7 +345,10 @@ def test_int8_finds_the_same(
     quantized = quantize_landmarks(landmarks)
     found = run(q, landmarks, visible, 1, chunk_mask=mask, quantized=quantized)
     assert torch.equal(found.indices, plain.indices)
-    assert torch.equal(found.scores, plain.scores)
+    if tokens > gpu._SPAN_TOKENS:
+        assert torch.equal(found.scores, plain.scores)
+    else:
+        assert error(finite(found.scores), finite(plain.scores)) <= 1e-6
 
 
 @pytest.mark.parametrize("coarse", [False, True])

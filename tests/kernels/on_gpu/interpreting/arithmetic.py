@@ -110,7 +110,8 @@ def get_bf16(self: Any, value: float) -> TensorHandle:
 
 
 def reduced(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Reduce or scan bfloat16 in float32 and round once; refuse integer sums that wrap."""
+    """Reduce or scan bfloat16 in float32 and round once; refuse integer sums that wrap; take
+    exclusive ors all at once, not in Python one by one."""
 
     def run(self: Any, given: Any) -> Any:
         inputs = given if isinstance(given, tuple) else (given,)
@@ -122,7 +123,13 @@ def reduced(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             )
         if self.combine_fn == tl.standard._sum_combine:
             _check_sum(inputs[0], self.axis)
-        results = apply(self, inputs)
+        if self.combine_fn == tl.standard._xor_combine:
+            found = np.bitwise_xor.reduce(
+                inputs[0].handle.data, axis=self.axis, keepdims=self.keep_dims
+            )
+            results = (self.to_tensor(found, inputs[0].dtype),)
+        else:
+            results = apply(self, inputs)
         results = tuple(
             _retyped(part, rounded, tl.bfloat16) if is_half and part.dtype == tl.float32 else part
             for part, is_half in zip(results, half, strict=True)
