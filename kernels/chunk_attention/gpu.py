@@ -16,6 +16,7 @@ from ..configs import (
     forward_config,
 )
 from ..launching import Target, last_contiguous, padded, precision, target_of
+from ..paged_decode import gpu as paged_decode
 from ..pairs import pieces_of, sorted_pairs
 from . import device
 from .cpu import Gradients
@@ -33,13 +34,17 @@ def forward(
     """Return the output [B, T, H, D] in q's dtype."""
     q, k, v = q.contiguous(), last_contiguous(k), last_contiguous(v)
     batch, tokens, heads, dim = q.shape
-    groups, size = k.shape[3], k.shape[2]
+    chunks, size, groups = k.shape[1:4]
     per_group = heads // groups
     target = target or target_of(q)
     config = forward_config(target, size, dim, per_group, q.dtype)
     out = torch.empty_like(q)
     if q.numel() == 0:
         return out
+    if tokens == 1 and min(chunks, indices.shape[3]):
+        # A program per KV head would leave the GPU empty: its slots are spread over many.
+        first = (x[:, 0] for x in (indices, weights))
+        return paged_decode.forward_unpaged(q[:, 0], k, v, *first, scale, target)[:, None]
     grid = (batch * tokens, groups, -(-per_group // config.rows))
     with torch.cuda.device_of(q):
         device.forward_kernel[grid](

@@ -19,6 +19,10 @@ def forward(
     q: Tensor, k: Tensor, indices: Tensor, scale: float, target: Target | None = None
 ) -> Tensor:
     """Return the scores [B, T, G, K, R] in float32."""
+    if q.shape[1] == 1 < indices.shape[3]:
+        # A program per KV head would leave the GPU empty: each slot becomes a token.
+        q, indices = q.expand(-1, indices.shape[3], -1, -1), indices.transpose(1, 3)
+        return forward(q, k, indices, scale, target).transpose(1, 3).contiguous()
     q, k, indices = q.contiguous(), last_contiguous(k), indices.contiguous()
     batch, tokens, heads, dim = q.shape
     groups, size = k.shape[3], k.shape[2]

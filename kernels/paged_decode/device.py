@@ -71,10 +71,12 @@ def decode_kernel(
     q_b,
     q_h,
     q_d,
+    k_b,
     k_p,
     k_s,
     k_g,
     k_d,
+    v_b,
     v_p,
     v_s,
     v_g,
@@ -98,9 +100,12 @@ def decode_kernel(
 ):
     """Write out [splits, B, H, D]: what slots split, split + splits, ... add to the output.
 
-    Grid: [B * G * blocks of heads * splits]. `HEADS` is R. Transposed, keys are the rows of the
-    first product and heads the columns: 16 heads are enough for the widest tensor-core
-    instructions, which want 64 rows. That form wants one dtype of 16 bits.
+    Grid: [B * G * blocks of heads * splits]. `HEADS` is R. Without a page table every session has
+    its own pages, one for each chunk: k_b and v_b then lead from one session to the next.
+
+    Transposed, keys are the rows of the first product and heads the columns: 16 heads are enough
+    for the widest tensor-core instructions, which want 64 rows. That form wants one dtype of 16
+    bits.
     """
     PER_GROUP: tl.constexpr = (HEADS + BLOCK_HEADS - 1) // BLOCK_HEADS
     program = tl.program_id(0)
@@ -115,8 +120,10 @@ def decode_kernel(
     used = at < top_k
     chunk = tl.load(indices + row * i_b + group * i_g + at * i_k, mask=used, other=-1)
     used = (chunk >= 0) & (chunk < num_chunks)
-    page = tl.load(page_table + row * t_b + chunk * t_c, mask=used, other=-1)
-    used = (page >= 0) & (page < num_pages)
+    page = chunk
+    if page_table is not None:
+        page = tl.load(page_table + row * t_b + chunk * t_c, mask=used, other=-1)
+        used = (page >= 0) & (page < num_pages)
     weight = tl.load(weights + row * w_b + group * w_g + at * w_k, mask=used, other=0.0)
     # Slots without a page read one that is read anyway, with weight 0; those at the end nothing.
     page = tl.where(used, page, -1).to(tl.int32)
@@ -131,8 +138,8 @@ def decode_kernel(
     queries = tl.load(
         q + row * q_b + head[:, None] * q_h + dims[None, :] * q_d, mask=live, other=0.0
     )
-    k_base = k_pool + group.to(tl.int64) * k_g
-    v_base = v_pool + group.to(tl.int64) * v_g
+    k_base = k_pool + row * k_b + group.to(tl.int64) * k_g
+    v_base = v_pool + row * v_b + group.to(tl.int64) * v_g
     k_tile = keys.to(tl.int64)[:, None] * k_s + dims.to(tl.int64)[None, :] * k_d
     v_tile = keys.to(tl.int64)[:, None] * v_s + dims.to(tl.int64)[None, :] * v_d
     factor = scale * LOG2_E

@@ -135,11 +135,34 @@ def forward(
         launch(q, k_pool, v_pool, page_table, indices, weights, out, workspace, scale, form)
 
 
+def forward_unpaged(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    indices: Tensor,
+    weights: Tensor,
+    scale: float,
+    target: Target | None = None,
+) -> Tensor:
+    """Return `forward` for sessions with keys and values [B, C, S, G, D] of their own."""
+    out = torch.empty_like(q, memory_format=torch.contiguous_format)
+    heads, dim = q.shape[1:]
+    size, groups = k.shape[2:4]
+    form = config(target or target_of(q), dim, size, heads // groups, q.dtype, k.dtype)
+    splits = splits_for(q, indices)
+    parts = None
+    if splits > 1:
+        parts = torch.empty(splits, *q.shape, dtype=torch.float32, device=q.device)
+    with torch.cuda.device_of(q):
+        launch(q, k, v, None, indices, weights, out, parts, scale, form)
+    return out
+
+
 def launch(
     q: Tensor,
     k_pool: Tensor,
     v_pool: Tensor,
-    page_table: Tensor,
+    page_table: Tensor | None,
     indices: Tensor,
     weights: Tensor,
     out: Tensor,
@@ -147,9 +170,15 @@ def launch(
     scale: float,
     form: Config,
 ) -> None:
-    """Launch the kernels in one form; `parts` [splits, B, H, D], None is one split."""
+    """Launch the kernels in one form; `parts` [splits, B, H, D], None is one split.
+
+    Without a page table the pool is [B, C, S, G, D], pages of each session.
+    """
     batch, heads, dim = q.shape
-    num_pages, size, groups, _ = k_pool.shape
+    num_pages, size, groups, _ = k_pool.shape[-4:]
+    num_chunks, pages_at = num_pages, (0, 0)
+    if page_table is not None:
+        num_chunks, pages_at = page_table.shape[1], page_table.stride()
     rows = heads // groups
     splits = 1 if parts is None else parts.shape[0]
     decode_kernel[(batch * groups * -(-rows // form.block_heads) * splits,)](
@@ -163,13 +192,13 @@ def launch(
         scale,
         batch,
         num_pages,
-        page_table.shape[1],
+        num_chunks,
         indices.shape[2],
         splits,
         *q.stride(),
-        *k_pool.stride(),
-        *v_pool.stride(),
-        *page_table.stride(),
+        *_strides(k_pool, page_table),
+        *_strides(v_pool, page_table),
+        *pages_at,
         *indices.stride(),
         *weights.stride(),
         GROUPS=groups,
@@ -187,6 +216,11 @@ def launch(
         sum_kernel[(-(-out.numel() // SUM_VALUES),)](
             parts, out, splits, out.numel(), BLOCK_SPLITS=SUM_SPLITS, BLOCK_VALUES=SUM_VALUES
         )
+
+
+def _strides(pool: Tensor, page_table: Tensor | None) -> tuple[int, ...]:
+    """Strides of sessions, which share what has a page table, then those of a page."""
+    return pool.stride() if page_table is None else (0, *pool.stride())
 
 
 @lru_cache
