@@ -7,6 +7,7 @@ dim, h hidden size. A row is one sequence of the batch.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -66,20 +67,15 @@ class ChunkMemory:
 
     def find(self, q: Tensor, visible: Tensor, top_k: int, noise: Tensor | None = None) -> TopK:
         """Return the best chunks, numbered from the start of the sequence."""
-        held = landmark_topk(
-            q, self.landmarks, visible - self.num_source_chunks, top_k, noise=noise
-        )
+        first = self.num_source_chunks
+        held = partial(landmark_topk, q, self.landmarks, visible - first, top_k, noise=noise)
         if self.source is None:
-            return held
+            return held()
         mask = None if self.mask is None else self.mask[None]
         stored = landmark_topk(q, self.source.landmarks[None], visible, top_k, chunk_mask=mask)
-        indices = torch.where(held.indices < 0, -1, held.indices + self.num_source_chunks)
-        scores = torch.cat([stored.scores, held.scores], dim=-1)
-        # Of equal ones the first, as each of the two has chosen already.
-        best, slot = scores.sort(dim=-1, descending=True, stable=True)
-        slot = slot[..., :top_k]
-        found = torch.cat([stored.indices, indices], dim=-1).gather(-1, slot)
-        return TopK(best[..., :top_k], found)
+        if self.landmarks.shape[1] == 0:
+            return stored
+        return _merged(stored, held(), first, top_k)
 
     def gather(self, indices: Tensor) -> tuple[ChunkKV, Tensor]:
         """Return the K and V that hold the chosen chunks and `indices` renumbered into them."""
@@ -136,6 +132,17 @@ class State:
     def is_ragged(self) -> bool:
         """Whether rows differ in length."""
         return len(set(self.lengths)) > 1
+
+
+def _merged(stored: TopK, held: TopK, first: int, top_k: int) -> TopK:
+    """The best of chunks found in a source and among those from chunk `first` on."""
+    indices = torch.where(held.indices < 0, -1, held.indices + first)
+    scores = torch.cat([stored.scores, held.scores], dim=-1)
+    # Of equal ones the first, as each of the two has chosen already.
+    best, slot = scores.sort(dim=-1, descending=True, stable=True)
+    slot = slot[..., :top_k]
+    found = torch.cat([stored.indices, indices], dim=-1).gather(-1, slot)
+    return TopK(best[..., :top_k], found)
 
 
 def append_rows(
