@@ -165,6 +165,16 @@ def test_every_dtype(case: Case, dtype: torch.dtype, device: torch.device) -> No
     assert error(finite(found.scores), finite(wanted.scores)) <= TOLERANCES[dtype]
 
 
+def test_a_decode_searches_sixteen_million_tokens(device: torch.device) -> None:
+    chunks = 1 << 18
+    q, landmarks = torch.randn(1, 1, 1, 8, device=device), torch.randn(1, chunks, 1, 8)
+    landmarks = landmarks.to(device)
+    visible = torch.full((1, 1), chunks - 100, device=device)
+    found, wanted = (f(q, landmarks, visible, 32) for f in (run, exact))
+    assert torch.equal(found.indices, wanted.indices)
+    assert error(found.scores, wanted.scores) <= TOLERANCES[torch.float32]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @FORMS
 def test_of_equal_scores_the_first_are_chosen(
