@@ -19,14 +19,8 @@ CUDNN = "SDPA CUDNN_ATTENTION"
 
 
 def table(figures: dict[str, Any]) -> Lines:
-    """Everything short enough to print; parts that were not measured are left out."""
+    """Everything short enough to print, what matters most at the end: there a terminal stops."""
     lines: Lines = []
-    if "wrong" in figures:
-        lines.append(("WRONG RESULT", figures["wrong"]))
-    if "rates" in figures:
-        lines.append(("copy", f"{figures['rates']['bytes_per_second'] / 1e12:.2f} TB/s"))
-        lines.append(("product", f"{figures['rates']['flops'] / 1e12:.0f} TFLOP/s"))
-    lines += targets(figures)
     lines += _checks([*figures.get("checks", ()), *figures.get("far", ())])
     for row in [*figures.get("attention", ()), *figures.get("long", ())]:
         lines.append((f"chunk attention {sizes(row)}", _beside_floor(row)))
@@ -48,7 +42,10 @@ def table(figures: dict[str, Any]) -> Lines:
                 f"{_ms(row['ours']['backward'])}",
             )
         )
-    lines += _windows(figures.get("window", ())) + _others(figures)
+    lines += _windows(figures.get("window", ())) + _others(figures) + _conditions(figures)
+    lines += targets(figures)
+    if "wrong" in figures:
+        lines.append(("WRONG RESULT", figures["wrong"]))
     return lines
 
 
@@ -129,6 +126,20 @@ def both_ways(row: Row | None) -> float | None:
 def sizes(row: Row) -> str:
     """The sizes of a case in a few letters."""
     return f"L {row['tokens']:,} k {row['top_k']} D {row['dim']} H {row['groups']}"
+
+
+def _conditions(figures: dict[str, Any]) -> Lines:
+    """What the figures hold for."""
+    lines: Lines = []
+    names = ("driver", "cuda", "cudnn", "torch", "triton", "commit")
+    if versions := [f"{name} {figures[name]}" for name in names if figures.get(name)]:
+        lines.append(("versions", ", ".join(versions)))
+    if figures.get("changed_files"):
+        lines.append(("files changed since that commit", str(figures["changed_files"])))
+    if "rates" in figures:
+        lines.append(("copy", f"{figures['rates']['bytes_per_second'] / 1e12:.2f} TB/s"))
+        lines.append(("product", f"{figures['rates']['flops'] / 1e12:.0f} TFLOP/s"))
+    return lines
 
 
 def _checks(rows: list[Row]) -> Lines:

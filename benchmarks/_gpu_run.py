@@ -98,7 +98,7 @@ def facts() -> dict[str, Any]:
         "device": "Triton's interpreter: no times",
         "torch": torch.__version__,
         "triton": triton.__version__,
-        "commit": _said_by("git", "rev-parse", "HEAD"),
+        "commit": _said_by("git", "rev-parse", "--short=12", "HEAD"),
         "changed_files": len(_said_by("git", "status", "--porcelain").splitlines()),
     }
     if torch.cuda.is_available():

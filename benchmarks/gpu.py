@@ -24,6 +24,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,42 +140,29 @@ def _checked(run: Run, quick: bool, clock: Clock) -> dict[str, Callable[[], None
     wide = small._replace(groups=2, dim=2 * small.dim)
     few = small._replace(tokens=3, top_k=2) if quick else small._replace(tokens=300)
     one = few._replace(tokens=1)
-    marks = 100 if quick else 1 << 18
-    edge = (40, 12, 9) if quick else (2000, 511, 512)
+    marks = 700 if quick else 1 << 18
+    edges = [(40, 12, 9)] if quick else [(2000, 511, 512), (100, 301, 512)]
     ends = (NARROW,) if quick else (torch.float32, NARROW)
     near: list[Check] = []
     for dtype in _DTYPES:
         # An interpreter takes its time.
         for case in (small,) if quick and dtype != NARROW else (small, wide):
-            near.append((f"{dtype} {case}", lambda c=case, d=dtype: all_of(c, where, d, "triton")))
-        for case in (one, few):
-            near.append(
-                (
-                    f"{dtype} landmarks {case}",
-                    lambda c=case, d=dtype: landmarks(c, marks, where, d, "triton"),
-                )
-            )
-        # So few landmarks that they are not grouped.
-        near.append(
-            (
-                f"{dtype} few landmarks",
-                lambda d=dtype: landmarks(few, few.top_k + 5, where, d, "triton"),
-            )
-        )
-        near.append((f"{dtype} window", lambda d=dtype: window(*edge, where, d)))
+            near.append((f"{dtype} {case}", partial(all_of, case, where, dtype, "triton")))
+        # The last are so few that they are not grouped.
+        for case, count in ((one, marks), (few, marks), (few, few.top_k + 5)):
+            work = partial(landmarks, case, count, where, dtype, "triton")
+            near.append((f"{dtype} {count:,} landmarks {case}", work))
+        for edge in edges:
+            near.append((f"{dtype} window {edge}", partial(window, *edge, where, dtype)))
     long = Case(66, 2, 16, 1) if quick else Case(32 * _K, 16, 64, 1)
     for dtype in ends:
-        near.append(
-            (
-                f"{dtype} gradients {long}",
-                lambda d=dtype: long_gradients(long, where, d, "triton"),
-            )
-        )
+        work = partial(long_gradients, long, where, dtype, "triton")
+        near.append((f"{dtype} gradients {long}", work))
     text = long if quick else Case(16 * _M, 4, 64, 1)
-    pool = Case(640, 2, 16, 2) if quick else Case(16 * _M, 32, 128, 2)
+    pool, asking = (Case(640, 2, 16, 2), 3) if quick else (Case(16 * _M, 32, 128, 2), 256)
     far: list[Check] = [
-        ("many chunks", lambda: many_chunks(pool, 3 if quick else 256, where, NARROW, "triton")),
-        ("many tokens", lambda: many_tokens(text, where, NARROW, "triton")),
+        ("many chunks", partial(many_chunks, pool, asking, where, NARROW, "triton")),
+        ("many tokens", partial(many_tokens, text, where, NARROW, "triton")),
     ]
 
     def all_in(part: str, checks: list[Check]) -> None:

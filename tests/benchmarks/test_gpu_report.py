@@ -226,9 +226,17 @@ def test_comparisons_that_failed_and_cases_left_out_are_told() -> None:
     assert lines["345m at 8,192 tokens"].endswith("decode 322 tokens/s")
 
 
-def test_a_wrong_result_comes_first() -> None:
+def test_verdicts_and_a_wrong_result_end_the_table() -> None:
+    """Of a long output only the end is read."""
     table = load("_gpu_report").table({**figures(), "wrong": "dk at some case"})
-    assert table[0] == ("WRONG RESULT", "dk at some case")
+    assert table[-1] == ("WRONG RESULT", "dk at some case")
+    assert all(name.startswith("TARGET") for name, _ in table[-5:-1])
+
+
+def test_what_the_figures_hold_for_is_told() -> None:
+    lines = lines_of({**figures(), "driver": "580.1", "cuda": "13.0", "triton": "3.6.0"})
+    assert lines["versions"] == "driver 580.1, cuda 13.0, triton 3.6.0"
+    assert (lines["copy"], lines["product"]) == ("4.30 TB/s", "790 TFLOP/s")
 
 
 def test_every_plot_is_drawn_from_any_part_of_a_run(tmp_path: Path) -> None:
