@@ -50,11 +50,11 @@ def _one_block(
     k, v = k[:, unseen:], v[:, unseen:]
     bias = None
     if tokens > 1 or first_key is not None:
-        allowed = _in_window(tokens, k.shape[1], window, q)[None, None]
+        exists = None
         if first_key is not None:
             key_at = torch.arange(unseen, unseen + k.shape[1], device=q.device)
-            allowed = allowed & (key_at >= first_key[:, None, None, None])
-        bias = _bias(allowed, q.dtype)
+            exists = (key_at >= first_key[:, None])[:, None]  # [B, 1, J]
+        bias = _bias(q, tokens, k.shape[1], window, exists)
     return _attend(q[:, None], k[:, None], v[:, None], bias, scale)[:, 0]
 
 
@@ -77,8 +77,7 @@ def _blocks(
         F.pad(x, (0, 0, 0, 0, lead, missing)).unfold(1, run, size).permute(0, 1, 4, 2, 3)
         for x in (k, v)
     )  # [B, N, J, G, D]
-    allowed = _in_window(size, run, window, q)[None, None]
-    shared = _bias(allowed, q.dtype)
+    shared = _bias(q, size, run, window)
     # Blocks with a mask of their own: those that reach a key that was added, or may be padding.
     special = num_blocks if first_key is not None else min(num_blocks, max(0, -(-lead // size)))
     masks = batch * (heads // k.shape[3]) * size * run
@@ -92,7 +91,7 @@ def _blocks(
             exists = (key_at >= 0)[None]
             if first_key is not None:
                 exists = key_at >= first_key[:, None, None].clamp(min=0)
-            bias = _bias(allowed & exists[:, :, None], q.dtype)
+            bias = _bias(q, size, run, window, exists)
         at = slice(start, stop)
         out.append(_attend(q[:, at], k[:, at], v[:, at], bias, scale))
     return torch.cat(out, dim=1).flatten(1, 2)[:, :tokens]
@@ -127,18 +126,22 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) 
     return out.view(rows.shape).permute(0, 1, 4, 2, 3, 5).reshape(q.shape)
 
 
-def _in_window(size: int, run: int, window: int, like: Tensor) -> Tensor:
-    """Say which of a run's keys each query sees, bool [Q, J]; the run ends with the last query."""
+def _bias(like: Tensor, size: int, run: int, window: int, exists: Tensor | None = None) -> Tensor:
+    """Additive mask [B or 1, N or 1, Q, J] of queries that are the last of a run of keys.
+
+    Args:
+        exists: bool [B or 1, N or 1, J], False for keys that nobody sees. Default: all are there.
+    """
     query = torch.arange(run - size, run, device=like.device)[:, None]
     key = torch.arange(run, device=like.device)
-    return (key <= query) & (key > query - window)
-
-
-def _bias(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """Additive mask. A query before the first key sees nothing: a finite minimum keeps its row
-    free of NaN."""
-    bias = torch.zeros(allowed.shape, dtype=dtype, device=allowed.device)
-    return bias.masked_fill_(~allowed, torch.finfo(dtype).min / 2)
+    allowed = ((key <= query) & (key > query - window))[None, None]
+    if exists is not None:
+        # A query that is padding sees itself: of a row that sees nothing, kernels that compute
+        # their probabilities twice make NaN.
+        allowed = allowed & (exists[:, :, None] | (key == query))
+    bias = torch.zeros(allowed.shape, dtype=like.dtype, device=like.device)
+    # Not infinite: of a tile of keys a row may see none, and a difference of infinities is NaN.
+    return bias.masked_fill_(~allowed, torch.finfo(like.dtype).min / 2)
 
 
 def _aligned(size: int) -> int:

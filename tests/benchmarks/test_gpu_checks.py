@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CPU = torch.device("cpu")
 FLOAT = torch.float32
-
-
-@pytest.fixture(autouse=True)
-def folder_of_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A benchmark is run as a script, with its own folder importable."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
 
 
 def load(name: str) -> Any:

@@ -13,13 +13,6 @@ from typing import Any
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-@pytest.fixture(autouse=True)
-def folder_of_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A benchmark is run as a script, with its own folder importable."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
 
 
 class Gpu:

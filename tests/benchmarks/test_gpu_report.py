@@ -20,12 +20,6 @@ LENGTHS = (1 << 13, 1 << 17, 1 << 20)
 SHAPES = ((16, 64, 1), (16, 128, 2), (64, 64, 1), (64, 128, 2))
 
 
-@pytest.fixture(autouse=True)
-def folder_of_benchmarks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A benchmark is run as a script, with its own folder importable."""
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-
-
 def load(name: str) -> Any:
     return importlib.import_module(name)
 
