@@ -14,7 +14,6 @@ import pytest
 import torch
 
 
-
 class Gpu:
     """Writes down what a clock does with a GPU; its events are 60 ms apart."""
 
