@@ -168,12 +168,14 @@ def flex(case: Case, clock: Clock) -> Row:
     """FlexAttention over all earlier tokens; compiled for this one length."""
     row: Row = {"tokens": case.tokens, "dim": case.dim, "groups": case.groups}
     if clock.device.type == "cuda":
-        run = compiled_flex(case.tokens, lambda b, h, q, kv: q >= kv)
+        run = compiled_flex(case.tokens, lambda b, h, q, kv: q >= kv, clock.device)
         row["FlexAttention"] = if_it_runs(run, _full_inputs(case, clock.device), clock)
     return row
 
 
-def compiled_flex(tokens: int, mask: Callable[..., Any]) -> Callable[..., Tensor]:
+def compiled_flex(
+    tokens: int, mask: Callable[..., Any], device: torch.device
+) -> Callable[..., Tensor]:
     """FlexAttention of queries [1, H, tokens, D] with as many keys, for one mask."""
     from torch._functorch import config
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
@@ -182,7 +184,7 @@ def compiled_flex(tokens: int, mask: Callable[..., Any]) -> Callable[..., Tensor
     torch._dynamo.reset()
     # The same graph is timed again and again.
     config.donated_buffer = False
-    blocks = torch.compile(create_block_mask)(mask, None, None, tokens, tokens, device="cuda")
+    blocks = torch.compile(create_block_mask)(mask, None, None, tokens, tokens, device=device)
     run = torch.compile(flex_attention, dynamic=False, fullgraph=True)
     return lambda q, k, v: run(q, k, v, block_mask=blocks, enable_gqa=True)
 

@@ -46,6 +46,6 @@ def sliding_window(tokens: int, width: int, blocks: list[int], clock: Clock) -> 
         forms[f"sdpa, blocks of {block}"] = if_it_runs(run, (q, k, v), clock)
     if device.type == "cuda":
         by_head = tuple(x.transpose(1, 2).contiguous() for x in (q, k, v))
-        flex = compiled_flex(tokens, lambda b, h, i, j: (i >= j) & (i - j < width))
+        flex = compiled_flex(tokens, lambda b, h, i, j: (i >= j) & (i - j < width), device)
         forms["FlexAttention, compiled"] = if_it_runs(flex, by_head, clock)
     return row

@@ -217,3 +217,27 @@ def test_a_wrong_result_ends_the_run_and_is_named(
     assert "wrong" not in report
     assert len(report["attention"]) == len(report["model"]) == 1
     assert len(report["far"]) == 2
+
+
+def test_a_run_says_what_it_ran_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = importlib.import_module("_gpu_run")
+    assert run.facts()["device"] == "Triton's interpreter: no times"
+    properties = SimpleNamespace(
+        name="NVIDIA H200", total_memory=150e9, multi_processor_count=132, major=9, minor=0
+    )
+    said = {"nvidia-smi": "580.159.03\n580.159.03", "git": ""}
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    monkeypatch.setattr(run, "_said_by", lambda program, *_: said[program])
+    facts = run.facts()
+    assert (facts["device"], facts["capability"]) == ("NVIDIA H200", "9.0")
+    assert facts["driver"] == "580.159.03"
+    assert facts["torch"] == torch.__version__
+    assert {"cuda", "cudnn", "triton", "l2_bytes"} <= set(facts)
+
+
+def test_a_program_that_is_not_there_says_nothing() -> None:
+    run = importlib.import_module("_gpu_run")
+    assert run._said_by("no-such-program-here") == ""
+    assert run._said_by("git", "no-such-verb") == ""
+    assert run._said_by("git", "--version").startswith("git version")
