@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import importlib
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LENGTHS = (1 << 13, 1 << 17, 1 << 20)
@@ -252,6 +250,65 @@ def test_every_plot_is_drawn_from_any_part_of_a_run(tmp_path: Path) -> None:
     assert [path.name for path in draw(made_up, tmp_path / "some")] == names[:2]
 
 
+class Axis:
+    """Takes the place of matplotlib's, which not every machine has: keeps what is drawn."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[tuple[float, float]]] = {}
+        self.marks: list[float] = []
+
+    def plot(self, x: Any, y: Any, style: str, color: str, label: str, marker: str) -> None:
+        self.lines[label] = list(zip(x, y, strict=True))
+
+    def axvline(self, x: float, **_: Any) -> None:
+        self.marks.append(x)
+
+    def axhline(self, y: float, **_: Any) -> None:
+        self.marks.append(y)
+
+    def get_ylim(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name not in ("set", "set_title", "set_ylabel", "set_ylim", "legend", "annotate"):
+            raise AttributeError(name)
+        return lambda *args, **options: None
+
+
+def test_plots_show_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    axes: list[Axis] = []
+
+    def subplots(rows: int = 1, columns: int = 1, squeeze: bool = True, **_: Any) -> Any:
+        made = [Axis() for _ in range(columns)]
+        axes.extend(made)
+        figure = SimpleNamespace(
+            tight_layout=lambda: None,
+            savefig=lambda path, metadata: path.write_text("<svg/>", encoding="utf-8"),
+        )
+        return figure, made[0] if squeeze else [made]
+
+    pyplot = SimpleNamespace(subplots=subplots, close=lambda figure: None)
+    package = SimpleNamespace(use=lambda name: None, rcParams={}, pyplot=pyplot)
+    monkeypatch.setitem(sys.modules, "matplotlib", package)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", pyplot)
+    monkeypatch.delitem(sys.modules, "_gpu_plots", raising=False)
+    drawn = load("_gpu_plots").draw(figures(), tmp_path)
+    monkeypatch.delitem(sys.modules, "_gpu_plots")
+    assert all(path.read_text(encoding="utf-8") == "<svg/>" for path in drawn)
+    assert len(drawn) == 3
+    narrow, wide, step, floor = axes
+    # The lines of full attention end where nobody waited for it; they meet ours at 4,096 tokens.
+    assert narrow.marks == wide.marks == [4096]
+    ours = narrow.lines["search and 16 chunks, backward"]
+    assert ours[-1] == (1 << 20, pytest.approx(1e3 * 2e-9 * 16 * (1 << 20)))
+    full = narrow.lines["FlashAttention, all tokens, forward"]
+    assert [tokens for tokens, _ in full] == [1 << i for i in range(10, 18)]
+    assert step.marks == [pytest.approx(30)]
+    assert step.lines["k 16 D 64 H 1"][2] == (1 << 20, pytest.approx(24.2, rel=1e-2))
+    assert len(step.lines["k 64 D 128 H 2, cold caches"]) == 4
+    assert [y for _, y in floor.lines["k 64 D 64 H 1"]] == [pytest.approx(1 / 1.5)] * 4
+
+
 def test_a_run_is_shown_again_from_its_file(tmp_path: Path) -> None:
     # As it is written while a run goes on.
     path = tmp_path / "gpu.json"
@@ -272,96 +329,3 @@ def load_environment() -> dict[str, str]:
     settings = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     settings.pop("PYTHONSAFEPATH", None)
     return settings
-
-
-class Cases:
-    """Measures of a part: some fail."""
-
-    def __init__(self) -> None:
-        self.saved: list[dict[str, Any]] = []
-
-    def measure(self, case: str) -> dict[str, Any]:
-        if case == "memory":
-            raise torch.OutOfMemoryError("tried to allocate 1 TiB")
-        if case == "broken":
-            raise RuntimeError("an illegal instruction")
-        if case == "compiler":
-            from triton.errors import TritonError
-
-            raise TritonError("out of resource: shared memory")
-        if case == "bug":
-            raise KeyError(case)
-        return {"case": case}
-
-
-def test_what_fails_or_has_no_time_is_named_and_the_rest_is_measured(tmp_path: Path) -> None:
-    run_type: Callable[..., Any] = load("_gpu_run").Run
-    path = tmp_path / "figures.json"
-    kept = {"earlier": [{"case": "a"}], "failed": {"earlier": ["b"]}}
-    run = run_type(time.monotonic() + 100, path, copy.deepcopy(kept))
-    wanted = ["first", "memory", "long", "broken", "compiler", "last"]
-    run.each("part", wanted, Cases().measure, lambda c: 1000.0 if c == "long" else 1.0)
-    found = json.loads(path.read_text(encoding="utf-8"))
-    assert [row["case"] for row in found["part"]] == ["first", "last"]
-    assert found["left_out"] == {"part": ["memory: no memory", "long: no time"]}
-    assert found["failed"]["earlier"] == ["b"]
-    assert found["failed"]["part"] == [
-        "broken: RuntimeError: an illegal instruction",
-        "compiler: TritonError: out of resource: shared memory",
-    ]
-    assert found["earlier"] == kept["earlier"]
-    # A mistake of the benchmark itself ends it, and what is known is in the file.
-    with pytest.raises(KeyError):
-        run.each("more", ["first", "bug"], Cases().measure, lambda _: 1.0)
-    assert [r["case"] for r in json.loads(path.read_text(encoding="utf-8"))["more"]] == ["first"]
-    assert load("_gpu_run").earlier(path)["part"] == found["part"]
-    assert load("_gpu_run").earlier(tmp_path / "none.json") == {}
-
-
-@pytest.mark.parametrize("slots", [1, 4, 7])
-def test_chosen_chunks_are_those_of_a_search(slots: int) -> None:
-    torch.manual_seed(0)
-    visible = torch.arange(60) // 5
-    indices, weights = load("_gpu_cases").choose(visible, 2, slots)
-    assert indices.shape == weights.shape == (60, 2, slots)
-    there = torch.arange(slots) < visible[:, None, None]
-    # As many as there are, the empty slots last.
-    assert torch.equal(indices >= 0, there.expand_as(indices))
-    assert bool((indices < visible[:, None, None]).all())
-    ordered = indices.sort(dim=-1).values
-    assert not bool(((ordered[..., 1:] == ordered[..., :-1]) & (ordered[..., 1:] >= 0)).any())
-    assert torch.equal(weights > 0, indices >= 0)
-    assert bool((weights[..., 1:] <= weights[..., :-1]).all())
-    torch.testing.assert_close(weights.sum(-1), (visible > 0).float()[:, None].expand(-1, 2))
-
-
-def test_every_chunk_is_as_likely_in_every_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    cases = load("_gpu_cases")
-    # Several tiles of tokens.
-    monkeypatch.setattr(cases, "_DRAWN", 1000)
-    torch.manual_seed(0)
-    indices, _ = cases.choose(torch.full((6000,), 5), 1, 3)
-    for slot in range(3):
-        share = torch.bincount(indices[:, 0, slot], minlength=5) / 6000
-        assert bool(((share - 0.2).abs() < 0.04).all()), share
-
-
-def test_the_floor_counts_the_chunks_that_were_chosen() -> None:
-    cases, timing = load("_gpu_cases"), load("_gpu_timing")
-    rates = timing.Rates(bytes_per_second=1.0, flops=1.0)
-    sizes = cases.Case(128, 2, 8, 2)
-    full = cases.attention_floor(sizes, rates)
-    # 128 tokens, 2 KV heads, 2 chunks of 64 tokens, 8 values, keys and values, 2 bytes; q and out.
-    assert full[0] == 128 * 2 * 2 * 64 * 8 * 2 * 2 + 2 * 128 * 16 * 8 * 2
-    assert full[1] == 4 * 128 * 16 * 2 * 64 * 8
-    half = cases.attention_floor(sizes, rates, 128 * 2)
-    assert half[1] == full[1] / 2
-
-
-def test_a_wrong_operator_is_named() -> None:
-    checks = load("_gpu_checks")
-    fine = {"forward": 1e-6, "dq": 1e-6}
-    assert checks.judge("here", torch.float32, fine)["errors"] == fine
-    for value in (1e-4, float("nan")):
-        with pytest.raises(checks.WrongResult, match="here, torch.float32.*'dq'"):
-            checks.judge("here", torch.float32, {**fine, "dq": value})
