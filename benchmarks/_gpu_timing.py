@@ -15,6 +15,13 @@ NARROW = torch.bfloat16 if torch.cuda.is_available() else torch.float16
 # More than the second-level cache of any GPU so far.
 _FLUSHED_BYTES = 256 << 20
 _ENOUGH_SECONDS = 0.3
+_LONG_SECONDS = 1.0
+# A GPU of a lower clock only sleeps longer.
+_CYCLES_PER_SECOND = 2e9
+_LONGEST_SLEEP = 20e-3
+_CALLS = 20
+
+Work = Callable[[], object]
 
 
 class Rates(NamedTuple):
@@ -27,7 +34,7 @@ class Rates(NamedTuple):
 
 
 class Clock:
-    """Times work on a device; nothing of it is in the GPU's caches when it starts."""
+    """Times work on a device. Launching is not part of it: the GPU sleeps until all is queued."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -36,30 +43,48 @@ class Clock:
             _FLUSHED_BYTES if on_gpu else 0, dtype=torch.int8, device=device
         )
 
-    def seconds(self, work: Callable[[], object], most: int = 30) -> float:
-        """Median of up to `most` runs after two that do not count; one run without a GPU."""
+    def seconds(self, work: Work, most: int = 30) -> float:
+        """Median of up to `most` runs, none of whose data is in a cache when it starts.
+
+        The first two runs do not count. What takes long is measured once; without a GPU
+        everything is.
+        """
         if self.device.type != "cuda":
             started = time.perf_counter()
             work()
             return time.perf_counter() - started
         work()
-        once = self._once(work)
-        runs = max(3, min(most, int(_ENOUGH_SECONDS / max(once, 1e-6))))
-        return statistics.median(self._once(work) for _ in range(runs))
-
-    def _once(self, work: Callable[[], object]) -> float:
-        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        self._flushed.zero_()
-        before.record()
+        torch.cuda.synchronize()
+        started = time.perf_counter()
         work()
-        after.record()
-        after.synchronize()
-        return float(before.elapsed_time(after)) / 1e3
+        launching = time.perf_counter() - started
+        torch.cuda.synchronize()
+        once = self._between_events(work, launching)
+        if once > _LONG_SECONDS:
+            return once
+        runs = max(3, min(most, int(_ENOUGH_SECONDS / max(once, 1e-6))))
+        return statistics.median(self._between_events(work, launching) for _ in range(runs))
 
-    def graph_seconds(self, work: Callable[[], object], replays: int = 50) -> float:
-        """Median time of one call within a CUDA graph, with warm caches as in a decoding loop."""
+    def graph_seconds(self, work: Work) -> float:
+        """Median time of one of many calls within a CUDA graph: the caches hold what the call
+        before left there, as in a decoding loop."""
         if self.device.type != "cuda":
             return self.seconds(work)
+        return self._replayed(work)
+
+    def cold_graph_seconds(self, work: Work) -> float:
+        """As `graph_seconds`, with nothing in the caches: other memory is written before every
+        call, and what that takes alone is subtracted."""
+        if self.device.type != "cuda":
+            return self.seconds(work)
+
+        def flushed() -> None:
+            self._flushed.zero_()
+            work()
+
+        return max(self._replayed(flushed) - self._replayed(self._flushed.zero_), 0.0)
+
+    def _replayed(self, work: Work) -> float:
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -68,18 +93,29 @@ class Clock:
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            work()
-        times = []
-        for _ in range(replays):
-            before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            before.record()
-            # Many in a row: one replay is shorter than what it takes to start it.
-            for _ in range(20):
+            for _ in range(_CALLS):
+                work()
+
+        def replay() -> None:
+            # Several: what it takes to start a graph is shared by all of its calls.
+            for _ in range(3):
                 graph.replay()
-            after.record()
-            after.synchronize()
-            times.append(float(before.elapsed_time(after)) / 20e3)
-        return statistics.median(times)
+
+        replay()
+        times = [self._between_events(replay, 1e-3, flush=False) for _ in range(15)]
+        return statistics.median(times) / (3 * _CALLS)
+
+    def _between_events(self, work: Work, launching: float, flush: bool = True) -> float:
+        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        if flush:
+            self._flushed.zero_()
+        sleep = min(2 * launching + 2e-4, _LONGEST_SLEEP)
+        torch.cuda._sleep(int(sleep * _CYCLES_PER_SECOND))
+        before.record()
+        work()
+        after.record()
+        after.synchronize()
+        return float(before.elapsed_time(after)) / 1e3
 
     def rates(self) -> Rates:
         """Measure the GPU itself."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from . import blocked
+from . import blocked, sdpa
+
+FORMS = {"blocked": blocked.forward, "sdpa": sdpa.forward}
 
 
 def sliding_window_attention(
@@ -16,6 +18,7 @@ def sliding_window_attention(
     window: int,
     scale: float | None = None,
     first_key: Tensor | None = None,
+    backend: str | None = None,
 ) -> Tensor:
     """Attend causally to the last `window` tokens, the query's own included.
 
@@ -26,19 +29,25 @@ def sliding_window_attention(
         window: tokens a query sees, itself included; at least 1.
         scale: factor on the scores; default 1 / sqrt(D).
         first_key: [B] int64; keys before this index are padding and never seen. Default: none.
+        backend: "sdpa", PyTorch's own attention, or "blocked", products and a softmax; both run on
+            every device. Default: "sdpa" on a GPU and "blocked" elsewhere.
 
     Returns:
         [B, T, H, D] in the dtype of `q`. Cost and memory are linear in T. Differentiable. Rows of
         queries that are themselves padding hold finite values without meaning.
 
     Raises:
-        ValueError: if shapes or dtypes do not fit together or `window` < 1.
+        ValueError: if shapes or dtypes do not fit together, `window` < 1, or there is no backend
+            of that name.
     """
     _validate(q, k, v, window, first_key)
+    if backend not in (None, *FORMS):
+        raise ValueError(f"backend must be one of {', '.join(FORMS)}; found {backend!r}")
     if q.shape[1] == 0:
         return torch.empty_like(q)
     factor = q.shape[3] ** -0.5 if scale is None else scale
-    return blocked.forward(q, k, v, window, factor, first_key)
+    run = FORMS[backend or ("sdpa" if q.is_cuda else "blocked")]
+    return run(q, k, v, window, factor, first_key)
 
 
 def _validate(q: Tensor, k: Tensor, v: Tensor, window: int, first_key: Tensor | None) -> None:

@@ -91,5 +91,9 @@ def test_benchmark_runs(name: str, checkpoint: Path, tmp_path: Path) -> None:
         assert 0 < answers["int8"]["logits"]["mean"] <= answers["int8"]["logits"]["largest"]
         assert disk["int8"]["kv_bytes_per_token"] < disk["bfloat16"]["kv_bytes_per_token"]
         assert disk["int8"]["warm"]["ratios"][0] > 0
+    elif name == "gpu":
+        assert not any(report["figures"]["failed"].values())
+        for part in ("checks", "decode", "crossover", "attention", "far", "scores", "window"):
+            assert report["figures"][part]
     elif name == "haystack":
         assert report["tasks"]["dialogue"]["exact"]["count"] == 2
