@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from .catalog_rows import Row, decode_user, user_columns
 from .database import USER_VERSION, Database, create_database
 from .errors import CorruptMetadata, StoreError
+from .names import leave_unsynced, sync_names
 from .rows import DECODE_ERRORS
 from .tables import catalog_tables, sessions, users
 from .types import SessionInfo, User
@@ -221,8 +222,12 @@ class Catalog:
             staged._fill(connection, rows, known)
         for suffix in ("-wal", "-shm"):
             vfs.unlink(self._path + suffix)
+        root = os.path.dirname(self._path)
+        vfs.ensure_dir(os.path.join(root, "tmp"))
+        # Or whoever comes after a kill here would build on a name that a power cut takes back.
+        leave_unsynced(vfs, root)
         vfs.rename(staged._path, self._path)
-        vfs.sync_dir(os.path.dirname(self._path))
+        sync_names(vfs, root)
 
     def _fill(self, connection: sa.Connection, rows: Sequence[Row], known: list[User]) -> None:
         for row in rows:

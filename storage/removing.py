@@ -10,10 +10,8 @@ from .errors import CorruptMetadata, SessionBusy, SessionHasForks, SessionMissin
 from .keyed import Keyed
 from .locks import Lock, catalog_lock, try_lock
 from .names import UNSYNCED
-from .owner_notes import destroy_key
-from .paths import session_folder
 from .reserve import Reserve
-from .staging import sweep_leftover
+from .staging import finish_deletion, sweep_leftover
 from .types import SessionInfo
 
 _log = logging.getLogger(__name__)
@@ -108,21 +106,7 @@ class Removing(Keyed):
 
     def finish_deletion(self, session_id: str) -> None:
         """Remove what is left of a session whose deletion was decided; under the catalog's lock."""
-        folder = session_folder(self.root, session_id)
-        grave = self._path("trash", session_id)
-        if self._vfs.lstat(folder) is not None:
-            self._vfs.ensure_dir(self._path("trash"))
-            self._vfs.rename(folder, grave)
-            self._vfs.sync_dir(os.path.dirname(folder))
-            self._vfs.sync_dir(self._path("trash"))
-        if self._catalog.deletion(session_id) == 2:
-            destroy_key(self._vfs, grave)
-        self._vfs.remove_tree(grave)
-        if self._vfs.lstat(self._path("trash")) is not None:
-            # Or a power cut would bring the files back.
-            self._vfs.sync_dir(self._path("trash"))
-        # A commit, which syncs the catalog's log: what that was before it was emptied is gone too.
-        self._catalog.remove(session_id)
+        finish_deletion(self._vfs, self.root, self._catalog, session_id)
 
     def _lock_session(self, info: SessionInfo) -> Lock:
         lock = try_lock(self._vfs, os.path.join(self.root, "locks", f"s-{info.id}.lock"))

@@ -7,23 +7,26 @@ the folder: whoever finds that folder without its lock removes each of them that
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 from .catalog import Catalog
 from .cipher import PLAIN, Cipher
 from .creating import new_start, write_files
-from .errors import SessionBusy, SessionExists
-from .locks import FileLock, try_lock
+from .errors import SessionBusy, SessionExists, StoreError
+from .locks import FileLock, catalog_lock, try_lock
 from .names import make_fan
+from .owner_notes import destroy_key
 from .paths import session_folder, session_ids
 from .session import SessionStore
 from .types import Layout, SessionInfo
 from .vfs import Vfs
 
 _HEX = set("0123456789abcdef")
+_log = logging.getLogger(__name__)
 
 
 class Staging:
@@ -131,10 +134,15 @@ class Staging:
                 closing.callback(self._open.pop().close)
 
     def close(self, catalog: Catalog) -> None:
-        """Close what is open and remove what is left of this object in `tmp/`."""
+        """Close what is open and remove what is left of this object in `tmp/`; not under the
+        catalog's lock."""
         try:
             self._close_sessions()
-            clear_leftover(self._vfs, self._root, self._folder, catalog)
+            with catalog_lock(self._vfs, self._root) if _moved(self._folder) else nullcontext():
+                clear_leftover(self._vfs, self._root, self._folder, catalog)
+        except StoreError as error:
+            # A failing disk has told so already; whoever comes next finds the folder.
+            _log.warning("%s: stays for now: %s", self._folder, error)
         finally:
             self._lock.release()
 
@@ -169,16 +177,47 @@ def sweep_leftover(vfs: Vfs, root: str, path: str, catalog: Catalog) -> None:
 
 
 def clear_leftover(vfs: Vfs, root: str, path: str, catalog: Catalog) -> None:
-    """Remove a folder, and the sessions that were to be installed from it and are not listed."""
+    """Remove a folder, and the sessions that were to be installed from it and are not listed;
+    under the catalog's lock.
+
+    A listing whose sync has failed is not seen by who wrote it, but may be there for whoever opens
+    the catalog next. So each removal is decided in the catalog first, in the place of that.
+    """
+    if moved := _moved(path):
+        listed = {info.id for info in catalog.sessions()}
+        for session_id in sorted(moved - listed):
+            if vfs.lstat(session_folder(root, session_id)) is not None:
+                catalog.mark_deleted(SessionInfo(name="", id=session_id, created=0.0))
+                finish_deletion(vfs, root, catalog, session_id)
+    vfs.remove_tree(path)
+
+
+def _moved(path: str) -> set[str]:
+    """Ids of the sessions that may have moved from a folder of `tmp/` to their places."""
     names: list[str] = []
     with suppress(FileNotFoundError, NotADirectoryError):
         names = [name for name in os.listdir(path) if is_id(name)]
-    moved = [name for name in names if not os.path.isdir(os.path.join(path, name))]
-    if moved:
-        listed = {info.id for info in catalog.sessions()}
-        for session_id in set(moved) - listed:
-            vfs.remove_tree(session_folder(root, session_id))
-    vfs.remove_tree(path)
+    return {name for name in names if not os.path.isdir(os.path.join(path, name))}
+
+
+def finish_deletion(vfs: Vfs, root: str, catalog: Catalog, session_id: str) -> None:
+    """Remove what is left of a session whose deletion was decided; under the catalog's lock."""
+    folder = session_folder(root, session_id)
+    trash = os.path.join(root, "trash")
+    grave = os.path.join(trash, session_id)
+    if vfs.lstat(folder) is not None:
+        vfs.ensure_dir(trash)
+        vfs.rename(folder, grave)
+        vfs.sync_dir(os.path.dirname(folder))
+        vfs.sync_dir(trash)
+    if catalog.deletion(session_id) == 2:
+        destroy_key(vfs, grave)
+    vfs.remove_tree(grave)
+    if vfs.lstat(trash) is not None:
+        # Or a power cut would bring the files back.
+        vfs.sync_dir(trash)
+    # A commit, which syncs the catalog's log: what that was before it was emptied is gone too.
+    catalog.remove(session_id)
 
 
 def is_id(name: str) -> bool:

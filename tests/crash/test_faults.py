@@ -46,6 +46,24 @@ def test_whoever_was_killed_before_a_name_was_synced_costs_nobody_a_turn(lab) ->
     assert run_all(lab, "create", faults) == []
 
 
+def test_sessions_whose_listing_may_not_be_on_the_disk_are_all_there_or_not_at_all(lab) -> None:
+    # They are in their places, and the commit that lists them fails: others may yet see it.
+    kinds = lab.record("bring-in").kinds
+    moved = max(at for at, kind in enumerate(kinds) if kind == "rename")
+    syncs = [at for at in range(moved, moved + 20) if kinds[at] == "sync"]
+    assert len(syncs) > 4
+    faults = [(kind, at) for at in syncs for kind in ("eio", "enospc", "eio, kill")]
+    assert run_all(lab, "bring-in", faults) == []
+
+
+def test_whoever_repairs_after_a_killed_repair_does_not_build_on_names_of_memory(lab) -> None:
+    kinds = lab.record("repair-catalog").kinds
+    names = [at for at, kind in enumerate(kinds) if kind == "rename"]
+    assert names
+    faults = [(kind, at + after) for at in names for after in (1, 2) for kind in ("kill", "eio")]
+    assert run_all(lab, "repair-catalog", faults) == []
+
+
 def test_a_turn_that_follows_a_failed_sync_does_not_hang_on_lost_bytes(lab) -> None:
     kinds = lab.record("append").kinds
     syncs = [("eio, kill", at) for at, kind in enumerate(kinds) if kind == "sync"]
