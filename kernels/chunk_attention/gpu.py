@@ -47,7 +47,7 @@ def forward(
             scale, tokens, groups, indices.shape[3],
             *k.stride()[:4], *v.stride()[:4],
             R=per_group, S=size, D=dim,
-            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            RP=config.rows, SP=padded(size), DP=padded(dim),
             TRANSPOSED=config.transposed, PRECISION=precision(target),
             num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
@@ -92,19 +92,20 @@ def _backward_queries(
     groups, size = k.shape[3], k.shape[2]
     per_group = heads // groups
     config = backward_queries_config(target, size, dim, per_group, q.dtype)
-    dq, dw = torch.empty_like(q), torch.empty_like(weights)
+    blocks = -(-per_group // config.rows)
+    dq, dw = torch.empty_like(q), weights.new_zeros(blocks, *weights.shape)
     if q.numel() == 0:
-        return dq, dw
+        return dq, dw[0]
     with torch.cuda.device_of(q):
-        device.backward_queries_kernel[(batch * tokens, groups)](
+        device.backward_queries_kernel[(batch * tokens, groups, blocks)](
             grad, q, k, v, indices, weights, dq, dw,
             scale, tokens, groups, indices.shape[3],
             *k.stride()[:4], *v.stride()[:4],
             R=per_group, S=size, D=dim,
-            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            RP=config.rows, SP=padded(size), DP=padded(dim),
             PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
-    return dq, dw
+    return dq, dw.sum(0) if blocks > 1 else dw[0]
 
 
 def _backward_chunks(

@@ -25,14 +25,14 @@ def forward(
     rows = heads // groups
     target = target or target_of(q)
     config = backward_queries_config(target, size, dim, rows, q.dtype)
-    out = torch.empty(*indices.shape, rows, dtype=torch.float32, device=q.device)
+    out = torch.zeros(*indices.shape, rows, dtype=torch.float32, device=q.device)
     if out.numel() == 0:
         return out
     with torch.cuda.device_of(q):
         device.forward_kernel[(batch * tokens, groups, -(-rows // config.rows))](
             q, k, indices, out, scale, tokens, groups, indices.shape[3], *k.stride()[:4],
             R=rows, S=size, D=dim,
-            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            RP=config.rows, SP=padded(size), DP=padded(dim),
             PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
     return out
@@ -64,7 +64,7 @@ def backward(
         device.backward_queries_kernel[(batch * tokens, groups, -(-rows // config.rows))](
             grad, q, k, indices, dq, scale, tokens, groups, indices.shape[3], *k.stride()[:4],
             R=rows, S=size, D=dim,
-            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            RP=config.rows, SP=padded(size), DP=padded(dim),
             PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
     pairs = sorted_pairs(indices, chunks)
