@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-
 INT32_MAX = 2**31 - 1
 
 
@@ -38,7 +37,8 @@ def sorted_pairs(indices: Tensor, chunks: int) -> Pairs:
     batch, tokens, groups, slots = indices.shape
     narrow = max(tokens * slots, chunks) <= INT32_MAX
     dtype = torch.int32 if narrow else torch.int64
-    flat = indices.permute(0, 2, 1, 3).to(dtype).reshape(batch * groups, tokens * slots)
+    flat = indices.permute(0, 2, 1, 3).to(dtype, copy=True, memory_format=torch.contiguous_format)
+    flat = flat.view(batch * groups, tokens * slots)
     found, order = flat.masked_fill_(flat < 0, chunks).sort(dim=-1, stable=True)
     bounds = torch.arange(chunks + 1, dtype=dtype, device=indices.device)
     bounds = bounds.expand(batch * groups, -1).contiguous()

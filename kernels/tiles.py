@@ -130,3 +130,14 @@ def columns_of(b_pair, at, i_b, i_g, T, G, K, R: tl.constexpr, RU: tl.constexpr)
     o_r = ((at + o_n // RU) % UNITS) * RU + o_n % RU
     o_row = (b_pair // K + i_b * T) * G + i_g
     return o_r, o_row, b_pair % K, (b_pair >= 0) & (o_r < R)
+
+
+@triton.jit
+def keys_times(b_k, b_x, TRANSPOSED: tl.constexpr, PRECISION: tl.constexpr):
+    """Products [SP, N] of a chunk's keys and the rows of columns, computed as they are or, not
+    TRANSPOSED, as [N, SP]."""
+    if TRANSPOSED:
+        b_s = tl.dot(b_k, tl.trans(b_x), input_precision=PRECISION)
+    else:
+        b_s = tl.trans(tl.dot(b_x, tl.trans(b_k), input_precision=PRECISION))
+    return b_s

@@ -10,6 +10,7 @@ import triton.language as tl
 from ..tiles import (
     add_rows,
     columns_of,
+    keys_times,
     list_of_program,
     load_rows,
     next_pairs,
@@ -128,7 +129,7 @@ def backward_chunks_kernel(
     stride_vb, stride_vc, stride_vs, stride_vg,
     R: tl.constexpr, S: tl.constexpr, D: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr,
     N: tl.constexpr, RU: tl.constexpr, PIECE: tl.constexpr, PRECISION: tl.constexpr,
-    WANT_K: tl.constexpr, WANT_V: tl.constexpr,
+    TRANSPOSED: tl.constexpr, WANT_K: tl.constexpr, WANT_V: tl.constexpr,
 ):  # fmt: skip
     """One piece of the list of (token, slot) pairs that chose one chunk: its share of dk and dv.
 
@@ -166,13 +167,13 @@ def backward_chunks_kernel(
         b_g = load_rows(GRAD, D, o_row * R + o_r, m_n, D, DP)
         b_w = tl.load(WEIGHTS + o_row * K + o_k, mask=m_n, other=0.0)
         b_pair = next_pairs(PAIRS, at + PER_STEP, last, N, RU, UNITS)
-        b_s = tl.dot(b_k, tl.trans(b_q), input_precision=PRECISION)
+        b_s = keys_times(b_k, b_q, TRANSPOSED, PRECISION)
         b_p = softmax_of_columns(b_s, m_s, scale)
         b_wp = b_p * b_w[None, :]
         if WANT_V:
             b_dv = tl.dot(b_wp.to(b_g.dtype), b_g, b_dv, input_precision=PRECISION)
         if WANT_K:
-            b_dp = tl.dot(b_v, tl.trans(b_g), input_precision=PRECISION)
+            b_dp = keys_times(b_v, b_g, TRANSPOSED, PRECISION)
             b_ds = b_wp * (b_dp - tl.sum(b_p * b_dp, 0)[None, :])
             b_dk = tl.dot(b_ds.to(b_q.dtype), b_q, b_dk, input_precision=PRECISION)
     row = ((i_b * C + chunk) * S + o_s) * G + i_g

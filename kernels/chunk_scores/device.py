@@ -7,6 +7,7 @@ from ..tiles import (
     LOG2E,
     add_rows,
     columns_of,
+    keys_times,
     list_of_program,
     load_rows,
     next_pairs,
@@ -100,6 +101,7 @@ def backward_chunks_kernel(
     stride_kb, stride_kc, stride_ks, stride_kg,
     R: tl.constexpr, S: tl.constexpr, D: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr,
     N: tl.constexpr, RU: tl.constexpr, PIECE: tl.constexpr, PRECISION: tl.constexpr,
+    TRANSPOSED: tl.constexpr,
 ):  # fmt: skip
     """One piece of the pairs that chose one chunk: its share of dk, as in chunk attention."""
     i_p = tl.program_id(0).to(tl.int64)
@@ -126,7 +128,7 @@ def backward_chunks_kernel(
         b_q = load_rows(Q, D, o_row * R + o_r, m_n, D, DP)
         b_g = tl.load(GRAD + (o_row * K + o_k) * R + o_r, mask=m_n, other=0.0)
         b_pair = next_pairs(PAIRS, at + PER_STEP, last, N, RU, UNITS)
-        b_s = tl.dot(b_k, tl.trans(b_q), input_precision=PRECISION)
+        b_s = keys_times(b_k, b_q, TRANSPOSED, PRECISION)
         b_p = softmax_of_columns(b_s, m_s, scale) * b_g[None, :]
         b_dk = tl.dot(b_p.to(b_q.dtype), b_q, b_dk, input_precision=PRECISION)
     row = ((i_b * C + chunk) * S + o_s) * G + i_g
