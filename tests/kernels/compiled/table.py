@@ -184,7 +184,7 @@ Written by `python tests/kernels/compiled/table.py --write` with Triton {triton}
 build that ships is compiled ahead of time, which needs no GPU and says nothing about speed.
 `tests/kernels/test_compiled.py` compiles all of it again and fails when a kernel spills, loses its
 wide products (wgmma, tcgen05) or its pipeline, does not compile, or is not listed here. A kernel
-that cases share is listed with the first: those of 16, 32, 64 and 256 slots are the same.
+that cases share is listed with the first: what walks slots is the same for 16, 32, 64 and 256.
 
 - registers per thread (VGPRs on AMD), bytes per thread spilled to memory, with the instructions or
   registers concerned in brackets, and dynamic shared memory per program, in KB;
