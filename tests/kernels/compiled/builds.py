@@ -66,7 +66,7 @@ ODD = (
     Sizes(slots=33),
     Sizes(slots=1, tokens=1, chunks=1),
 )
-# What walks slots is the same for any number of them, and has no row for these. What walks pairs may
+# What walks slots is the same for any number of them and has no row for these. What walks pairs may
 # have one: Triton knows whether 16 divides the number of pieces.
 MANY_SLOTS = tuple(Sizes(slots=slots) for slots in (32, 64, 256))
 CHUNKS = 64
