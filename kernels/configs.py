@@ -37,11 +37,12 @@ def forward_config(target: Target, size: int, dim: int, heads: int, dtype: torch
 
 
 def backward_queries_config(
-    target: Target, size: int, dim: int, heads: int, dtype: torch.dtype
+    target: Target, size: int, dim: int, heads: int, dtype: torch.dtype, tiles: int = 2
 ) -> Config:
-    """Choose how to launch `backward_queries_kernel`."""
+    """Choose how to launch `backward_queries_kernel`; `tiles` of a chunk are read, keys and
+    values or keys alone."""
     rows = min(padded(heads), 32)
-    tile = 2 * padded(size) * padded(dim) * dtype.itemsize
+    tile = tiles * padded(size) * padded(dim) * dtype.itemsize
     stages = stages_within(target, tile, 2 * rows * padded(dim) * dtype.itemsize)
     # Masks take registers.
     masked = target.wgmma and target.capability < 100 and padded(dim) > max(dim, 64)
@@ -56,8 +57,9 @@ def backward_chunks_config(target: Target, size: int, dim: int, dtype: torch.dty
     tile = 2 * rows * padded(dim) * dtype.itemsize
     fixed = 2 * padded(size) * padded(dim) * dtype.itemsize
     warps = 8 if padded(size) * padded(dim) > 64 * 64 or dtype.itemsize == 4 else 4
-    # Keys as columns lie in half as many registers, but few of their products are wgmma.
-    transposed = not _large(target, size, dim, dtype)
+    # Wide keys as columns lie in half as many registers, but few of their products are wgmma.
+    wide = padded(dim) > 64 or target.capability >= 100
+    transposed = not (wide and _large(target, size, dim, dtype))
     return Config(rows, warps, stages_within(target, tile, fixed), transposed)
 
 

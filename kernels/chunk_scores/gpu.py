@@ -24,7 +24,7 @@ def forward(
     groups, size = k.shape[3], k.shape[2]
     rows = heads // groups
     target = target or target_of(q)
-    config = backward_queries_config(target, size, dim, rows, q.dtype)
+    config = backward_queries_config(target, size, dim, rows, q.dtype, tiles=1)
     out = torch.zeros(*indices.shape, rows, dtype=torch.float32, device=q.device)
     if out.numel() == 0:
         return out
@@ -59,7 +59,7 @@ def backward(
     dk = torch.zeros(k.shape, dtype=k.dtype if ordered else torch.float32, device=k.device)
     if q.numel() == 0:
         return Gradients(dq, dk.to(k.dtype))
-    config = backward_queries_config(target, size, dim, rows, q.dtype)
+    config = backward_queries_config(target, size, dim, rows, q.dtype, tiles=1)
     with torch.cuda.device_of(q):
         device.backward_queries_kernel[(batch * tokens, groups, -(-rows // config.rows))](
             grad, q, k, indices, dq, scale, tokens, groups, indices.shape[3], *k.stride()[:4],
