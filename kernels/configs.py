@@ -24,6 +24,7 @@ class Config(NamedTuple):
     num_warps: int
     num_stages: int
     transposed: bool = False
+    """Whether keys times queries are computed, not queries times keys."""
 
 
 def forward_config(target: Target, size: int, dim: int, heads: int, dtype: torch.dtype) -> Config:
@@ -31,17 +32,21 @@ def forward_config(target: Target, size: int, dim: int, heads: int, dtype: torch
     rows = min(padded(heads), 64)
     tile = 2 * padded(size) * padded(dim) * dtype.itemsize
     stages = stages_within(target, tile, rows * padded(dim) * dtype.itemsize)
-    narrow = dtype.itemsize == 2
-    return Config(rows, 4, stages, target.wgmma and narrow and padded(size) >= 64)
+    transposed = target.wgmma and dtype.itemsize == 2 and padded(size) >= 64
+    return Config(rows, 8 if _large(target, size, dim, dtype) else 4, stages, transposed)
 
 
 def backward_queries_config(
-    target: Target, size: int, dim: int, heads: int, dtype: torch.dtype
+    target: Target, size: int, dim: int, heads: int, dtype: torch.dtype, tiles: int = 2
 ) -> Config:
-    """Choose how to launch `backward_queries_kernel`."""
+    """Choose how to launch `backward_queries_kernel`; `tiles` of a chunk are read, keys and
+    values or keys alone."""
     rows = min(padded(heads), 32)
-    tile = 2 * padded(size) * padded(dim) * dtype.itemsize
-    return Config(rows, 4, stages_within(target, tile, 2 * rows * padded(dim) * dtype.itemsize))
+    tile = tiles * padded(size) * padded(dim) * dtype.itemsize
+    stages = stages_within(target, tile, 2 * rows * padded(dim) * dtype.itemsize)
+    # Masks take registers.
+    masked = target.wgmma and target.capability < 100 and padded(dim) > max(dim, 64)
+    return Config(rows, 8 if masked or _large(target, size, dim, dtype) else 4, stages)
 
 
 def backward_chunks_config(target: Target, size: int, dim: int, dtype: torch.dtype) -> Config:
@@ -52,12 +57,24 @@ def backward_chunks_config(target: Target, size: int, dim: int, dtype: torch.dty
     tile = 2 * rows * padded(dim) * dtype.itemsize
     fixed = 2 * padded(size) * padded(dim) * dtype.itemsize
     warps = 8 if padded(size) * padded(dim) > 64 * 64 or dtype.itemsize == 4 else 4
-    return Config(rows, warps, stages_within(target, tile, fixed))
+    # Wide keys as columns lie in half as many registers, but few of their products are wgmma.
+    wide = padded(dim) > 64 or target.capability >= 100
+    transposed = not (wide and _large(target, size, dim, dtype))
+    return Config(rows, warps, stages_within(target, tile, fixed), transposed)
 
 
-def chunk_passes(dim: int, dtype: torch.dtype) -> tuple[tuple[bool, bool], ...]:
+def chunk_passes(
+    target: Target, size: int, dim: int, dtype: torch.dtype
+) -> tuple[tuple[bool, bool], ...]:
     """Return which of (dk, dv) every launch of a backward over chunks computes: both at once, but
-    for wide float32, whose sums and operands do not fit the registers together."""
-    if dtype.itemsize == 4 and padded(dim) > 64:
+    for float32 where sums and operands do not fit the registers together."""
+    least = 64 * 64 if target.wgmma or target.vendor == "hip" else 32 * 64
+    if dtype.itemsize == 4 and padded(size) * padded(dim) > least:
         return (True, False), (False, True)
     return ((True, True),)
+
+
+def _large(target: Target, size: int, dim: int, dtype: torch.dtype) -> bool:
+    """Whether a chunk's keys are too many for the registers of four warps."""
+    fits = target.vendor == "hip" or padded(size) * padded(dim) <= 64 * 64
+    return dtype.itemsize == 4 and not fits

@@ -1,38 +1,46 @@
 """Triton functions that kernels of several operators are made of; only `device.py` files import it.
 
 `o_` offsets, `b_` values in registers, `m_` masks. R query heads of one KV head, S chunk size, D
-head dimension, K slots; SP, DP, KP are the powers of two they are padded to.
+head dimension, K slots; SP, DP are the powers of two they are padded to.
 """
 
 import triton
 import triton.language as tl
 
 LOG2E = tl.constexpr(1.4426950408889634)
+# Slots that `slots_to_walk` looks at in a step: one for each thread of four warps.
+AT_ONCE = tl.constexpr(128)
 
 
 @triton.jit
-def load_slots(INDICES, at, K, KP: tl.constexpr):
-    """The chunks [KP] of one token and KV head, and which slots are used; empty ones get a chunk
-    that the token reads anyway.
+def slots_to_walk(INDICES, K):
+    """How many slots of one token and KV head to walk, up to the last used one; and a chunk that
+    the token reads, for empty slots before it."""
+    o_k = tl.arange(0, AT_ONCE)
+    b_count = tl.zeros([AT_ONCE], tl.int32)
+    b_chunk = tl.zeros([AT_ONCE], tl.int32)
+    for start in range(0, K, AT_ONCE):
+        b_i = tl.load(INDICES + start + o_k, mask=start + o_k < K, other=-1).to(tl.int32)
+        b_count = tl.where(b_i >= 0, start + o_k + 1, b_count)
+        b_chunk = tl.maximum(b_chunk, b_i)
+    return tl.max(b_count, 0), tl.max(b_chunk, 0)
 
-    They stay in registers: an index that is loaded in the loop keeps the compiler from copying the
-    next chunk while this one is computed.
+
+@triton.jit
+def next_slot(INDICES, j, count):
+    """What slot `j` holds; -1 where it is empty and from `count` on.
+
+    Loaded a step ahead. Loaded in the step that needs it, it keeps the compiler from copying a
+    chunk while another one is computed; picked from a vector in registers, it costs sums across
+    lanes in every step, across warps if the vector is long.
     """
-    o_k = tl.arange(0, KP)
-    b_i = tl.load(INDICES + at * K + o_k, mask=o_k < K, other=-1).to(tl.int32)
-    return tl.where(b_i >= 0, b_i, tl.maximum(tl.max(b_i, 0), 0)), b_i >= 0
+    return tl.load(INDICES + j, mask=j < count, other=-1).to(tl.int32)
 
 
 @triton.jit
-def load_weights(WEIGHTS, at, b_used, K, KP: tl.constexpr):
-    """Their weights [KP]; 0 for empty slots."""
-    return tl.load(WEIGHTS + at * K + tl.arange(0, KP), mask=b_used, other=0.0)
-
-
-@triton.jit
-def pick(b_x, j, KP: tl.constexpr):
-    """Element `j` of a vector [KP] in registers."""
-    return tl.sum(tl.where(tl.arange(0, KP) == j, b_x, 0), 0)
+def next_weight(WEIGHTS, j, count):
+    """The weight of slot `j`, loaded a step ahead like the slot."""
+    return tl.load(WEIGHTS + j, mask=j < count, other=0.0)
 
 
 @triton.jit
@@ -89,15 +97,15 @@ def list_of_program(FIRST, PIECE_CHUNK, PIECE_FIRST, i_p, C, PIECE: tl.constexpr
     """
     if PIECE > 0:
         chunk = tl.load(PIECE_CHUNK + i_p)
-        begin = tl.load(FIRST + tl.minimum(chunk, C))
+        begin = tl.load(FIRST + tl.minimum(chunk, C)).to(tl.int64)
         end = tl.load(FIRST + tl.minimum(chunk + 1, C))
         begin += (i_p - tl.load(PIECE_FIRST + tl.minimum(chunk, C))) * PIECE
         count = tl.minimum(end - begin, PIECE)
     else:
         chunk = i_p
-        begin = tl.load(FIRST + chunk)
+        begin = tl.load(FIRST + chunk).to(tl.int64)
         count = tl.load(FIRST + chunk + 1) - begin
-    return chunk, begin, count.to(tl.int32)
+    return chunk.to(tl.int64), begin, count.to(tl.int32)
 
 
 @triton.jit
@@ -111,3 +119,25 @@ def next_pairs(PAIRS, at, last, N: tl.constexpr, RU: tl.constexpr, UNITS: tl.con
     o_u = at + o_n // RU
     mask = (o_n < N // RU * RU) & (o_u < last)
     return tl.load(PAIRS + o_u // UNITS, mask=mask, other=-1)
+
+
+@triton.jit
+def columns_of(b_pair, at, i_b, i_g, T, G, K, R: tl.constexpr, RU: tl.constexpr):
+    """Of the columns [N] from unit `at` on, which hold pairs `b_pair`: the head, the row of
+    (token, KV head), the slot, and whether there is one."""
+    o_n = tl.arange(0, b_pair.shape[0])
+    UNITS: tl.constexpr = (R + RU - 1) // RU
+    o_r = ((at + o_n // RU) % UNITS) * RU + o_n % RU
+    o_row = (b_pair // K + i_b * T) * G + i_g
+    return o_r, o_row, b_pair % K, (b_pair >= 0) & (o_r < R)
+
+
+@triton.jit
+def keys_times(b_k, b_x, TRANSPOSED: tl.constexpr, PRECISION: tl.constexpr):
+    """Products [SP, N] of a chunk's keys and the rows of columns, computed as they are or, not
+    TRANSPOSED, as [N, SP]."""
+    if TRANSPOSED:
+        b_s = tl.dot(b_k, tl.trans(b_x), input_precision=PRECISION)
+    else:
+        b_s = tl.trans(tl.dot(b_x, tl.trans(b_k), input_precision=PRECISION))
+    return b_s

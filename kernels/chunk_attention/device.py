@@ -9,12 +9,14 @@ import triton.language as tl
 
 from ..tiles import (
     add_rows,
+    columns_of,
+    keys_times,
     list_of_program,
     load_rows,
-    load_slots,
-    load_weights,
     next_pairs,
-    pick,
+    next_slot,
+    next_weight,
+    slots_to_walk,
     softmax_of_columns,
     softmax_of_rows,
     store_rows,
@@ -28,7 +30,7 @@ def forward_kernel(
     stride_kb, stride_kc, stride_ks, stride_kg,
     stride_vb, stride_vc, stride_vs, stride_vg,
     R: tl.constexpr, S: tl.constexpr, D: tl.constexpr,
-    RP: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr, KP: tl.constexpr,
+    RP: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr,
     TRANSPOSED: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """One token and one KV head: out = sum_c w_c softmax(q K_c^T) V_c, chunk after chunk.
@@ -43,16 +45,20 @@ def forward_kernel(
     m_r, m_s = o_r < R, o_s < S
     first = (i_t * G + i_g) * R
     b_q = load_rows(Q + first * D, D, o_r, m_r, D, DP)
-    b_i, b_used = load_slots(INDICES, i_t * G + i_g, K, KP)
-    b_w = load_weights(WEIGHTS, i_t * G + i_g, b_used, K, KP)
+    INDICES += (i_t * G + i_g) * K
+    WEIGHTS += (i_t * G + i_g) * K
     KEYS += i_b * stride_kb + i_g * stride_kg
     VALUES += i_b * stride_vb + i_g * stride_vg
     acc = tl.zeros([DP, RP] if TRANSPOSED else [RP, DP], tl.float32)
-    for j in range(K):
-        chunk = pick(b_i, j, KP).to(tl.int64)
-        weight = pick(b_w, j, KP)
-        b_k = load_rows(KEYS + chunk * stride_kc, stride_ks, o_s, m_s, D, DP).to(b_q.dtype)
-        b_v = load_rows(VALUES + chunk * stride_vc, stride_vs, o_s, m_s, D, DP).to(b_q.dtype)
+    count, chunk = slots_to_walk(INDICES, K)
+    slot, w = next_slot(INDICES, 0, count), next_weight(WEIGHTS, 0, count)
+    for j in range(count):
+        used = slot >= 0
+        chunk, weight = tl.where(used, slot, chunk), tl.where(used, w, 0.0)
+        slot, w = next_slot(INDICES, j + 1, count), next_weight(WEIGHTS, j + 1, count)
+        at_k, at_v = chunk.to(tl.int64) * stride_kc, chunk.to(tl.int64) * stride_vc
+        b_k = load_rows(KEYS + at_k, stride_ks, o_s, m_s, D, DP).to(b_q.dtype)
+        b_v = load_rows(VALUES + at_v, stride_vs, o_s, m_s, D, DP).to(b_q.dtype)
         if TRANSPOSED:
             b_s = tl.dot(b_k, tl.trans(b_q), input_precision=PRECISION)
             b_p = softmax_of_columns(b_s, m_s, scale) * weight
@@ -73,45 +79,46 @@ def backward_queries_kernel(
     stride_kb, stride_kc, stride_ks, stride_kg,
     stride_vb, stride_vc, stride_vs, stride_vg,
     R: tl.constexpr, S: tl.constexpr, D: tl.constexpr,
-    RP: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr, KP: tl.constexpr,
+    RP: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr,
     PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """One token and one KV head: dq and dw, as the forward walks.
+    """One token and up to RP heads of one KV head: dq and their share of dw, as the forward walks.
 
-    Heads beyond RP are walked one block after the other: dw is a sum over all of them.
+    DW [blocks of heads, tokens, G, K] holds zeros: dw is a sum over all heads.
     """
     i_t = tl.program_id(0).to(tl.int64)
     i_g = tl.program_id(1).to(tl.int64)
+    i_r = tl.program_id(2).to(tl.int64)
     i_b = i_t // T
-    o_k, o_s = tl.arange(0, KP), tl.arange(0, SP)
-    m_s = o_s < S
+    o_r = tl.program_id(2) * RP + tl.arange(0, RP)
+    o_s = tl.arange(0, SP)
+    m_r, m_s = o_r < R, o_s < S
     first = (i_t * G + i_g) * R
-    b_i, b_used = load_slots(INDICES, i_t * G + i_g, K, KP)
-    b_w = load_weights(WEIGHTS, i_t * G + i_g, b_used, K, KP)
+    b_q = load_rows(Q + first * D, D, o_r, m_r, D, DP)
+    b_g = load_rows(GRAD + first * D, D, o_r, m_r, D, DP)
+    INDICES += (i_t * G + i_g) * K
+    WEIGHTS += (i_t * G + i_g) * K
     KEYS += i_b * stride_kb + i_g * stride_kg
     VALUES += i_b * stride_vb + i_g * stride_vg
-    b_dw = tl.zeros([KP], tl.float32)
-    for start in range(0, R, RP):
-        o_r = start + tl.arange(0, RP)
-        m_r = o_r < R
-        b_q = load_rows(Q + first * D, D, o_r, m_r, D, DP)
-        b_g = load_rows(GRAD + first * D, D, o_r, m_r, D, DP)
-        b_dq = tl.zeros([RP, DP], tl.float32)
-        for j in range(K):
-            chunk = pick(b_i, j, KP).to(tl.int64)
-            weight = pick(b_w, j, KP)
-            b_k = load_rows(KEYS + chunk * stride_kc, stride_ks, o_s, m_s, D, DP)
-            b_v = load_rows(VALUES + chunk * stride_vc, stride_vs, o_s, m_s, D, DP)
-            b_s = tl.dot(b_q, tl.trans(b_k), input_precision=PRECISION)
-            b_p = softmax_of_rows(b_s, m_s, scale)
-            b_dp = tl.dot(b_g, tl.trans(b_v), input_precision=PRECISION)
-            b_delta = tl.sum(b_p * b_dp, 1)
-            b_dw += tl.where(o_k == j, tl.sum(b_delta, 0), 0.0)
-            b_ds = b_p * (b_dp - b_delta[:, None]) * weight
-            b_dq = tl.dot(b_ds.to(b_q.dtype), b_k, b_dq, input_precision=PRECISION)
-        store_rows(DQ + first * D, D, o_r, m_r, b_dq * scale, D, DP)
-    at = (i_t * G + i_g) * K + o_k
-    tl.store(DW + at, tl.where(b_used, b_dw, 0.0), mask=o_k < K)
+    DW += ((i_r * tl.num_programs(0) + i_t) * G + i_g) * K
+    b_dq = tl.zeros([RP, DP], tl.float32)
+    count, chunk = slots_to_walk(INDICES, K)
+    slot, w = next_slot(INDICES, 0, count), next_weight(WEIGHTS, 0, count)
+    for j in range(count):
+        used = slot >= 0
+        chunk, weight = tl.where(used, slot, chunk), tl.where(used, w, 0.0)
+        slot, w = next_slot(INDICES, j + 1, count), next_weight(WEIGHTS, j + 1, count)
+        at_k, at_v = chunk.to(tl.int64) * stride_kc, chunk.to(tl.int64) * stride_vc
+        b_k = load_rows(KEYS + at_k, stride_ks, o_s, m_s, D, DP)
+        b_v = load_rows(VALUES + at_v, stride_vs, o_s, m_s, D, DP)
+        b_s = tl.dot(b_q, tl.trans(b_k), input_precision=PRECISION)
+        b_p = softmax_of_rows(b_s, m_s, scale)
+        b_dp = tl.dot(b_g, tl.trans(b_v), input_precision=PRECISION)
+        b_delta = tl.sum(b_p * b_dp, 1)
+        tl.store(DW + j, tl.sum(b_delta, 0), mask=used)
+        b_ds = b_p * (b_dp - b_delta[:, None]) * weight
+        b_dq = tl.dot(b_ds.to(b_q.dtype), b_k, b_dq, input_precision=PRECISION)
+    store_rows(DQ + first * D, D, o_r, m_r, b_dq * scale, D, DP)
 
 
 @triton.jit
@@ -122,7 +129,7 @@ def backward_chunks_kernel(
     stride_vb, stride_vc, stride_vs, stride_vg,
     R: tl.constexpr, S: tl.constexpr, D: tl.constexpr, SP: tl.constexpr, DP: tl.constexpr,
     N: tl.constexpr, RU: tl.constexpr, PIECE: tl.constexpr, PRECISION: tl.constexpr,
-    WANT_K: tl.constexpr, WANT_V: tl.constexpr,
+    TRANSPOSED: tl.constexpr, WANT_K: tl.constexpr, WANT_V: tl.constexpr,
 ):  # fmt: skip
     """One piece of the list of (token, slot) pairs that chose one chunk: its share of dk and dv.
 
@@ -139,7 +146,7 @@ def backward_chunks_kernel(
     )  # fmt: skip
     if chunk >= C:
         return
-    o_s, o_n = tl.arange(0, SP), tl.arange(0, N)
+    o_s = tl.arange(0, SP)
     m_s = o_s < S
     KEYS += i_b * stride_kb + i_g * stride_kg + chunk * stride_kc
     VALUES += i_b * stride_vb + i_g * stride_vg + chunk * stride_vc
@@ -155,21 +162,18 @@ def backward_chunks_kernel(
     last = count * UNITS
     b_pair = next_pairs(PAIRS, 0, last, N, RU, UNITS)
     for at in range(0, last, PER_STEP):
-        o_r = ((at + o_n // RU) % UNITS) * RU + o_n % RU
-        m_n = (b_pair >= 0) & (o_r < R)
-        b_t = b_pair // K + i_b * T
-        o_row = (b_t * G + i_g) * R + o_r
-        b_q = load_rows(Q, D, o_row, m_n, D, DP)
-        b_g = load_rows(GRAD, D, o_row, m_n, D, DP)
-        b_w = tl.load(WEIGHTS + (b_t * G + i_g) * K + b_pair % K, mask=m_n, other=0.0)
+        o_r, o_row, o_k, m_n = columns_of(b_pair, at, i_b, i_g, T, G, K, R, RU)
+        b_q = load_rows(Q, D, o_row * R + o_r, m_n, D, DP)
+        b_g = load_rows(GRAD, D, o_row * R + o_r, m_n, D, DP)
+        b_w = tl.load(WEIGHTS + o_row * K + o_k, mask=m_n, other=0.0)
         b_pair = next_pairs(PAIRS, at + PER_STEP, last, N, RU, UNITS)
-        b_s = tl.dot(b_k, tl.trans(b_q), input_precision=PRECISION)
+        b_s = keys_times(b_k, b_q, TRANSPOSED, PRECISION)
         b_p = softmax_of_columns(b_s, m_s, scale)
         b_wp = b_p * b_w[None, :]
         if WANT_V:
             b_dv = tl.dot(b_wp.to(b_g.dtype), b_g, b_dv, input_precision=PRECISION)
         if WANT_K:
-            b_dp = tl.dot(b_v, tl.trans(b_g), input_precision=PRECISION)
+            b_dp = keys_times(b_v, b_g, TRANSPOSED, PRECISION)
             b_ds = b_wp * (b_dp - tl.sum(b_p * b_dp, 0)[None, :])
             b_dk = tl.dot(b_ds.to(b_q.dtype), b_q, b_dk, input_precision=PRECISION)
     row = ((i_b * C + chunk) * S + o_s) * G + i_g

@@ -5,6 +5,8 @@ Triton launches on the current device, which need not be that of the tensors.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,18 @@ from ..paged_decode import gpu as paged_decode
 from ..pairs import pieces_of, sorted_pairs
 from . import device
 from .cpu import Gradients
+
+
+class Given(NamedTuple):
+    """What a backward gets, laid out as the kernels read it; see `chunk_attention`."""
+
+    grad: Tensor
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    indices: Tensor
+    weights: Tensor
+    scale: float
 
 
 def forward(
@@ -52,7 +66,7 @@ def forward(
             scale, tokens, groups, indices.shape[3],
             *k.stride()[:4], *v.stride()[:4],
             R=per_group, S=size, D=dim,
-            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            RP=config.rows, SP=padded(size), DP=padded(dim),
             TRANSPOSED=config.transposed, PRECISION=precision(target),
             num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
@@ -74,54 +88,40 @@ def backward(
     dk and dv of chunks that many tokens chose are sums of atomic additions, unless
     `torch.use_deterministic_algorithms` is on: then one program adds them in the order of tokens.
     """
-    grad, q = grad.contiguous(), q.contiguous()
-    indices, weights = indices.contiguous(), weights.contiguous()
+    given = Given(
+        grad.contiguous(), q.contiguous(), last_contiguous(k), last_contiguous(v),
+        indices.contiguous(), weights.contiguous(), scale,
+    )  # fmt: skip
     target = target or target_of(q)
-    dq, dw = _backward_queries(grad, q, k, v, indices, weights, scale, target)
-    dk, dv = _backward_chunks(grad, q, k, v, indices, weights, scale, target)
+    dq, dw = _backward_queries(given, target)
+    dk, dv = _backward_chunks(given, target)
     return Gradients(dq, dk, dv, dw)
 
 
-def _backward_queries(
-    grad: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    indices: Tensor,
-    weights: Tensor,
-    scale: float,
-    target: Target,
-) -> tuple[Tensor, Tensor]:
-    k, v = last_contiguous(k), last_contiguous(v)
+def _backward_queries(given: Given, target: Target) -> tuple[Tensor, Tensor]:
+    grad, q, k, v, indices, weights, scale = given
     batch, tokens, heads, dim = q.shape
     groups, size = k.shape[3], k.shape[2]
     per_group = heads // groups
     config = backward_queries_config(target, size, dim, per_group, q.dtype)
-    dq, dw = torch.empty_like(q), torch.empty_like(weights)
+    blocks = -(-per_group // config.rows)
+    dq, dw = torch.empty_like(q), weights.new_zeros(blocks, *weights.shape)
     if q.numel() == 0:
-        return dq, dw
+        return dq, dw[0]
     with torch.cuda.device_of(q):
-        device.backward_queries_kernel[(batch * tokens, groups)](
+        device.backward_queries_kernel[(batch * tokens, groups, blocks)](
             grad, q, k, v, indices, weights, dq, dw,
             scale, tokens, groups, indices.shape[3],
             *k.stride()[:4], *v.stride()[:4],
             R=per_group, S=size, D=dim,
-            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            RP=config.rows, SP=padded(size), DP=padded(dim),
             PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
-    return dq, dw
+    return dq, dw.sum(0) if blocks > 1 else dw[0]
 
 
-def _backward_chunks(
-    grad: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    indices: Tensor,
-    weights: Tensor,
-    scale: float,
-    target: Target,
-) -> tuple[Tensor, Tensor]:
+def _backward_chunks(given: Given, target: Target) -> tuple[Tensor, Tensor]:
+    grad, q, k, v, indices, weights, scale = given
     batch, tokens, heads, dim = q.shape
     chunks, size, groups = k.shape[1:4]
     per_group = heads // groups
@@ -137,9 +137,8 @@ def _backward_chunks(
     pieces = pieces_of(pairs, PIECE)
     count = chunks if ordered else pieces.chunk.shape[1]
     unit = min(per_group, config.rows)
-    k, v = last_contiguous(k), last_contiguous(v)
     with torch.cuda.device_of(q):
-        for want_k, want_v in chunk_passes(dim, q.dtype):
+        for want_k, want_v in chunk_passes(target, size, dim, q.dtype):
             device.backward_chunks_kernel[(count, batch * groups)](
                 grad, q, k, v, weights, pairs.order, pairs.first, pieces.chunk, pieces.first,
                 dk, dv, scale, tokens, groups, indices.shape[3], chunks,
@@ -147,7 +146,7 @@ def _backward_chunks(
                 *k.stride()[:4], *v.stride()[:4],
                 R=per_group, S=size, D=dim, SP=padded(size), DP=padded(dim),
                 N=config.rows, RU=unit, PIECE=0 if ordered else PIECE, PRECISION=precision(target),
-                WANT_K=want_k, WANT_V=want_v,
+                TRANSPOSED=config.transposed, WANT_K=want_k, WANT_V=want_v,
                 num_warps=config.num_warps, num_stages=config.num_stages,
             )  # fmt: skip
     return dk.to(k.dtype), dv.to(v.dtype)

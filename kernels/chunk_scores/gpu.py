@@ -28,15 +28,15 @@ def forward(
     groups, size = k.shape[3], k.shape[2]
     rows = heads // groups
     target = target or target_of(q)
-    config = backward_queries_config(target, size, dim, rows, q.dtype)
-    out = torch.empty(*indices.shape, rows, dtype=torch.float32, device=q.device)
+    config = backward_queries_config(target, size, dim, rows, q.dtype, tiles=1)
+    out = torch.zeros(*indices.shape, rows, dtype=torch.float32, device=q.device)
     if out.numel() == 0:
         return out
     with torch.cuda.device_of(q):
         device.forward_kernel[(batch * tokens, groups, -(-rows // config.rows))](
             q, k, indices, out, scale, tokens, groups, indices.shape[3], *k.stride()[:4],
             R=rows, S=size, D=dim,
-            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            RP=config.rows, SP=padded(size), DP=padded(dim),
             PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
     return out
@@ -63,12 +63,12 @@ def backward(
     dk = torch.zeros(k.shape, dtype=k.dtype if ordered else torch.float32, device=k.device)
     if q.numel() == 0:
         return Gradients(dq, dk.to(k.dtype))
-    config = backward_queries_config(target, size, dim, rows, q.dtype)
+    config = backward_queries_config(target, size, dim, rows, q.dtype, tiles=1)
     with torch.cuda.device_of(q):
         device.backward_queries_kernel[(batch * tokens, groups, -(-rows // config.rows))](
             grad, q, k, indices, dq, scale, tokens, groups, indices.shape[3], *k.stride()[:4],
             R=rows, S=size, D=dim,
-            RP=config.rows, SP=padded(size), DP=padded(dim), KP=padded(indices.shape[3]),
+            RP=config.rows, SP=padded(size), DP=padded(dim),
             PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
     pairs = sorted_pairs(indices, chunks)
@@ -82,6 +82,7 @@ def backward(
             pairs.order.shape[1], pieces.chunk.shape[1], *k.stride()[:4],
             R=rows, S=size, D=dim, SP=padded(size), DP=padded(dim),
             N=config.rows, RU=min(rows, config.rows), PIECE=0 if ordered else PIECE,
-            PRECISION=precision(target), num_warps=config.num_warps, num_stages=config.num_stages,
+            PRECISION=precision(target), TRANSPOSED=config.transposed,
+            num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
     return Gradients(dq, dk.to(k.dtype))

@@ -33,14 +33,20 @@ class Sizes(NamedTuple):
     heads: int = 16
     groups: int = 1
     dtype: torch.dtype = torch.bfloat16
+    slots: int = 16
+    tokens: int = 64
+    chunks: int = 64
 
     def __str__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
-        return f"{dtype} D={self.dim} S={self.size} H={self.heads}/{self.groups}"
+        name = f"{dtype} D={self.dim} S={self.size} H={self.heads}/{self.groups}"
+        letters = {"K": "slots", "T": "tokens", "C": "chunks"}
+        usual = Sizes._field_defaults
+        odd = {k: v for k, v in letters.items() if getattr(self, v) != usual[v]}
+        return " ".join([name, *(f"{k}={getattr(self, v)}" for k, v in odd.items())])
 
 
-# Those of large models, and at the end those of the bundled one. float16 compiles to what bfloat16
-# does.
+# Those of large models, and at the end those of the bundled one.
 SIZES = (
     Sizes(),
     Sizes(dim=128, heads=32, groups=2),
@@ -48,13 +54,28 @@ SIZES = (
     Sizes(size=32, heads=4),
     Sizes(size=32, heads=4, dtype=torch.float32),
 )
-TOKENS, CHUNKS, SLOTS = 64, 64, 16
+WIDE = Sizes(dim=128, heads=32, groups=2, dtype=torch.float32)
+LONG = Sizes(size=128)
+# Each unlike the first of SIZES in one thing: float16, numbers of heads that are no power of two or
+# fill no product, a dimension that is padded, a number of slots that 16 does not divide, and 1.
+ODD = (
+    Sizes(dtype=torch.float16),
+    Sizes(heads=12),
+    Sizes(heads=80),
+    Sizes(dim=80),
+    Sizes(slots=33),
+    Sizes(slots=1, tokens=1, chunks=1),
+)
+# What walks slots is the same for any number of them and has no row for these. What walks pairs may
+# have one: Triton knows whether 16 divides the number of pieces.
+MANY_SLOTS = tuple(Sizes(slots=slots) for slots in (32, 64, 256))
+CHUNKS = 64
 SCALE = 0.125
 
 
 def attending() -> Iterator[Case]:
     """chunk_attention: forward, and backward with and without atomic additions."""
-    for sizes in SIZES:
+    for sizes in (*SIZES, WIDE, LONG, *ODD, *MANY_SLOTS):
         yield Case(f"chunk_attention forward {sizes}", attention_forward(sizes))
         yield Case(f"chunk_attention backward {sizes}", attention_backward(sizes))
     for sizes in (SIZES[0], SIZES[-1]):
@@ -78,7 +99,7 @@ def attention_backward(sizes: Sizes) -> Callable[[str], object]:
 
 def scoring() -> Iterator[Case]:
     """chunk_scores: forward, and backward with and without atomic additions."""
-    for sizes in (SIZES[0], SIZES[1], SIZES[-2], SIZES[-1]):
+    for sizes in (*SIZES[:2], *SIZES[-2:], WIDE, LONG, *ODD[-2:], *MANY_SLOTS):
         yield Case(f"chunk_scores forward {sizes}", scores_forward(sizes))
         yield Case(f"chunk_scores backward {sizes}", scores_backward(sizes))
     yield Case(f"chunk_scores ordered {SIZES[0]}", ordered(scores_backward(SIZES[0])))
@@ -120,10 +141,10 @@ def ordered(run: Callable[[str], object]) -> Callable[[str], object]:
 
 def inputs(sizes: Sizes) -> tuple[torch.Tensor, ...]:
     """q, k, v, indices and weights."""
-    kv = (1, CHUNKS, sizes.size, sizes.groups, sizes.dim)
-    slots = (1, TOKENS, sizes.groups, SLOTS)
+    kv = (1, sizes.chunks, sizes.size, sizes.groups, sizes.dim)
+    slots = (1, sizes.tokens, sizes.groups, sizes.slots)
     return (
-        torch.zeros(1, TOKENS, sizes.heads, sizes.dim, dtype=sizes.dtype),
+        torch.zeros(1, sizes.tokens, sizes.heads, sizes.dim, dtype=sizes.dtype),
         torch.zeros(kv, dtype=sizes.dtype),
         torch.zeros(kv, dtype=sizes.dtype),
         torch.zeros(slots, dtype=torch.int64),

@@ -27,6 +27,8 @@ AT_ONCE = 2
 TIMEOUT_SECONDS = 900
 # wgmma and what took its place; a kernel that has them must not fall back to mma.sync.
 WIDE = ("GMMA", "UTC")
+# float32 maxima hold two registers too many on sm_90; every other spill is a fault.
+MAY_SPILL = {("landmark_topk float32 E=128 T=64", "group_maxima_kernel", "sm_90")}
 
 Row = dict[str, Any]
 
@@ -102,6 +104,7 @@ def worse(table: list[Row], rows: list[Row]) -> list[str]:
     """Say what a table promises and the compiled kernels do not keep, in sentences."""
     promised, found = ({_key(row): row for row in part} for part in (table, rows))
     said = [f"{named(row)} does not compile: {row['error']}" for row in rows if "error" in row]
+    said += [f"{named(row)} spills {row['spilled_bytes']} bytes" for row in rows if _spills(row)]
     said += [f"{named(promised[key])} is in the table only" for key in promised.keys() - found]
     for key, row in found.items():
         if "error" in row:
@@ -113,9 +116,12 @@ def worse(table: list[Row], rows: list[Row]) -> list[str]:
     return sorted(said)
 
 
+def _spills(row: Row) -> bool:
+    excused = (row["case"], row["kernel"], row["target"]) in MAY_SPILL
+    return row.get("spilled_bytes", 0) > 0 and not excused
+
+
 def _lost(old: Row, new: Row) -> Iterable[str]:
-    if new["spilled_bytes"] > old["spilled_bytes"]:
-        yield f"spills {new['spilled_bytes']} bytes, the table says {old['spilled_bytes']}"
     if _wide(old) and not _wide(new):
         yield f"lost {_products(old)}, has {_products(new) or 'no tensor-core products'}"
     elif old["products"] and not new["products"]:
@@ -176,8 +182,9 @@ _HEAD = """# What the Triton kernels compile to
 
 Written by `python tests/kernels/compiled/table.py --write` with Triton {triton}; do not edit. Every
 build that ships is compiled ahead of time, which needs no GPU and says nothing about speed.
-`tests/kernels/test_compiled.py` compiles all of it again and fails when a kernel spills more, loses
-its wide products (wgmma, tcgen05) or its pipeline, does not compile, or is not listed here.
+`tests/kernels/test_compiled.py` compiles all of it again and fails when a kernel spills, loses its
+wide products (wgmma, tcgen05) or its pipeline, does not compile, or is not listed here. A kernel
+that cases share is listed with the first: what walks slots is the same for 16, 32, 64 and 256.
 
 - registers per thread (VGPRs on AMD), bytes per thread spilled to memory, with the instructions or
   registers concerned in brackets, and dynamic shared memory per program, in KB;

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from hsa_memory.kernels import pairs
 from hsa_memory.kernels.chunk_attention import chunk_attention, chunk_attention_reference, gpu
 from hsa_memory.kernels.launching import TARGETS
 
@@ -49,6 +54,7 @@ CASES = [
     Case(tokens=1, chunks=1, top_k=1, size=128, empty=0.0),
     Case(top_k=9, chunks=4, size=16, dim=16),
     Case(empty=1.0, size=16, dim=16),
+    Case(tokens=2, heads=3, dim=72, size=40),
 ]
 
 
@@ -124,6 +130,66 @@ def test_every_form_of_the_kernels_gives_the_same(target: str, dtype, device) ->
     out = gpu.forward(*inputs, 0.125, TARGETS[target])
     g = gpu.backward(grad, *inputs, 0.125, TARGETS[target])
     assert_near([out, *g], expected(inputs, grad, 0.125), dtype)
+
+
+@pytest.mark.parametrize("top_k", [33, 64, 200])
+def test_any_number_of_slots_in_any_order(top_k: int, device) -> None:
+    case = Case(tokens=2, heads=3, dim=16, size=16, chunks=9, top_k=top_k)
+    inputs = make(case, torch.float32, device)
+    # Whole blocks of slots are empty: all but three of one token, the first 32 of the other.
+    slot = torch.arange(top_k, device=device)
+    used = torch.stack(((slot == 1) | (slot == 40) | (slot == 199), (slot > 31) & (slot % 3 > 0)))
+    chunks = torch.randint(9, inputs.indices.shape).to(device)
+    inputs = inputs._replace(indices=chunks.where(used[None, :, None], -1))
+    grad = torch.randn_like(inputs.q)
+    ours = found(inputs, grad)
+    assert_near(ours, expected(inputs, grad, 0.25), torch.float32)
+    assert torch.equal(ours[4][0, :, 0] != 0, used)
+
+
+def test_rows_of_more_pairs_than_int32_counts(monkeypatch, device) -> None:
+    monkeypatch.setattr(pairs, "INT32_MAX", 1)
+    inputs = make(Case(tokens=3, size=16, dim=16), torch.float32, device)
+    assert pairs.sorted_pairs(inputs.indices, 6).order.dtype == torch.int64
+    grad = torch.randn_like(inputs.q)
+    assert_near(found(inputs, grad), expected(inputs, grad, 0.25), torch.float32)
+
+
+class Asked(TorchDispatchMode):
+    """Counts the bytes of every tensor that is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+        self._held: dict[int, Tensor] = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> object:
+        made = func(*args, **(kwargs or {}))
+        for x in tree_leaves(args):
+            if isinstance(x, Tensor):
+                self._held.setdefault(x.untyped_storage().data_ptr(), x)
+        for x in tree_leaves(made):
+            if isinstance(x, Tensor) and x.untyped_storage().data_ptr() not in self._held:
+                self._held[x.untyped_storage().data_ptr()] = x
+                self.bytes += x.untyped_storage().nbytes()
+        return made
+
+
+def test_the_memory_of_a_backward_grows_with_the_length(monkeypatch, device) -> None:
+    nothing = defaultdict(lambda: lambda *args, **options: None)
+    idle = SimpleNamespace(backward_queries_kernel=nothing, backward_chunks_kernel=nothing)
+    monkeypatch.setattr(gpu, "device", idle)
+    asked = []
+    for tokens in (512, 1024):
+        case = Case(tokens=tokens, heads=4, dim=16, chunks=tokens // 16, size=16, top_k=8)
+        inputs = make(case, torch.bfloat16, device)
+        with Asked() as count:
+            g = gpu.backward(inputs.q, *inputs, 0.25, TARGETS["sm_90"])
+        asked.append(count.bytes - sum(x.nbytes for x in g))
+    # As docs/kernels.md says: two float32 sums a key, 21 bytes a pair; and the pieces.
+    per_token = 8 * 16 + 21 * 8
+    assert per_token * 1024 <= asked[1] <= 1.1 * per_token * 1024
+    assert abs(asked[1] - 2 * asked[0]) <= 64
 
 
 def test_a_chunk_that_everybody_chose_is_added_up_by_many_programs(monkeypatch, device) -> None:

@@ -12,7 +12,13 @@ NEAR = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 # batch, tokens, heads, KV heads, D, chunks, S, slots
 PLAIN = (1, 3, 4, 1, 64, 6, 64, 3)
 ODD = (2, 5, 6, 2, 20, 7, 33, 3)
-CASES = [PLAIN, ODD, (1, 2, 40, 1, 16, 3, 5, 2), (1, 2, 1, 1, 3, 4, 1, 6)]
+CASES = [
+    PLAIN,
+    ODD,
+    (1, 2, 40, 1, 16, 3, 5, 2),
+    (1, 2, 1, 1, 3, 4, 1, 6),
+    (1, 2, 3, 1, 72, 4, 40, 3),
+]
 
 
 def make(
@@ -68,6 +74,19 @@ def test_scores_and_gradients_are_those_of_the_reference(
     assert found[0].dtype == torch.float32
     for a, b in zip(found, expected, strict=True):
         assert (a.double() - b).norm() <= NEAR[dtype] * b.norm()
+
+
+@pytest.mark.parametrize("slots", [33, 64, 200])
+def test_any_number_of_slots_in_any_order(slots: int, device) -> None:
+    q, k, indices = make((1, 2, 3, 1, 16, 9, 16, slots), torch.float32, device)
+    # Whole blocks of slots are empty: all but three of one token, the first 32 of the other.
+    slot = torch.arange(slots, device=device)
+    used = torch.stack(((slot == 1) | (slot == 40) | (slot == 199), (slot > 31) & (slot % 3 > 0)))
+    indices = torch.randint(9, indices.shape).to(device).where(used[None, :, None], -1)
+    found, expected = run_both(q, k, indices, grad_for(q, k, indices))
+    for a, b in zip(found, expected, strict=True):
+        assert (a.double() - b).norm() <= 1e-5 * b.norm()
+    assert torch.equal(found[0][0, :, 0, :, 0] != 0, used)
 
 
 def test_empty_slots_score_zero_and_change_nothing(device) -> None:
