@@ -54,6 +54,7 @@ CASES = [
     Case(tokens=1, chunks=1, top_k=1, size=128, empty=0.0),
     Case(top_k=9, chunks=4, size=16, dim=16),
     Case(empty=1.0, size=16, dim=16),
+    Case(tokens=5, heads=4, kv_heads=2, top_k=1, size=16, dim=16),
     Case(tokens=2, heads=3, dim=72, size=40),
 ]
 
