@@ -74,7 +74,12 @@ def all_of(case: Case, device: torch.device, dtype: torch.dtype, backend: str) -
         theirs = chunk_attention(
             *exact, inputs.indices[:, last], inputs.weights[:, last].double(), backend="torch"
         )
+        alone = (inputs.q[:, last], inputs.k, inputs.v, inputs.indices[:, last])
+        token = chunk_attention(*alone, inputs.weights[:, last], backend=backend)
+        found = chunk_scores(alone[0], inputs.k, alone[3], backend=backend)
+        right = chunk_scores(*(x.double() for x in alone[:2]), alone[3], backend="torch")
     errors["paged decode"] = error_of(ours, theirs[:, 0])
+    errors |= {"one token": error_of(token, theirs), "one token's scores": error_of(found, right)}
     return judge(f"all operators at {tuple(case)}", dtype, errors)
 
 

@@ -23,6 +23,8 @@ from hsa_memory.model.attention import fusion_weights
 # Full attention of more tokens than this is not waited for.
 _LONGEST_FULL = 1 << 18
 _LONGEST_PLAIN = 1 << 15
+# Where int8 may pay for a decode: enough landmarks to be bound by their bytes.
+_INT8_TOKENS, _INT8_SLOTS = 1 << 24, 32
 
 
 def forward_and_backward(
@@ -226,6 +228,8 @@ def decode(case: Case, clock: Clock, rates: Rates, backend: str) -> Row:
         row["cold_step"] = clock.cold_graph_seconds(step)
         row["search"] = clock.graph_seconds(find)
         row["attention"] = clock.graph_seconds(lambda: attend(found.indices[:, 0], weights))
+        if case.tokens < _INT8_TOKENS or case.top_k != _INT8_SLOTS:
+            return row
         # No graph can hold it: the host waits for what it finds.
         quantized = quantize_landmarks(landmarks)
         row["int8_search"] = clock.seconds(

@@ -30,8 +30,9 @@ def table(figures: dict[str, Any]) -> Lines:
         lines.append(
             (
                 f"decode step {sizes(row)}",
-                f"{_us(row['step'])}, cold {_us(row['cold_step'])}; search {_us(row['search'])} "
-                f"(int8 {_us(row['int8_search'])}), attention {_us(row['attention'])}",
+                f"{_us(row['step'])}, cold {_us(row['cold_step'])}; search {_us(row['search'])}, "
+                f"attention {_us(row['attention'])}"
+                + (f"; int8 search, cold, {_us(int8)}" if (int8 := row.get("int8_search")) else ""),
             )
         )
     for row in figures.get("search", ()):
@@ -50,7 +51,24 @@ def table(figures: dict[str, Any]) -> Lines:
 
 
 def targets(figures: dict[str, Any]) -> Lines:
-    """PASS or MISS for each, over all sizes that were measured."""
+    """PASS or MISS for each, over all sizes; PARTLY where all that were measured pass."""
+    said = {name: _verdict(*found) for name, found in _aims(figures).items()}
+    if "wrong" in figures:
+        said = dict.fromkeys(said, "no verdict: a result is wrong")
+    elif str(figures.get("device", "")).startswith("Triton's interpreter"):
+        said = dict.fromkeys(said, "not measured: no GPU")
+    return [(f"TARGET {name}", text) for name, text in said.items()]
+
+
+def _aims(figures: dict[str, Any]) -> dict[str, tuple[list[tuple[str, float]], bool, float, str]]:
+    """For each target: what was measured, whether that is all, the most allowed, how to print."""
+
+    def whole(*parts: str) -> bool:
+        missing = [
+            figures.get(name, {}).get(part) for name in ("failed", "left_out") for part in parts
+        ]
+        return not any(missing)
+
     rows = [*figures.get("attention", ()), *figures.get("long", ())]
     floors = [(sizes(r), r["ours"]["forward"] / r["bytes_floor"]) for r in rows]
     back = [
@@ -58,29 +76,39 @@ def targets(figures: dict[str, Any]) -> Lines:
         for r in rows
         if r["ours"]["backward"] is not None
     ]
-    steps = [
-        (sizes(r), 1e6 * r["step"]) for r in figures.get("decode", ()) if r["tokens"] == STEP_TOKENS
-    ]
+    decodes = [r for r in figures.get("decode", ()) if r["tokens"] == STEP_TOKENS]
+    crossing = figures.get("crossover", [])
     meets: list[tuple[str, float]] = []
-    for name, length in crossovers(figures.get("crossover", []), FLASH).items():
+    for name, length in crossovers(crossing, FLASH).items():
         meets.append((name, float("inf") if length is None else float(length)))
-    return [
-        _verdict("forward at most 2 traffic floors", floors, MOST_FLOORS, "{:.2f}"),
-        _verdict("decode step at 1M tokens under 30 us", steps, 1e6 * MOST_STEP_SECONDS, "{:.1f}"),
-        _verdict("FlashAttention met by 8K tokens", meets, LONGEST_CROSSOVER, "{:,.0f}"),
-        _verdict("backward at most 3 forwards", back, MOST_BACKWARDS, "{:.2f}"),
-    ]
+    short = any(row["tokens"] == LONGEST_CROSSOVER for row in crossing)
+    step, most = "decode step at 1M tokens under 30 us", 1e6 * MOST_STEP_SECONDS
+    warm, cold = (
+        ([(sizes(r), 1e6 * r[key]) for r in decodes], whole("decode"), most, "{:.1f}")
+        for key in ("step", "cold_step")
+    )
+    attended = whole("attention", "long")
+    return {
+        "forward at most 2 traffic floors": (floors, attended, MOST_FLOORS, "{:.2f}"),
+        step: warm,
+        f"{step}, caches cold": cold,
+        "FlashAttention met by 8K tokens": (
+            meets if short else [], whole("crossover"), LONGEST_CROSSOVER, "{:,.0f}",
+        ),
+        "backward at most 3 forwards": (
+            back, attended and len(back) == len(rows), MOST_BACKWARDS, "{:.2f}",
+        ),
+    }  # fmt: skip
 
 
-def _verdict(what: str, found: list[tuple[str, float]], most: float, form: str) -> tuple[str, str]:
-    name = f"TARGET {what}"
+def _verdict(found: list[tuple[str, float]], whole: bool, most: float, form: str) -> str:
     if not found:
-        return name, "not measured"
+        return "not measured"
     good = [value for _, value in found if value <= most]
     worst = max(found, key=lambda each: _badness(each[1]))
-    verdict = "PASS" if len(good) == len(found) else "MISS"
+    verdict = "MISS" if len(good) < len(found) else "PASS" if whole else "PARTLY"
     best = min((value for _, value in found), key=_badness)
-    return name, (
+    return (
         f"{verdict}: {len(good)} of {len(found)}; worst {_number(form, worst[1])} at {worst[0]}, "
         f"best {_number(form, best)}"
     )

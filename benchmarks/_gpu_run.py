@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -71,7 +72,13 @@ class Run:
                 rows[-1]["took"] = round(time.monotonic() - started, 2)
             except torch.OutOfMemoryError:
                 left_out.append(f"{name(case)}: no memory")
-            except (RuntimeError, TritonError) as error:
+            except (
+                RuntimeError,
+                TritonError,
+                ValueError,
+                OSError,
+                subprocess.SubprocessError,
+            ) as error:
                 # One kernel that does not compile or start here says nothing of the others.
                 failed.append(f"{name(case)}: {type(error).__name__}: {str(error)[:500]}")
             self.save()
@@ -80,7 +87,9 @@ class Run:
         """Whatever ends the run, what is known by then is kept."""
         if self._path is not None:
             text = json.dumps(self.figures, indent=2) + "\n"
-            self._path.write_text(text, encoding="utf-8")
+            beside = self._path.with_name(self._path.name + ".part")
+            beside.write_text(text, encoding="utf-8")
+            os.replace(beside, self._path)
 
 
 def earlier(path: Path | None) -> dict[str, Any]:
@@ -90,6 +99,16 @@ def earlier(path: Path | None) -> dict[str, Any]:
     report = json.loads(path.read_text(encoding="utf-8"))
     figures: dict[str, Any] = report.get("figures", report)
     return figures
+
+
+def require_same(figures: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to put figures beside those of another GPU, or of other software."""
+    other = {key: figures[key] for key in now if key in figures and figures[key] != now[key]}
+    if other:
+        raise SystemExit(
+            f"the file to add to holds figures of {other}; here it is "
+            f"{ {key: now[key] for key in other} }: give --json another file"
+        )
 
 
 def facts() -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import suppress
+
 import torch
 from _gpu_cases import HEADS, Row
 from _gpu_measures import compiled_flex, if_it_runs
@@ -32,7 +35,7 @@ def sliding_window(tokens: int, width: int, blocks: list[int], clock: Clock) -> 
             (q, k, v),
             clock,
         )
-        with torch.no_grad():
+        with torch.no_grad(), suppress(RuntimeError):
             forms[name]["token"] = clock.graph_seconds(
                 lambda name=name: sliding_window_attention(
                     q[:, -1:], k, v, window=width, backend=name
@@ -46,6 +49,9 @@ def sliding_window(tokens: int, width: int, blocks: list[int], clock: Clock) -> 
         forms[f"sdpa, blocks of {block}"] = if_it_runs(run, (q, k, v), clock)
     if device.type == "cuda":
         by_head = tuple(x.transpose(1, 2).contiguous() for x in (q, k, v))
-        flex = compiled_flex(tokens, lambda b, h, i, j: (i >= j) & (i - j < width), device)
-        forms["FlexAttention, compiled"] = if_it_runs(flex, by_head, clock)
+        try:
+            flex = compiled_flex(tokens, lambda b, h, i, j: (i >= j) & (i - j < width), device)
+            forms["FlexAttention, compiled"] = if_it_runs(flex, by_head, clock)
+        except (RuntimeError, subprocess.SubprocessError) as error:
+            forms["FlexAttention, compiled"] = {"failed": str(error)[:300]}
     return row

@@ -41,7 +41,7 @@ from _gpu_checks import WrongResult, all_of, landmarks, window  # noqa: E402
 from _gpu_far import long_gradients, many_chunks, many_tokens  # noqa: E402
 from _gpu_measures import attention, crossover, decode, flex, model, scores, search  # noqa: E402
 from _gpu_report import table  # noqa: E402
-from _gpu_run import Run, earlier, facts, in_order  # noqa: E402
+from _gpu_run import Run, earlier, facts, in_order, require_same  # noqa: E402
 from _gpu_timing import NARROW, Clock  # noqa: E402
 from _gpu_window import sliding_window  # noqa: E402
 from _machine import finish, parser  # noqa: E402
@@ -114,10 +114,13 @@ def _measure(args: argparse.Namespace, figures: dict[str, Any]) -> dict[str, Any
     on_gpu = torch.cuda.is_available()
     if not (on_gpu or args.quick):
         raise SystemExit("no GPU here: run it with --quick, which interprets tiny sizes")
-    figures.pop("wrong", None)
+    if str(figures.get("wrong", "")).partition(":")[0] in args.only:
+        del figures["wrong"]
+    now = facts()
+    require_same(figures, now)
     clock = Clock(torch.device("cuda" if on_gpu else "cpu"))
     rates = clock.rates()
-    figures |= {**facts(), "rates": rates._asdict()}
+    figures |= {**now, "rates": rates._asdict()}
     # An interpreter that other processes slow down has all the time it needs.
     until = _STARTED + 60 * args.minutes if on_gpu else float("inf")
     run = Run(until, args.json, figures)
@@ -127,7 +130,7 @@ def _measure(args: argparse.Namespace, figures: dict[str, Any]) -> dict[str, Any
             if part in args.only:
                 parts[part]()
     except WrongResult as error:
-        figures["wrong"] = str(error)
+        figures["wrong"] = f"{part}: {error}"
         print(f"WRONG RESULT: {error}", file=sys.stderr)
     run.save()
     return figures

@@ -5,11 +5,13 @@ Triton launches on the current device, which need not be that of the tensors.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..backends import BackendUnavailable
 from ..configs import (
     PIECE,
     backward_chunks_config,
@@ -56,9 +58,12 @@ def forward(
     if q.numel() == 0:
         return out
     if tokens == 1 and min(chunks, indices.shape[3]):
-        # A program per KV head would leave the GPU empty: its slots are spread over many.
-        first = (x[:, 0] for x in (indices, weights))
-        return paged_decode.forward_unpaged(q[:, 0], k, v, *first, scale, target)[:, None]
+        # A program per KV head would leave the GPU empty: its slots are spread over many. That form
+        # holds more at once: chunks too large for it take the other.
+        with suppress(BackendUnavailable):
+            return paged_decode.forward_unpaged(
+                q[:, 0], k, v, indices[:, 0], weights[:, 0], scale, target
+            )[:, None]
     grid = (batch * tokens, groups, -(-per_group // config.rows))
     with torch.cuda.device_of(q):
         device.forward_kernel[grid](

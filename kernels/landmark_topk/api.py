@@ -47,7 +47,7 @@ def landmark_topk(
         chunk_mask: [B, C] bool; False hides a chunk from every query.
         noise: [B, T, R, C] added for the choice only, not to the returned scores (training).
         quantized: the same landmarks from `quantize_landmarks`, a quarter of the bytes to search
-            through. It changes speed, not what is found, and of a score at most its last bit. Not
+            through. What is found is the same, but for scores that only rounding tells apart. Not
             together with `noise`; on a GPU the host waits for the search.
         backend: "torch" or "triton"; default Triton on a GPU and PyTorch elsewhere.
 

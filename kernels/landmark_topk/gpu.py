@@ -36,6 +36,8 @@ _QUANTIZED_GROUPS = 8
 _SPAN_TILES = 16
 # Programs per processor that a decode is split into.
 _WAVES = 4
+# Where there is no GPU, kernels are interpreted, or compiled ahead of time, as for this one.
+_H100_PROCESSORS = 132
 # Query tokens that look at every landmark by themselves.
 _SPAN_TOKENS = 4
 _SPANS = (128, 256, 512)
@@ -153,10 +155,11 @@ def span_config(dim: int, rows: int, chunks: int, top_k: int, processors: int) -
     """
     wanted = chunks * rows // (2 * processors)
     columns = next((span for span in _SPANS if span >= wanted), _SPANS[-1])
+    # Twice as long if one program can then choose from the keys of all.
+    if 0 < -(-chunks // columns) * padded(top_k) - _SELECT_KEYS <= _SELECT_KEYS:
+        columns = min(2 * columns, _SPANS[-1])
     columns = max(columns, padded(top_k))
-    return SpanConfig(
-        columns, min(padded(dim), 64 if columns == 128 else 32), max(4, columns // 64)
-    )
+    return SpanConfig(columns, min(padded(dim), 32), columns // 32)
 
 
 def forward(
@@ -175,8 +178,11 @@ def forward(
         return found
     inputs = _inputs(q, landmarks, visible, chunk_mask, noise, scale)
     if q.shape[1] <= _SPAN_TOKENS and top_k <= _SELECT_SLOTS and noise is None:
-        _select(_best_of_spans(inputs, top_k), top_k, found, slice(0, q.shape[1]))
-        return found
+        spans = _span_form(inputs, top_k)
+        keys = -(-landmarks.shape[1] // spans.columns) * padded(top_k, 2)
+        if q[..., 0].numel() * keys <= _TILE_KEYS:
+            _select(_best_of_spans(inputs, spans, top_k), top_k, found, slice(0, q.shape[1]))
+            return found
     size = group_size(landmarks.shape[1], top_k)
     target = target or target_of(q)
     form = config(target, q.shape[3], q.shape[1], size, q.dtype, noise is not None)
@@ -272,12 +278,17 @@ def _search(inputs: _Inputs, form: Config, tile: slice, top_k: int, found: _Foun
     _write(keys, found, tile)
 
 
-def _best_of_spans(inputs: _Inputs, top_k: int) -> Tensor:
+def _span_form(inputs: _Inputs, top_k: int) -> SpanConfig:
+    batch, tokens, heads, dim = inputs.q.shape
+    rows, chunks = batch * tokens * heads, inputs.landmarks.shape[1]
+    return span_config(dim, rows, chunks, top_k, _processors(inputs.q))
+
+
+def _best_of_spans(inputs: _Inputs, form: SpanConfig, top_k: int) -> Tensor:
     """Return keys [B, R, T, N], the `top_k` best among them."""
     q, landmarks, visible, mask, _, scale = inputs
     batch, tokens, heads, dim = q.shape
     chunks = landmarks.shape[1]
-    form = span_config(dim, batch * tokens * heads, chunks, top_k, _processors(q))
     spans, slots = -(-chunks // form.columns), padded(top_k, 2)
     out = torch.empty(batch, heads, tokens, spans * slots, dtype=torch.int64, device=q.device)
     with torch.cuda.device_of(q):
@@ -394,5 +405,5 @@ def _constants(form: Config, heads: int, dim: int) -> dict[str, Any]:
 
 def _processors(q: Tensor) -> int:
     if not q.is_cuda:
-        return 1
+        return _H100_PROCESSORS
     return torch.cuda.get_device_properties(q.device).multi_processor_count

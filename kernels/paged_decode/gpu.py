@@ -176,9 +176,8 @@ def launch(
     """
     batch, heads, dim = q.shape
     num_pages, size, groups, _ = k_pool.shape[-4:]
-    num_chunks, pages_at = num_pages, (0, 0)
-    if page_table is not None:
-        num_chunks, pages_at = page_table.shape[1], page_table.stride()
+    num_chunks = num_pages if page_table is None else page_table.shape[1]
+    pages_at = (0, 0) if page_table is None else page_table.stride()
     rows = heads // groups
     splits = 1 if parts is None else parts.shape[0]
     decode_kernel[(batch * groups * -(-rows // form.block_heads) * splits,)](

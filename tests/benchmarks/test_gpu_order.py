@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
@@ -202,10 +203,15 @@ def test_a_wrong_result_ends_the_run_and_is_named(
     monkeypatch.setattr("sys.argv", ["gpu.py", "--quick", "--json", str(path)])
     assert made_up.main() == 1
     report = importlib.import_module("_gpu_run").earlier(path)
-    assert report["wrong"] == "dk at 3 tokens"
+    assert report["wrong"] == "far: dk at 3 tokens"
     # What came before it is kept, what comes after it is not measured.
     assert len(report["attention"]) == 1
     assert "model" not in report
+    # One that does not do the part again does not make it right.
+    monkeypatch.setattr(
+        "sys.argv", ["gpu.py", "--quick", "--json", str(path), "--add", "--only", "flex"]
+    )
+    assert made_up.main() == 1
     # Another run adds to it, and measures the rest.
     monkeypatch.setattr(made_up, "many_tokens", made_up.many_chunks)
     monkeypatch.setattr(
@@ -241,3 +247,12 @@ def test_a_program_that_is_not_there_says_nothing() -> None:
     assert run._said_by("no-such-program-here") == ""
     assert run._said_by("git", "no-such-verb") == ""
     assert run._said_by("git", "--version").startswith("git version")
+
+
+def test_figures_of_another_machine_are_not_added_to(made_up: Any, tmp_path: Path) -> None:
+    run = importlib.import_module("_gpu_run")
+    path = tmp_path / "gpu.json"
+    path.write_text(json.dumps({"device": "NVIDIA H200", "decode": []}), encoding="utf-8")
+    with pytest.raises(SystemExit, match="holds figures of .*NVIDIA H200"):
+        run.require_same(run.earlier(path), run.facts())
+    run.require_same({"decode": [], **run.facts()}, run.facts())

@@ -160,8 +160,13 @@ def searching() -> Iterator[Case]:
         yield Case(f"{name} T=8", searched(dtype, 8))
         yield Case(f"{name} T=1", searched(dtype, 1))
     # Spans of other lengths.
-    yield Case("landmark_topk bfloat16 E=64 T=1 C=200", searched(torch.bfloat16, 1, 200, dim=64))
-    yield Case("landmark_topk bfloat16 E=128 T=1 C=500", searched(torch.bfloat16, 1, 500))
+    yield Case("landmark_topk bfloat16 E=128 T=1 C=2^16", searched(torch.bfloat16, 1, 1 << 16))
+    yield Case(
+        "landmark_topk bfloat16 E=64 T=1 C=2^18", searched(torch.bfloat16, 1, 1 << 18, dim=64)
+    )
+    yield Case(
+        "landmark_topk bfloat16 E=1024 T=1 k=64", searched(torch.bfloat16, 1, dim=1024, top_k=64)
+    )
     wide = searched(torch.bfloat16, 1, top_k=256)
     yield Case("landmark_topk bfloat16 E=128 T=1 k=256", wide)
     yield Case("landmark_topk bfloat16 E=128 T=64 C=512", searched(torch.bfloat16, 64, 512))

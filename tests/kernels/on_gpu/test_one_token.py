@@ -88,3 +88,14 @@ def test_scores(top_k: int, device: torch.device) -> None:
     wanted = chunk_scores_reference(q, k, indices, 0.3)
     assert found.shape == wanted.shape
     assert error(found, wanted) <= NEAR[torch.float32]
+
+
+def test_chunks_too_large_for_a_decode_take_the_other_kernel(device: torch.device) -> None:
+    torch.manual_seed(0)
+    k, v = torch.randn(2, 1, 2, 256, 1, 128, device=device)
+    q, indices = torch.randn(1, 1, 2, 128, device=device), torch.tensor([[[[1, 0]]]], device=device)
+    weights = torch.tensor([[[[0.4, 0.6]]]], device=device)
+    inputs = Inputs(q, k, v, indices, weights)
+    found = chunk_attention(*inputs, scale=0.1, backend="triton")
+    wanted = chunk_attention_reference(*exactly(inputs), 0.1)
+    assert error(found, wanted) <= NEAR[torch.float32]
