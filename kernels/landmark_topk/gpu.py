@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..launching import Target, last_contiguous, padded, stages_within, target_of
-from . import device
+from . import device, selecting
 from .cpu import gathered_backward as backward
 from .quantized import Quantized, quantize_queries
 
@@ -41,10 +41,6 @@ _H100_PROCESSORS = 132
 # Query tokens that look at every landmark by themselves.
 _SPAN_TOKENS = 4
 _SPANS = (128, 256, 512)
-# Keys that one program chooses from, and slots that it can fill; at most half as many.
-_SELECT_KEYS, _SELECT_SLOTS = 4096, 512
-# The upper half of a key of -inf.
-_NOTHING = device.EMPTY.value >> 32
 
 
 class Config(NamedTuple):
@@ -79,11 +75,6 @@ class _Inputs(NamedTuple):
     mask: Tensor | None
     noise: Tensor | None
     scale: float
-
-
-class _Found(NamedTuple):
-    scores: Tensor
-    indices: Tensor
 
 
 class _Bounds(NamedTuple):
@@ -156,7 +147,7 @@ def span_config(dim: int, rows: int, chunks: int, top_k: int, processors: int) -
     wanted = chunks * rows // (2 * processors)
     columns = next((span for span in _SPANS if span >= wanted), _SPANS[-1])
     # Twice as long if one program can then choose from the keys of all.
-    if 0 < -(-chunks // columns) * padded(top_k) - _SELECT_KEYS <= _SELECT_KEYS:
+    if 0 < -(-chunks // columns) * padded(top_k) - selecting.MOST_KEYS <= selecting.MOST_KEYS:
         columns = min(2 * columns, _SPANS[-1])
     columns = max(columns, padded(top_k))
     return SpanConfig(columns, min(padded(dim), 32), columns // 32)
@@ -173,15 +164,17 @@ def forward(
     target: Target | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return scores [B, T, R, K] (float32) and indices (int64, -1 for empty)."""
-    found = _new(q, top_k)
+    found = selecting.empty(q, top_k)
     if 0 in found.scores.shape:
         return found
     inputs = _inputs(q, landmarks, visible, chunk_mask, noise, scale)
-    if q.shape[1] <= _SPAN_TOKENS and top_k <= _SELECT_SLOTS and noise is None:
+    if q.shape[1] <= _SPAN_TOKENS and top_k <= selecting.MOST_SLOTS and noise is None:
         spans = _span_form(inputs, top_k)
         keys = -(-landmarks.shape[1] // spans.columns) * padded(top_k, 2)
         if q[..., 0].numel() * keys <= _TILE_KEYS:
-            _select(_best_of_spans(inputs, spans, top_k), top_k, found, slice(0, q.shape[1]))
+            selecting.select(
+                _best_of_spans(inputs, spans, top_k), top_k, found, slice(0, q.shape[1])
+            )
             return found
     size = group_size(landmarks.shape[1], top_k)
     target = target or target_of(q)
@@ -210,7 +203,7 @@ def forward_quantized(
     most = _QUANTIZED_GROUPS * top_k
     if 0 in (*q.shape[:3], top_k) or group_size(chunks, most) == 1:
         return forward(q, landmarks, visible, top_k, scale, chunk_mask, None, target)
-    found = _new(q, top_k)
+    found = selecting.empty(q, top_k)
     inputs = _inputs(q, landmarks, visible, chunk_mask, None, scale)
     target = target or target_of(q)
     exact = config(target, dim, tokens, group_size(chunks, top_k), q.dtype)
@@ -219,12 +212,14 @@ def forward_quantized(
     values, scales = (x.contiguous() for x in quantized)
     bounds = _Bounds(*queries, Quantized(values, scales))
     for tile in _tiles(q, landmarks, scan, most):
-        best = _best(_maxima(inputs, scan, tile, bounds), most + 1)
-        keys = _best(_candidates(inputs, looked, tile, best[..., :most].contiguous()), top_k)
-        _write(keys, found, tile)
+        best = selecting.best(_maxima(inputs, scan, tile, bounds), most + 1)
+        keys = selecting.best(
+            _candidates(inputs, looked, tile, best[..., :most].contiguous()), top_k
+        )
+        selecting.write(keys, found, tile)
         # The upper halves of keys compare as their scores do.
         bound, worst = best[..., most] >> 32, keys[..., -1] >> 32
-        if not bool(((bound < worst) | (bound == _NOTHING)).all()):
+        if not bool(((bound < worst) | (bound == selecting.NOTHING)).all()):
             _search(inputs, exact, tile, top_k, found)
     return found
 
@@ -258,24 +253,18 @@ def _tiles(q: Tensor, landmarks: Tensor, form: Config, slots: int) -> list[slice
     return [slice(start, min(start + step, tokens)) for start in range(0, tokens, step)]
 
 
-def _new(q: Tensor, top_k: int) -> _Found:
-    shape = (*q.shape[:3], top_k)
-    scores = torch.empty(shape, dtype=torch.float32, device=q.device)
-    return _Found(scores, torch.empty(shape, dtype=torch.int64, device=q.device))
-
-
-def _search(inputs: _Inputs, form: Config, tile: slice, top_k: int, found: _Found) -> None:
+def _search(inputs: _Inputs, form: Config, tile: slice, top_k: int, found: selecting.Found) -> None:
     """Find the best landmarks of a tile of query tokens, best first."""
     keys = _maxima(inputs, form, tile)
     if form.group > 1:
-        keys = _candidates(inputs, form, tile, _best(keys, min(top_k, keys.shape[-1])))
+        keys = _candidates(inputs, form, tile, selecting.best(keys, min(top_k, keys.shape[-1])))
     if inputs.noise is None:
-        _select(keys, top_k, found, tile)
+        selecting.select(keys, top_k, found, tile)
         return
     # The noise was for the choice only.
-    chosen = _best(keys, top_k)
+    chosen = selecting.best(keys, top_k)
     keys = _candidates(inputs._replace(noise=None), form._replace(group=1), tile, chosen)
-    _write(keys, found, tile)
+    selecting.write(keys, found, tile)
 
 
 def _span_form(inputs: _Inputs, top_k: int) -> SpanConfig:
@@ -297,65 +286,6 @@ def _best_of_spans(inputs: _Inputs, form: SpanConfig, top_k: int) -> Tensor:
             R=heads, E=dim, BE=form.depth, BN=form.columns, KP=slots, num_warps=form.num_warps,
         )  # fmt: skip
     return out
-
-
-def _best(keys: Tensor, top_k: int) -> Tensor:
-    """Return the best keys [..., top_k] of [..., N], best first."""
-    if top_k > _SELECT_SLOTS:
-        return keys.topk(top_k).values
-    return _best_of_parts(_narrowed(keys, top_k), top_k)
-
-
-def _select(keys: Tensor, top_k: int, found: _Found, tile: slice) -> None:
-    """Write the best of the keys [B, R, t, N] of a tile of query tokens where they belong."""
-    if top_k > _SELECT_SLOTS:
-        _write(_best(keys, top_k), found, tile)
-    else:
-        _launch_select(_narrowed(keys, top_k), top_k, None, found, tile)
-
-
-def _narrowed(keys: Tensor, top_k: int) -> Tensor:
-    """Return no more keys than one program chooses from, the best among them."""
-    while keys.shape[-1] > _SELECT_KEYS:
-        keys = _best_of_parts(keys, top_k)
-    return keys
-
-
-def _best_of_parts(keys: Tensor, top_k: int) -> Tensor:
-    """Return the best keys [..., parts * top_k] of every `_SELECT_KEYS`."""
-    parts = -(-keys.shape[-1] // _SELECT_KEYS)
-    out = torch.empty(*keys.shape[:-1], parts * top_k, dtype=torch.int64, device=keys.device)
-    _launch_select(keys, top_k, out, None, slice(0, 0))
-    return out
-
-
-def _write(keys: Tensor, found: _Found, tile: slice) -> None:
-    """Write keys [B, R, t, K] where they belong, in the order that they have."""
-    _launch_select(keys, keys.shape[-1], None, found, tile, select=False)
-
-
-def _launch_select(
-    keys: Tensor,
-    top_k: int,
-    out: Tensor | None,
-    found: _Found | None,
-    tile: slice,
-    *,
-    select: bool = True,
-) -> None:
-    width = keys.shape[-1]
-    rows = keys.numel() // width
-    slots = padded(top_k) if select else min(padded(width), _SELECT_KEYS)
-    columns = max(min(padded(width), _SELECT_KEYS), slots)
-    at_once = min(max(1024 // columns, 1), padded(rows, 1))
-    scores, indices = (None, None) if found is None else found
-    tokens = 0 if found is None else found.scores.shape[1]
-    with torch.cuda.device_of(keys):
-        device.select_kernel[(-(-rows // at_once), -(-width // columns))](
-            keys, out, scores, indices, rows, width, top_k, tile.start, tile.stop - tile.start,
-            tokens, R=keys.shape[1], BR=at_once, BW=columns, KP=slots, SELECT=select,
-            num_warps=4 if columns * at_once <= 1024 else 8,
-        )  # fmt: skip
 
 
 def _maxima(inputs: _Inputs, form: Config, tile: slice, bounds: _Bounds | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from hsa_memory.kernels.landmark_topk import (
     landmark_topk,
     landmark_topk_reference,
     quantize_landmarks,
+    selecting,
 )
 from hsa_memory.kernels.launching import TARGETS, target_of
 
@@ -134,8 +135,8 @@ def test_what_one_program_cannot_choose_several_do(
     noise = torch.randn(1, tokens, 2, 700).to(device) if noisy else None
     top_k = 9
     wanted = run(q, landmarks, visible, top_k, noise=noise)
-    monkeypatch.setattr(gpu, "_SELECT_KEYS", keys)
-    monkeypatch.setattr(gpu, "_SELECT_SLOTS", slots)
+    monkeypatch.setattr(selecting, "MOST_KEYS", keys)
+    monkeypatch.setattr(selecting, "MOST_SLOTS", slots)
     found = run(q, landmarks, visible, top_k, noise=noise)
     assert torch.equal(found.indices, wanted.indices)
     assert error(finite(found.scores), finite(wanted.scores)) <= TOLERANCES[torch.float32]
