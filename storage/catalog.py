@@ -15,6 +15,7 @@ from .catalog_rows import Row, decode_user, user_columns
 from .database import USER_VERSION, Database, create_database
 from .errors import CorruptMetadata, StoreError
 from .names import leave_unsynced, sync_names
+from .paths import file_id
 from .rows import DECODE_ERRORS
 from .tables import catalog_tables, sessions, users
 from .types import SessionInfo, User
@@ -44,6 +45,7 @@ class Catalog:
         self._connect = connect or (lambda write: Database(path, write=write))
         self._store_id = store_id
         self._reader: Database | None = None
+        self._read: tuple[int, int] | None = None
         self._pid = os.getpid()
         self._mutex = threading.RLock()
 
@@ -220,12 +222,12 @@ class Catalog:
         create_catalog(vfs, staged._path)
         with staged.writing() as connection:
             staged._fill(connection, rows, known)
-        for suffix in ("-wal", "-shm"):
-            vfs.unlink(self._path + suffix)
         root = os.path.dirname(self._path)
         vfs.ensure_dir(os.path.join(root, "tmp"))
-        # Or whoever comes after a kill here would build on a name that a power cut takes back.
+        # Or whoever comes after a kill would build on a name that a power cut takes back.
         leave_unsynced(vfs, root)
+        for suffix in ("-wal", "-shm"):
+            vfs.unlink(self._path + suffix)
         vfs.rename(staged._path, self._path)
         sync_names(vfs, root)
 
@@ -359,8 +361,12 @@ class Catalog:
 
     def _open_reader(self) -> Database:
         # The child of a fork inherits a reader it must not touch.
+        there = file_id(self._path)
+        if self._reader is not None and self._pid == os.getpid() and there != self._read:
+            # A repair has put another file in its place.
+            self.close()
         if self._reader is None or self._pid != os.getpid():
-            self._reader = self._connect(False)
+            self._reader, self._read = self._connect(False), there
             self._pid = os.getpid()
         return self._reader
 

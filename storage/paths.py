@@ -44,3 +44,12 @@ def _folders(vfs: Vfs, path: str) -> list[str]:
 def generation_folder(folder: str, gen: int) -> str:
     """Directory of a generation's derived files."""
     return os.path.join(folder, f"g{gen}")
+
+
+def file_id(path: str) -> tuple[int, int] | None:
+    """Which file a path names now: another one once it is replaced; None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -187,7 +187,9 @@ def clear_leftover(vfs: Vfs, root: str, path: str, catalog: Catalog) -> None:
         listed = {info.id for info in catalog.sessions()}
         for session_id in sorted(moved - listed):
             if vfs.lstat(session_folder(root, session_id)) is not None:
-                catalog.mark_deleted(SessionInfo(name="", id=session_id, created=0.0))
+                # With its user is more than by itself: her keys are to be destroyed.
+                if not catalog.deletion(session_id):
+                    catalog.mark_deleted(SessionInfo(name="", id=session_id, created=0.0))
                 finish_deletion(vfs, root, catalog, session_id)
     vfs.remove_tree(path)
 

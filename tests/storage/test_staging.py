@@ -99,3 +99,21 @@ def test_a_store_that_is_opened_meanwhile_leaves_the_staged_alone(tmp_path, kit)
         store.install(staging, [info])
         with store.session("alice", layout=kit.layout) as session:
             assert session.num_turns == 6
+
+
+def test_what_comes_in_after_somebody_repaired_the_catalog_stays(tmp_path, kit) -> None:
+    catalog = tmp_path / "store" / "catalog.db"
+    with Store.open(tmp_path / "store") as store:
+        bring_in(store, kit, ["zoe"])
+        assert names_in(store) == ["zoe"]
+        data = bytearray(catalog.read_bytes())
+        data[data.rfind(b"zoe")] ^= 1
+        catalog.write_bytes(data)
+        with Store.open(tmp_path / "store") as other:
+            assert all(finding.repaired for finding in other.check(repair=True))
+        # This one has read the file that the repair replaced.
+        bring_in(store, kit)
+        assert names_in(store) == [*NAMES, "zoe"]
+    with Store.open(tmp_path / "store") as store:
+        assert names_in(store) == [*NAMES, "zoe"]
+        assert_whole(store, kit)
