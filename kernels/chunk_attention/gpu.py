@@ -53,10 +53,8 @@ def forward(
     chunks, size, groups = k.shape[1:4]
     per_group = heads // groups
     target = target or target_of(q)
-    config = forward_config(target, size, dim, per_group, q.dtype)
-    out = torch.empty_like(q)
     if q.numel() == 0:
-        return out
+        return torch.empty_like(q)
     if tokens == 1 and min(chunks, indices.shape[3]):
         # A program per KV head would leave the GPU empty: its slots are spread over many. That form
         # holds more at once: chunks too large for it take the other.
@@ -64,6 +62,8 @@ def forward(
             return paged_decode.forward_unpaged(
                 q[:, 0], k, v, indices[:, 0], weights[:, 0], scale, target
             )[:, None]
+    config = forward_config(target, size, dim, per_group, q.dtype)
+    out = torch.empty_like(q)
     grid = (batch * tokens, groups, -(-per_group // config.rows))
     with torch.cuda.device_of(q):
         device.forward_kernel[grid](
