@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from .catalog_rows import Row, decode_user, user_columns
 from .database import USER_VERSION, Database, create_database
-from .errors import CorruptMetadata, StoreError
+from .errors import CorruptMetadata, DurabilityLost, StoreError
 from .names import leave_unsynced, sync_names
 from .paths import file_id
 from .rows import DECODE_ERRORS
@@ -373,12 +373,16 @@ class Catalog:
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """A durable transaction; the caller holds the lock."""
-        # Opened for this one change, so that only the holder of the lock ever checkpoints.
-        database = self._connect(True)
+        database = self._connect(True)  # for this alone: only who holds the lock checkpoints
         try:
             with database.write() as connection:
                 yield connection
             database.checkpoint()
+        except DurabilityLost:
+            # Others go on from what they see, and it would come back without that.
+            with suppress(StoreError):
+                database.take_back()
+            raise
         finally:
             database.close()
 

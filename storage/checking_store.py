@@ -12,6 +12,7 @@ from .errors import CorruptMetadata, StoreError
 from .findings import told
 from .paths import session_ids
 from .session import SessionStore
+from .staging import drop_all_marks
 from .types import Finding, SessionInfo
 from .vfs import Vfs
 
@@ -136,6 +137,8 @@ def _check_catalog(vfs: Vfs, store: Sessions, catalog: Catalog, *, repair: bool)
     # A catalog that cannot be read, and no session: they may lie on a disk that is not mounted.
     repair = repair and bool(complete or rows or there)
     if repair:
+        # What it listed cannot be told any more, so whatever is whole is kept.
+        drop_all_marks(vfs, store.root)
         # Each session knows its own name, so the rows are written again from those.
         catalog.rebuild(vfs)
     found = [

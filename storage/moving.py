@@ -67,6 +67,7 @@ class Moving(Administration, ABC):
             yield staging
         finally:
             staging.close(self._catalog)
+            self._reserve.keep()
 
     def make_staged(
         self, staging: Staging, name: str, created: float, layout: Layout

@@ -243,6 +243,9 @@ class PostgresDatabase(Database):
         except transaction_errors():
             link.close()
 
+    def take_back(self) -> None:
+        """What was lost with the connection is in force for everybody or for nobody."""
+
     def checkpoint(self, *, only_if_large: bool = False) -> None:
         """The server does this by itself."""
 

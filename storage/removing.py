@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import AbstractContextManager, ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 
-from .errors import CorruptMetadata, SessionBusy, SessionHasForks, SessionMissing, StoreFull
+from .errors import CorruptMetadata, SessionBusy, SessionHasForks, SessionMissing, StoreError
 from .keyed import Keyed
 from .locks import Lock, catalog_lock, try_lock
-from .names import UNSYNCED
+from .names import UNSYNCED, are_unsynced, sync_names
 from .reserve import Reserve
 from .staging import finish_deletion, sweep_leftover
 from .types import SessionInfo
@@ -25,42 +27,70 @@ class Removing(Keyed):
 
     def _catalog_lock(self) -> AbstractContextManager[None]:
         """Held by whoever changes the catalog."""
-        return catalog_lock(self._vfs, self.root)
+        return self._on_synced_names(catalog_lock(self._vfs, self.root))
+
+    @contextmanager
+    def _on_synced_names(self, lock: AbstractContextManager[None]) -> Iterator[None]:
+        with lock:
+            # Somebody may have repaired the catalog meanwhile, and been killed.
+            if are_unsynced(self._vfs, self.root):
+                sync_names(self._vfs, self.root)
+            yield
 
     def _path(self, *parts: str) -> str:
         return os.path.join(self.root, *parts)
 
     def _sweep(self) -> None:
         """Finish deletions and empty tmp and trash, if something is there and nobody is busy."""
-        leftovers = [
-            self._path(folder, name)
-            for folder in ("tmp", "trash")
-            for name in self._names(folder)
-            if name != UNSYNCED
-        ]
         decided = False
         with suppress(CorruptMetadata):
             decided = self._catalog.has_deletions()
-        if not leftovers and not decided:
+        if not decided and not self._leftovers("trash", "tmp"):
             return
         lock = try_lock(self._vfs, self._path("locks", "catalog.lock"))
-        if lock is None:
-            return
+        if lock is not None:
+            try:
+                self._sweep_locked()
+            finally:
+                lock.release()
+
+    def _sweep_locked(self) -> None:
+        """As `_sweep`, under the catalog's lock."""
         try:
-            for session_id in self._catalog.deleted_ids():
-                self.finish_deletion(session_id)
-            for user in self._catalog.users(deleted=True):
-                self._catalog.remove_user(user.id)
-            for path in leftovers:
-                sweep_leftover(self._vfs, self.root, path, self._catalog)
-        except StoreFull as error:
-            # What is there can be read all the same, and deleted.
-            _log.warning("%s: unfinished deletions stay for now: %s", self.root, error)
+            deleted = self._catalog.deleted_ids()
+            users = self._catalog.users(deleted=True)
         except CorruptMetadata as error:
             # Told by whatever needs it; whoever is to repair it must be able to open the store.
             _log.warning("%s: leftovers stay until it is repaired: %s", self.root, error)
-        finally:
-            lock.release()
+            return
+        # What frees space without a word in the catalog comes first.
+        for path in self._leftovers("trash"):
+            if os.path.basename(path) not in deleted:
+                self._try_to(partial(sweep_leftover, self._vfs, self.root, path, self._catalog))
+        done = [self._try_to(partial(self.finish_deletion, session_id)) for session_id in deleted]
+        # A user after her sessions.
+        for user in users if all(done) else []:
+            self._try_to(partial(self._catalog.remove_user, user.id))
+        for path in self._leftovers("tmp"):
+            self._try_to(partial(sweep_leftover, self._vfs, self.root, path, self._catalog))
+
+    def _try_to(self, action: Callable[[], None]) -> bool:
+        """Do what somebody else has left to be done, on a full disk too; False if it stays."""
+        try:
+            self._reserve.used_by(action)
+            return True
+        except StoreError as error:
+            # What is there can be read all the same; whoever comes next tries again.
+            _log.warning("%s: something unfinished stays for now: %s", self.root, error)
+            return False
+
+    def _leftovers(self, *folders: str) -> list[str]:
+        return [
+            self._path(folder, name)
+            for folder in folders
+            for name in self._names(folder)
+            if name != UNSYNCED
+        ]
 
     def _names(self, folder: str) -> list[str]:
         try:

@@ -1,14 +1,16 @@
 """Sessions that are made beside a store's own: nobody sees them before all of them are whole.
 
 They lie in a folder of `tmp/`, guarded by a lock, until they move to their places and one
-transaction of the catalog lists them. Before the first moves, an empty file with its id is put into
-the folder: whoever finds that folder without its lock removes each of them that is not listed.
+transaction of the catalog lists them. Before the first moves, an empty file with the id of each,
+its mark, is put into the folder, and taken away once they are listed: whoever finds that folder
+without its lock removes each of them that is not.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
@@ -21,6 +23,7 @@ from .locks import FileLock, catalog_lock, try_lock
 from .names import make_fan
 from .owner_notes import destroy_key
 from .paths import session_folder, session_ids
+from .reserve import Reserve
 from .session import SessionStore
 from .types import Layout, SessionInfo
 from .vfs import Vfs
@@ -99,6 +102,8 @@ class Staging:
     ) -> None:
         """Put sessions into their places and list them, all or none; under the catalog's lock.
 
+        What fails is undone under the same lock: nobody may build on half of it.
+
         Args:
             gone: a session that is deleted in the same moment.
 
@@ -113,13 +118,19 @@ class Staging:
                     f"there is a session {info.name!r} already; rename one of the two"
                 )
         self._close_sessions()
-        for info in infos:
-            self._vfs.close(self._vfs.open(os.path.join(self._folder, info.id), create=True))
-        self._vfs.sync_dir(self._folder)
-        self._vfs.sync_dir(os.path.dirname(self._folder))
-        for info in infos:
-            self._move(info.id)
-        catalog.replace(infos, gone)
+        try:
+            for info in infos:
+                self._vfs.close(self._vfs.open(os.path.join(self._folder, info.id), create=True))
+            self._vfs.sync_dir(self._folder)
+            self._vfs.sync_dir(os.path.dirname(self._folder))
+            for info in infos:
+                self._move(info.id)
+            catalog.replace(infos, gone)
+        except BaseException:
+            self._undo(catalog)
+            raise
+        with suppress(StoreError):
+            _drop_marks(self._vfs, self._folder)
 
     def _move(self, session_id: str) -> None:
         folder = session_folder(self._root, session_id)
@@ -127,6 +138,15 @@ class Staging:
         fan = make_fan(self._vfs, folder)
         self._vfs.rename(session_folder(self.place, session_id), folder)
         self._vfs.sync_dir(fan)
+
+    def _undo(self, catalog: Catalog) -> None:
+        try:
+            Reserve(self._vfs, self._root).used_by(
+                lambda: _remove_unlisted(self._vfs, self._root, self._folder, catalog)
+            )
+        except StoreError as error:
+            # A failing disk has told so already; whoever comes next finds the marks.
+            _log.warning("%s: what was installed stays for now: %s", self._folder, error)
 
     def _close_sessions(self) -> None:
         with ExitStack() as closing:
@@ -138,10 +158,10 @@ class Staging:
         catalog's lock."""
         try:
             self._close_sessions()
-            with catalog_lock(self._vfs, self._root) if _moved(self._folder) else nullcontext():
-                clear_leftover(self._vfs, self._root, self._folder, catalog)
+            marked = _marks(self._vfs, self._folder)
+            with catalog_lock(self._vfs, self._root) if marked else nullcontext():
+                _clear_leftover(self._vfs, self._root, self._folder, catalog)
         except StoreError as error:
-            # A failing disk has told so already; whoever comes next finds the folder.
             _log.warning("%s: stays for now: %s", self._folder, error)
         finally:
             self._lock.release()
@@ -164,42 +184,81 @@ def announced(vfs: Vfs, root: str, session_id: str) -> Iterator[None]:
 def sweep_leftover(vfs: Vfs, root: str, path: str, catalog: Catalog) -> None:
     """Remove something from `tmp/` or `trash/`, unless somebody works on it; under the catalog's
     lock."""
-    name = os.path.basename(path)
-    if not is_id(name) or vfs.lstat(os.path.join(root, "locks", f"s-{name}.lock")) is None:
-        clear_leftover(vfs, root, path, catalog)
+    with _is_idle(vfs, root, os.path.basename(path)) as idle:
+        if idle:
+            _clear_leftover(vfs, root, path, catalog)
+
+
+@contextmanager
+def _is_idle(vfs: Vfs, root: str, name: str) -> Iterator[bool]:
+    """Whether nobody works on what has that name; nobody begins before this is left."""
+    path = os.path.join(root, "locks", f"s-{name}.lock")
+    if not is_id(name) or vfs.lstat(path) is None:
+        yield True
         return
-    lock = try_lock(vfs, os.path.join(root, "locks", f"s-{name}.lock"))
-    if lock is not None:
-        try:
-            clear_leftover(vfs, root, path, catalog)
-        finally:
+    lock = try_lock(vfs, path)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
             lock.release()
 
 
-def clear_leftover(vfs: Vfs, root: str, path: str, catalog: Catalog) -> None:
-    """Remove a folder, and the sessions that were to be installed from it and are not listed;
-    under the catalog's lock.
+def _clear_leftover(vfs: Vfs, root: str, path: str, catalog: Catalog) -> None:
+    if _remove_unlisted(vfs, root, path, catalog):
+        vfs.remove_tree(path)
+
+
+def _remove_unlisted(vfs: Vfs, root: str, path: str, catalog: Catalog) -> bool:
+    """Remove the sessions that were to be installed from a folder and are not listed, and their
+    marks; under the catalog's lock. False: somebody has one of them open.
 
     A listing whose sync has failed is not seen by who wrote it, but may be there for whoever opens
     the catalog next. So each removal is decided in the catalog first, in the place of that.
     """
-    if moved := _moved(path):
-        listed = {info.id for info in catalog.sessions()}
-        for session_id in sorted(moved - listed):
-            if vfs.lstat(session_folder(root, session_id)) is not None:
-                # With its user is more than by itself: her keys are to be destroyed.
-                if not catalog.deletion(session_id):
-                    catalog.mark_deleted(SessionInfo(name="", id=session_id, created=0.0))
-                finish_deletion(vfs, root, catalog, session_id)
-    vfs.remove_tree(path)
+    marks = _marks(vfs, path)
+    if not marks:
+        return True
+    listed = {info.id for info in catalog.sessions()}
+    for session_id in sorted(marks - listed):
+        if vfs.lstat(session_folder(root, session_id)) is None:
+            continue
+        with _is_idle(vfs, root, session_id) as idle:
+            if not idle:
+                return False
+            # With its user is more than by itself: her keys are to be destroyed.
+            if not catalog.deletion(session_id):
+                catalog.mark_deleted(SessionInfo(name="", id=session_id, created=0.0))
+            finish_deletion(vfs, root, catalog, session_id)
+    _drop_marks(vfs, path)
+    return True
 
 
-def _moved(path: str) -> set[str]:
+def drop_all_marks(vfs: Vfs, root: str) -> None:
+    """Have every session that is in its place stay, listed or not; under the catalog's lock."""
+    above = os.path.join(root, "tmp")
+    for name in vfs.list_dir(above) if _is_dir(vfs, above) else []:
+        _drop_marks(vfs, os.path.join(above, name))
+
+
+def _drop_marks(vfs: Vfs, path: str) -> None:
+    if marks := _marks(vfs, path):
+        for session_id in marks:
+            vfs.unlink(os.path.join(path, session_id))
+        vfs.sync_dir(path)
+
+
+def _marks(vfs: Vfs, path: str) -> set[str]:
     """Ids of the sessions that may have moved from a folder of `tmp/` to their places."""
-    names: list[str] = []
-    with suppress(FileNotFoundError, NotADirectoryError):
-        names = [name for name in os.listdir(path) if is_id(name)]
-    return {name for name in names if not os.path.isdir(os.path.join(path, name))}
+    if not _is_dir(vfs, path):
+        return set()
+    names = (name for name in vfs.list_dir(path) if is_id(name))
+    return {name for name in names if not _is_dir(vfs, os.path.join(path, name))}
+
+
+def _is_dir(vfs: Vfs, path: str) -> bool:
+    status = vfs.lstat(path)
+    return status is not None and stat.S_ISDIR(status.st_mode)
 
 
 def finish_deletion(vfs: Vfs, root: str, catalog: Catalog, session_id: str) -> None:

@@ -353,9 +353,10 @@ class Store(Moving):
             scope = self._scope()
             if not repair:
                 return check_store(self._vfs, self, self._catalog, scope, repair=False)
-            # A session whose making was killed is not to be listed again.
-            self._sweep()
             with self._catalog_lock():
+                # A session whose making was killed is not to be listed again.
+                self._sweep_locked()
+                self._reserve.keep()
                 return check_store(self._vfs, self, self._catalog, scope, repair=True)
 
     def open_for_check(self, info: SessionInfo, *, repair: bool) -> SessionStore:
