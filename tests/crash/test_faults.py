@@ -64,6 +64,16 @@ def test_whoever_repairs_after_a_killed_repair_does_not_build_on_names_of_memory
     assert run_all(lab, "repair-catalog", faults) == []
 
 
+def test_a_change_that_failed_does_not_come_back_under_what_followed(lab) -> None:
+    # Imports, replacements and deletions; the same handle goes on, and others after it.
+    kinds = lab.record("go-on-here").kinds
+    moves = [at for at, kind in enumerate(kinds) if kind == "rename"]
+    near = {at for move in moves for at in range(move - 15, move + 20)}
+    syncs = [("eio", at) for at in sorted(near) if kinds[at] == "sync"]
+    assert len(syncs) > 30
+    assert run_all(lab, "go-on-here", syncs) == []
+
+
 def test_a_turn_that_follows_a_failed_sync_does_not_hang_on_lost_bytes(lab) -> None:
     kinds = lab.record("append").kinds
     syncs = [("eio, kill", at) for at, kind in enumerate(kinds) if kind == "sync"]

@@ -1,6 +1,8 @@
 """A disk that is really full: typed errors; what is there can be read, deleted and gone on with."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -210,3 +212,41 @@ def test_a_user_is_deleted_on_a_full_disk(disk, kit) -> None:
         assert store.users() == []
         assert (disk / "store" / "reserve.bin").stat().st_blocks * 512 == RESERVE_BYTES
         assert store.check() == []
+
+
+def test_an_import_that_was_killed_goes_although_the_disk_is_full(disk, kit) -> None:
+    root = disk / "store"
+    with Store.open(root) as store:
+        ids = {info.name: info.id for info in store.list_sessions()}
+    with closing(sqlite3.connect(root / "catalog.db")) as connection, connection:
+        connection.execute("DELETE FROM sessions WHERE name = 'b'")
+    # Moved to its place and not listed; others left what is large and needs no word elsewhere.
+    marks = root / "tmp" / ("0" * 32)
+    marks.mkdir()
+    (marks / ids["b"]).touch()
+    for folder in ("tmp", "trash"):
+        (root / folder / ("f" * 32)).mkdir()
+        (root / folder / ("f" * 32) / "large").write_bytes(bytes(100_000))
+    fill(disk)
+    with Store.open(root) as store:
+        assert [info.name for info in store.list_sessions()] == ["a", "c"]
+        for folder in ("tmp", "trash"):
+            assert list((root / folder).iterdir()) == []
+        assert not (root / "s" / ids["b"][:2] / ids["b"]).exists()
+        assert (root / "reserve.bin").stat().st_size == RESERVE_BYTES
+        assert store.check() == []
+
+
+def test_an_import_that_finds_the_disk_full_is_undone(disk, kit) -> None:
+    root = disk / "store"
+    with Store.open(root) as store:
+        with store.staging() as staging:
+            with store.make_staged(staging, "new", 1000.0, kit.layout) as session:
+                session.append([kit.turn(0)])
+            fill(disk)
+            with pytest.raises(StoreFull):
+                store.install(staging, [session.info])
+        for folder in ("tmp", "trash"):
+            assert list((root / folder).iterdir()) == []
+        assert not (root / "s" / session.info.id[:2] / session.info.id).exists()
+        assert [info.name for info in store.list_sessions()] == ["a", "b", "c"]

@@ -1,8 +1,11 @@
 """Sessions that come into a store together: all of them or none, whenever it ends."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
-from hsa_memory.storage import SessionExists, Store
+from hsa_memory.storage import DurabilityLost, SessionExists, Store, Vfs, checking_store
 
 NAMES = ("alice", "bob")
 
@@ -117,3 +120,96 @@ def test_what_comes_in_after_somebody_repaired_the_catalog_stays(tmp_path, kit) 
     with Store.open(tmp_path / "store") as store:
         assert names_in(store) == [*NAMES, "zoe"]
         assert_whole(store, kit)
+
+
+def test_what_is_listed_has_no_mark_any_more(tmp_path, kit) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store, store.staging() as staging:
+        with store.make_staged(staging, "alice", 1000.0, kit.layout) as session:
+            session.append([kit.turn(i) for i in range(5)])
+        store.install(staging, [session.info])
+        marks = [p for p in (root / "tmp").rglob("*") if p.name == session.info.id and p.is_file()]
+        assert marks == []
+
+
+def spoil_row(root, name: str) -> None:
+    """Damage the row of a session in the catalog."""
+    with closing(sqlite3.connect(root / "catalog.db")) as connection, connection:
+        connection.execute("UPDATE sessions SET sum = x'0011' WHERE name = ?", (name,))
+
+
+def leave_mark(root, session_id: str) -> None:
+    """What a process leaves that is killed behind the listing of a session."""
+    (root / "tmp" / ("f" * 32)).mkdir()
+    (root / "tmp" / ("f" * 32) / session_id).touch()
+
+
+def test_a_repair_that_ends_half_way_removes_nothing_that_was_marked(
+    tmp_path, kit, monkeypatch
+) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store:
+        bring_in(store, kit)
+        ids = {info.name: info.id for info in store.list_sessions()}
+    leave_mark(root, ids["bob"])
+    spoil_row(root, "bob")
+
+    def interrupted(*args: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, Store.open(root) as store:
+        patch.setattr(checking_store, "check_one", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.check(repair=True)
+    with Store.open(root) as store:
+        assert [finding.kind for finding in store.check(repair=True)] == ["unlisted-session"]
+        assert {info.name: info.id for info in store.list_sessions()} == ids
+        assert_whole(store, kit)
+    assert leftovers(root) == []
+
+
+def test_a_session_that_somebody_writes_to_is_never_cleared_away(tmp_path, kit) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store:
+        bring_in(store, kit)
+        with store.session("bob", layout=kit.layout) as session:
+            with closing(sqlite3.connect(root / "catalog.db")) as connection, connection:
+                connection.execute("DELETE FROM sessions WHERE name = 'bob'")
+            leave_mark(root, session.info.id)
+            Store.open(root).close()
+            session.append([kit.turn(5)])
+        assert leftovers(root) != []
+    Store.open(root).close()
+    assert leftovers(root) == []
+    assert not (root / "s" / session.info.id[:2] / session.info.id).exists()
+
+
+def test_a_handle_syncs_the_names_that_a_killed_repair_has_left(tmp_path, kit) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store:
+        bring_in(store, kit)
+        (root / "tmp" / "unsynced").touch()
+        store.delete_session("bob")
+        assert not (root / "tmp" / "unsynced").exists()
+
+
+def test_leftovers_on_a_failing_disk_do_not_close_the_store(tmp_path, kit) -> None:
+    root = tmp_path / "store"
+
+    class Failing(Vfs):
+        """Syncs no folder of trash."""
+
+        def sync_dir(self, path):
+            if path.endswith("trash"):
+                raise DurabilityLost(f"cannot sync {path} (injected)")
+            super().sync_dir(path)
+
+    with Store.open(root, vfs=Failing()) as store:
+        bring_in(store, kit)
+        with pytest.raises(DurabilityLost):
+            store.delete_session("bob")
+    with Store.open(root, vfs=Failing()) as store:
+        assert names_in(store) == ["alice"]
+    with Store.open(root) as store:
+        assert_whole(store, kit)
+    assert leftovers(root) == []

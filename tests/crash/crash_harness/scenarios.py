@@ -276,6 +276,23 @@ def rebuild(play: Play) -> None:
             play.catch_up(session)
 
 
+@scenario(two_sessions)
+def go_on_here(play: Play) -> None:
+    """Calls that change the catalog; whether they succeed or not, the same handle goes on."""
+    with Store.open(play.root) as store:
+        with play.surviving(store):
+            play.replace(store, "alice")
+        with play.session("alice", store) as session:
+            play.append(session, 6)
+        with play.surviving(store):
+            play.bring_in(store, "carol", "dave")
+        with play.surviving(store):
+            play.delete(store, "bob")
+        for name in sorted(play.world):
+            with play.session(name, store) as session:
+                play.append(session, 5)
+
+
 @scenario(an_old_store)
 def migrate(play: Play) -> None:
     """Catalog and session of format 1.0 are brought up to ours."""
