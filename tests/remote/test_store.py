@@ -310,7 +310,7 @@ def test_who_slept_while_a_fork_was_made_forgets_nothing_without_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The lease that keeps others from making forks ended meanwhile."""
-    url = database.replace("lease=5", "lease=1")
+    url = database.replace("lease=30", "lease=1")
     with Store.open(tmp_path / "here", database=url) as here:
         main = here.session("alice", layout=kit.layout)
         fill(main, 0, 30)
