@@ -19,7 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 180.0
+# Below those that systems give to whoever asks for any.
+_PORTS = range(15_000, 32_000)
 _USERS = ("postgres", "nobody")
 
 
@@ -62,10 +64,14 @@ def _user() -> dict[str, object]:
 
 
 def free_port() -> int:
-    """Return a TCP port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that nobody listens on now, and that nobody gets who asks for any."""
+    # Each process begins elsewhere: two that ask at once get two.
+    first = 97 * os.getpid() % len(_PORTS)
+    for port in (*_PORTS[first:], *_PORTS[:first]):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise Unavailable("no TCP port is free")
 
 
 @contextmanager
@@ -81,12 +87,12 @@ def postgres_server(*settings: str) -> Iterator[str]:
     programs, user = find_postgres(), _user()
     # Not below a folder that only its owner may enter: the server is another user.
     folder = Path(tempfile.mkdtemp(prefix="hsa-postgres-"))
+    log = (folder / "log").open("w+")
     process = None
     try:
         if user:
             os.chown(folder, int(str(user["user"])), int(str(user["group"])))
         data, port = folder / "data", free_port()
-        log = (folder / "log").open("w+")
         init = [programs / "initdb", "-D", data, "-A", "trust", "-U", "hsa", "-E", "UTF8"]
         made = subprocess.run(
             [*map(str, init), "--no-sync", "--locale=C"],
@@ -116,7 +122,7 @@ def postgres_server(*settings: str) -> Iterator[str]:
         if process is not None:
             process.send_signal(signal.SIGINT)
             process.wait(_PATIENCE_SECONDS)
-            log.close()
+        log.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,14 +1,24 @@
-"""What every test may use: the repository's root, the bundled weights, a count of open files, and
-the rule for `gpu`."""
+"""What every test may use: the repository's root, the bundled weights, a count of open files,
+processes that no test leaves behind, and the rule for `gpu`."""
 
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The same examples in every run, and no limits of time: a busy machine is no failure.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +54,25 @@ def open_files_below() -> Callable[[Path], int]:
         return found
 
     return count
+
+
+@pytest.fixture
+def start_process() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
+    """`subprocess.Popen`; what still runs when the test is over, or has failed, is killed, and all
+    pipes are closed: whatever is left to the garbage collector fails another test."""
+    started: list[subprocess.Popen[Any]] = []
+
+    def start(*args: Any, **options: Any) -> subprocess.Popen[Any]:
+        started.append(subprocess.Popen(*args, **options))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+    for process in started:
+        # What was written to it and never read goes with it.
+        with suppress(BrokenPipeError), process:
+            pass
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

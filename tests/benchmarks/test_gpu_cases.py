@@ -42,7 +42,7 @@ def test_what_fails_or_has_no_time_is_named_and_the_rest_is_measured(tmp_path: P
     run_type: Callable[..., Any] = load("_gpu_run").Run
     path = tmp_path / "figures.json"
     kept = {"earlier": [{"case": "a"}], "failed": {"earlier": ["b"]}}
-    run = run_type(time.monotonic() + 100, path, copy.deepcopy(kept))
+    run = run_type(time.monotonic() + 900, path, copy.deepcopy(kept))
     wanted = ["first", "memory", "long", "broken", "compiler", "last"]
     run.each("part", wanted, Cases().measure, lambda c: 1000.0 if c == "long" else 1.0)
     found = json.loads(path.read_text(encoding="utf-8"))

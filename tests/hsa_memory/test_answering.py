@@ -100,14 +100,16 @@ def test_special_tokens_are_never_part_of_an_answer(session: MemorySession) -> N
 
 
 def test_citations_name_messages_by_falling_weight(session: MemorySession) -> None:
+    before = time.time()
     answer = session.ask(QUESTION, max_tokens=10)
+    after = time.time()
     weights = [citation.weight for citation in answer.citations]
     assert weights == sorted(weights, reverse=True)
     assert 0 < sum(weights) <= 1 + 1e-4
     messages = session.messages()
     for citation in answer.citations:
         assert citation.message == messages[citation.seq]
-        assert citation.age_seconds == pytest.approx(time.time() - citation.timestamp, abs=60)
+        assert before - 1 < citation.timestamp + citation.age_seconds < after + 1
         for chunk in citation.chunk_ids:
             (turns,) = session._store.turns_in_tokens([(chunk * 8, chunk * 8 + 8)])
             assert citation.seq in [turn.seq for turn in turns]

@@ -197,10 +197,10 @@ def test_a_fork_and_closing_the_memory_do_not_wait_for_each_other(memory, monkey
     forking = threading.Thread(target=fork, daemon=True)
     closing = threading.Thread(target=memory.close, daemon=True)
     forking.start()
-    assert begun.wait(10)
+    assert begun.wait(120)
     closing.start()
     for thread in (forking, closing):
-        thread.join(20)
+        thread.join(120)
         assert not thread.is_alive()
 
 

@@ -182,7 +182,7 @@ def test_any_terminal_shows_any_text(
 
 
 def test_an_interrupted_ingest_goes_on_where_it_stopped(
-    tmp_path: Path, tiny_checkpoint: Path
+    tmp_path: Path, tiny_checkpoint: Path, start_process: Callable[..., subprocess.Popen[str]]
 ) -> None:
     lines = [json.dumps({"role": "user", "content": f"Number {n}."}) + "\n" for n in range(100)]
     file = tmp_path / "messages.jsonl"
@@ -190,9 +190,8 @@ def test_an_interrupted_ingest_goes_on_where_it_stopped(
     program = "import sys; from hsa_memory.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", program, "--json", "--model", str(tiny_checkpoint)]
     command += ["--store", str(tmp_path / "store"), "ingest", "--format", "jsonl"]
-    process = subprocess.Popen(
-        [*command, "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = start_process([*command, "-"], text=True, cwd=tmp_path, **pipes)
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write("".join(lines[:50]))
@@ -204,8 +203,7 @@ def test_an_interrupted_ingest_goes_on_where_it_stopped(
         process.stdin.write("".join(lines[50:]))
         process.stdin.close()
     stopped = json.loads(process.stdout.read())
-    process.stdout.close()
-    assert process.wait(60) == cli.EXIT_INTERRUPTED
+    assert process.wait(300) == cli.EXIT_INTERRUPTED
     assert stopped["interrupted"] is True
     assert 0 < stopped["messages_added"] < 100
 
@@ -220,7 +218,7 @@ def test_an_interrupted_ingest_goes_on_where_it_stopped(
 
 
 def wait_for_messages(store: Path, model: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         time.sleep(0.2)
         try:

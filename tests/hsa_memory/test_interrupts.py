@@ -77,6 +77,13 @@ def spread(call: Callable[[], object]) -> list[int]:
     return list(range(1, places.count, max(1, places.count // PLACES)))
 
 
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What interrupted calls have left ends here, where it may warn, and not in another test."""
+    yield
+    gc.collect()
+
+
 @pytest.fixture
 def memory(tmp_path: Path, tiny_checkpoint: Path, caplog: pytest.LogCaptureFixture):
     # SQLAlchemy tells of cursors that it could not close any more.

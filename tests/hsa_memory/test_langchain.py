@@ -114,7 +114,7 @@ async def test_searching_leaves_the_loop_free(
 
     def waiting(*args: Any, **kwargs: Any) -> Any:
         # Only a loop that still runs can set this while the search is under way.
-        asyncio.run_coroutine_threadsafe(set_free(), loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(set_free(), loop).result(timeout=120)
         return search(*args, **kwargs)
 
     async def set_free() -> None:

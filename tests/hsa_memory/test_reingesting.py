@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import hsa_memory
+from hsa_memory.engine import Engine
 from hsa_memory.model import HSAConfig, HSATransformer, Tokenizer, save_checkpoint
 
 QUESTION = "What is my dog called?"
@@ -83,7 +84,9 @@ def stop_after(count: int):
     return progress
 
 
-def test_the_error_says_what_it_would_cost(root, others) -> None:
+def test_the_error_says_what_it_would_cost(root, others, monkeypatch) -> None:
+    # As it was measured on a machine that does nothing else.
+    monkeypatch.setattr(Engine, "tokens_per_second", property(lambda self: 50.0))
     with hsa_memory.open(root, model=others["weights"]) as memory:
         with pytest.raises(hsa_memory.ModelMismatch, match=r"memory.reingest\('alice'\)") as caught:
             memory.session("alice")
@@ -91,7 +94,7 @@ def test_the_error_says_what_it_would_cost(root, others) -> None:
             memory.session("alice", read_only=True)
     assert f"{caught.value.num_tokens} tokens" in str(caught.value)
     assert caught.value.num_tokens > 300
-    assert 0 < caught.value.estimated_seconds < 600
+    assert caught.value.estimated_seconds == pytest.approx(caught.value.num_tokens / 50)
 
 
 @pytest.mark.parametrize("which", ["weights", "chunks", "tokens"])

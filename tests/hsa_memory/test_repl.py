@@ -229,12 +229,16 @@ class Terminal:
             },
             dimensions=(40, 110),
             encoding="utf-8",
-            timeout=60,
+            timeout=300,
         )
         self.child.logfile_read = self.log
 
     def __enter__(self) -> "Terminal":
-        self.child.expect("default>")
+        try:
+            self.child.expect("default>")
+        except pexpect.ExceptionPexpect:
+            self.child.close(force=True)
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:

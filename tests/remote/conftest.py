@@ -11,6 +11,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -65,7 +66,26 @@ def postgres() -> Iterator[str]:
 @pytest.fixture
 def database(postgres: str) -> str:
     """URL of a place for one store."""
-    return f"{postgres}?schema=store_{os.getpid()}_{next(_numbers)}&lease=5"
+    # Longer than a busy machine may keep a process from renewing it; see `leases_end`.
+    return f"{postgres}?schema=store_{os.getpid()}_{next(_numbers)}&lease=30"
+
+
+@pytest.fixture
+def leases_end(database: str) -> Callable[[float], None]:
+    """Has all leases of the store end so many seconds from now, unless they are renewed."""
+    import psycopg
+
+    url, schema = database.split("?")[0], database.split("schema=")[1].split("&")[0]
+
+    def end(seconds: float) -> None:
+        with psycopg.connect(url) as connection:
+            connection.execute(
+                f"UPDATE {schema}.leases "
+                "SET expires = least(expires, clock_timestamp() + %s * interval '1 second')",
+                (seconds,),
+            )
+
+    return end
 
 
 @pytest.fixture(scope="session")
@@ -146,11 +166,10 @@ class _Passing(http.server.BaseHTTPRequestHandler):
             body = body[: len(body) // 2]
             headers = {k: v for k, v in headers.items() if not k.lower().startswith("x-amz-con")}
         headers["Content-Length"] = str(len(body))
-        connection = http.client.HTTPConnection(self.server.target)
-        connection.request(self.command, self.path, body, headers)
-        reply = connection.getresponse()
-        status, answer, found = reply.status, dict(reply.getheaders()), reply.read()
-        connection.close()
+        with closing(http.client.HTTPConnection(self.server.target)) as connection:
+            connection.request(self.command, self.path, body, headers)
+            reply = connection.getresponse()
+            status, answer, found = reply.status, dict(reply.getheaders()), reply.read()
         if fault == "lost":
             self.close_connection = True
             return

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -45,7 +46,8 @@ class Relay(threading.Thread):
             threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._target) as server:
+        # Either end may go away at any moment.
+        with suppress(OSError), client, socket.create_connection(self._target) as server:
             ways = {client: server, server: client}
             with selectors.DefaultSelector() as ready:
                 for way in ways:
@@ -65,6 +67,9 @@ class Relay(threading.Thread):
                         ways[key.fileobj].sendall(data)  # type: ignore[index]
 
     def close(self) -> None:
+        # Alone, closing would leave `accept` waiting.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self.join()
         self._listener.close()
 
 

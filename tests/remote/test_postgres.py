@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -200,7 +201,7 @@ def test_after_an_interrupt_a_commit_under_way_is_waited_for(
 
     thread = threading.Thread(target=commit_slowly)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(120)
     # As an interrupt leaves it whose connection is closed here and still at work on the server.
     interrupted = PostgresDatabase(server, SID, write=True, lease=lease)
     interrupted._unsettled = True
@@ -282,22 +283,30 @@ def test_a_lease_that_nobody_has_is_freed(server: Server) -> None:
     leases.close()
 
 
-def test_an_idle_writer_keeps_its_lease_and_a_silent_one_loses_it(database: str) -> None:
-    server = Server(parse_address(database.replace("lease=5", "lease=0.6")))
+def test_an_idle_writer_keeps_its_lease_and_a_silent_one_loses_it(
+    database: str, leases_end: Callable[[float], None]
+) -> None:
+    server = Server(parse_address(database.replace("lease=30", "lease=9")))
     open_tables(server, create=True)
     here, there = Leases(server), Leases(server)
     lease = here.take(SID, "alice")
     rows = PostgresDatabase(server, SID, write=True, lease=lease)
     put(rows, "a")
-    ended = threading.Event()
-    ended.wait(1.5)
+    first, deadline = end_of(rows), time.monotonic() + 120
+    while end_of(rows) == first:
+        assert time.monotonic() < deadline, "nobody has renewed it"
+        time.sleep(0.05)
     with pytest.raises(SessionBusy):
         there.take(SID, "alice")
     here._end.set()
-    ended.wait(0.9)
+    assert here._keeper is not None
+    here._keeper.join()
+    leases_end(0)
     # It fell silent and nobody wanted the session: it goes on.
     put(rows, "b")
-    ended.wait(0.9)
+    with pytest.raises(SessionBusy):
+        there.take(SID, "alice")
+    leases_end(0)
     taken = there.take(SID, "alice")
     with pytest.raises(FencedWriter):
         put(rows, "c")
@@ -309,8 +318,16 @@ def test_an_idle_writer_keeps_its_lease_and_a_silent_one_loses_it(database: str)
     server.close()
 
 
+def end_of(rows: PostgresDatabase) -> object:
+    """When the lease of the session ends."""
+    with rows.read() as connection:
+        return connection.exec_driver_sql(
+            f"SELECT expires FROM leases WHERE sid = '{SID}'"
+        ).scalar_one()
+
+
 def test_who_stops_in_mid_transaction_does_not_keep_the_session(database: str) -> None:
-    server = Server(parse_address(database.replace("lease=5", "lease=0.6")))
+    server = Server(parse_address(database.replace("lease=30", "lease=0.6")))
     open_tables(server, create=True)
     here, there = Leases(server), Leases(server)
     lease = here.take(SID, "alice")

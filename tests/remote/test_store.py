@@ -303,15 +303,10 @@ def test_no_machine_makes_a_fork_while_another_forgets_a_turn_of_it(
 
 
 def test_who_slept_while_a_fork_was_made_forgets_nothing_without_it(
-    database: str,
-    tmp_path: Path,
-    kit: SimpleNamespace,
-    fill: Fill,
-    monkeypatch: pytest.MonkeyPatch,
+    database: str, tmp_path: Path, kit: Any, fill: Fill, leases_end: Any, monkeypatch: Any
 ) -> None:
     """The lease that keeps others from making forks ended meanwhile."""
-    url = database.replace("lease=5", "lease=1")
-    with Store.open(tmp_path / "here", database=url) as here:
+    with Store.open(tmp_path / "here", database=database) as here:
         main = here.session("alice", layout=kit.layout)
         fill(main, 0, 30)
         main.settle()
@@ -320,7 +315,8 @@ def test_who_slept_while_a_fork_was_made_forgets_nothing_without_it(
         def after_a_long_sleep(*args: Any, **options: Any) -> Any:
             with monkeypatch.context() as asleep:
                 asleep.setattr(here._leases, "renew", lambda connection: connection)
-                with Store.open(tmp_path / "there", database=url) as there:
+                leases_end(1.0)
+                with Store.open(tmp_path / "there", database=database) as there:
                     with there.session("alice", layout=kit.layout, read_only=True) as reader:
                         there.fork(reader, "late", 30)
                     with there.session("late", layout=kit.layout) as late:
@@ -335,7 +331,7 @@ def test_who_slept_while_a_fork_was_made_forgets_nothing_without_it(
         kit.assert_right(main)
         assert main.forget([29], blank=0, reach=6).turns == 1
         kit.fill(main)
-    with Store.open(tmp_path / "there", database=url) as there:
+    with Store.open(tmp_path / "there", database=database) as there:
         with there.session("late", layout=kit.layout) as late:
             assert late.num_forgotten == 1
             # Its own chunks that heard what was said are not there any more.

@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 import xxhash
 
-from hsa_memory.storage import Layout, SessionStore, Store, Turn, Vfs
+from hsa_memory.storage import (
+    Layout,
+    SessionStore,
+    Store,
+    Turn,
+    Vfs,
+    database,
+    derived,
+    locks,
+)
 
 LAYOUT = Layout(
     fingerprint="ab" * 32, chunk_size=4, dtype="bfloat16", kv_bytes=96, landmark_bytes=16
@@ -76,6 +85,15 @@ def assert_right(session: SessionStore) -> None:
     np.testing.assert_array_equal(session.landmarks(), landmarks)
     np.testing.assert_array_equal(session.gather(np.arange(count)), kv)
     assert session.tail() in (None, tail_of(count))
+
+
+@pytest.fixture(autouse=True)
+def _no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is: nobody gives up waiting for a lock, and chunks are forced to the
+    disk by their number, not by the time that has passed."""
+    monkeypatch.setattr(locks, "_WAIT_SECONDS", 300.0)
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 300.0)
+    monkeypatch.setattr(derived, "_CHECKPOINT_SECONDS", float("inf"))
 
 
 @pytest.fixture

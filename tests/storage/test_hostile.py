@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import sqlite3
 import struct
 import subprocess
@@ -311,13 +312,14 @@ cases = [
 ]
 # Addresses are limited, so that what is allocated and never touched counts too.
 resource.setrlimit(resource.RLIMIT_AS, (3 << 29, 3 << 29))
-signal.alarm(60)
+# Time of this process, not of others on the machine.
+signal.setitimer(signal.ITIMER_PROF, 60)
 for i, frame in enumerate(cases):
-    before = time.monotonic()
+    before = time.process_time()
     try:
         decode_turn(forged(frame), sid, "here", PLAIN)
     except CorruptMetadata as error:
-        assert time.monotonic() - before < 20, i
+        assert time.process_time() - before < 20, i
     else:
         sys.exit(f"case {i} was taken for a text")
 whole = decode_turn(forged(zstandard.ZstdCompressor().compress(b"a text")), sid, "here", PLAIN)
@@ -327,15 +329,18 @@ print("lived")
 
 
 def test_texts_that_claim_or_hold_gigabytes_are_refused_in_little_memory() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False
-    )
+    # Threads that nobody needs here would take addresses for each core of the machine.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", LIMITED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "lived\n"
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     table=st.sampled_from(["turns", "state", "notes", "segments", "holes", "seams"]),

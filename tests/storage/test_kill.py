@@ -85,24 +85,27 @@ def run_until_killed(nursery: subprocess.Popen[str], seed: int, appends: int, de
     return count
 
 
-def test_no_acknowledged_turn_is_lost(tmp_path, helpers_folder, open_session, kit) -> None:
-    random.seed(20)
+def test_no_acknowledged_turn_is_lost(
+    tmp_path, helpers_folder, open_session, kit, start_process
+) -> None:
+    draw = random.Random(20)
     acknowledged = 0
     command = [sys.executable, "-c", NURSERY, str(tmp_path / "store"), str(helpers_folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as nursery:
-        for seed in range(ROUNDS):
-            appends, delay = random.choice((0, 1, 1, 2, 5)), 0.02 * random.random() ** 2
-            acknowledged = max(acknowledged, run_until_killed(nursery, seed, appends, delay))
-            with open_session() as session:
-                assert session.num_turns >= acknowledged
-                acknowledged = session.num_turns
-                assert [(turn.turn_id, turn.text) for turn in session.turns()] == [
-                    (f"turn-{i}", kit.turn(i).text) for i in range(acknowledged)
-                ]
-                assert session.recovered == []
-                kit.assert_right(session)
-                if seed % 8 == 7:
-                    assert session.check() == []
-        nursery.stdin.close()
+    nursery = start_process(command, text=True, **pipes)
+    for seed in range(ROUNDS):
+        appends, delay = draw.choice((0, 1, 1, 2, 5)), 0.02 * draw.random() ** 2
+        acknowledged = max(acknowledged, run_until_killed(nursery, seed, appends, delay))
+        with open_session() as session:
+            assert session.num_turns >= acknowledged
+            acknowledged = session.num_turns
+            assert [(turn.turn_id, turn.text) for turn in session.turns()] == [
+                (f"turn-{i}", kit.turn(i).text) for i in range(acknowledged)
+            ]
+            assert session.recovered == []
+            kit.assert_right(session)
+            if seed % 8 == 7:
+                assert session.check() == []
+    nursery.stdin.close()
+    assert nursery.wait() == 0
     assert acknowledged >= ROUNDS

@@ -21,11 +21,11 @@ from hsa_memory.storage import (
 from hsa_memory.storage.locks import FileLock
 
 HOLDER = """
-import sys, time
+import sys
 from hsa_memory.storage import Store
 session = Store.open(sys.argv[1]).session("alice", layout=None)
 print("held", flush=True)
-time.sleep(600)
+sys.stdin.read()
 """
 
 
@@ -63,15 +63,18 @@ def test_a_failed_open_frees_the_session(open_session, kit) -> None:
     open_session()
 
 
-def test_a_process_is_refused_and_a_killed_one_frees_the_session(tmp_path, open_session) -> None:
+def test_a_process_is_refused_and_a_killed_one_frees_the_session(
+    tmp_path, open_session, start_process
+) -> None:
     open_session().close()
     command = [sys.executable, "-c", HOLDER, str(tmp_path / "store")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(SessionBusy):
-            open_session()
-        holder.send_signal(signal.SIGKILL)
-        holder.wait()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    holder = start_process(command, text=True, **pipes)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(SessionBusy):
+        open_session()
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
     open_session()
 
 
@@ -164,15 +167,17 @@ assert seen == sorted(seen)
 """
 
 
-def test_a_reading_process_never_sees_the_watermark_go_back(tmp_path, open_session, kit) -> None:
+def test_a_reading_process_never_sees_the_watermark_go_back(
+    tmp_path, open_session, kit, start_process
+) -> None:
     writer = open_session()
     command = [sys.executable, "-c", FOLLOWER, str(tmp_path / "store")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as reader:
-        assert reader.stdout.readline() == "following\n"
-        for i in range(40):
-            writer.append([kit.turn(i)])
-            kit.catch_up(writer)
-        assert reader.wait() == 0
+    reader = start_process(command, stdout=subprocess.PIPE, text=True)
+    assert reader.stdout.readline() == "following\n"
+    for i in range(40):
+        writer.append([kit.turn(i)])
+        kit.catch_up(writer)
+    assert reader.wait() == 0
 
 
 def test_a_deleted_session_is_gone_for_its_readers(tmp_path, open_session, kit) -> None:

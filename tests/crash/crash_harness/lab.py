@@ -19,8 +19,8 @@ from .shim import build
 from .states import FIXED
 
 _BATCH = 40
-# A state takes less than 1 MB; a container may have little shared memory.
-_ROOM = 64 << 20
+# A state takes less than 1 MB; a container may have little shared memory, and others use it too.
+_ROOM = 1 << 29
 
 
 @dataclass(frozen=True)

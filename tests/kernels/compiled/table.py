@@ -24,7 +24,7 @@ DOCUMENT = ROOT / "docs" / "compiled_kernels.md"
 TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
 SHIPPING = "compiled.builds"
 AT_ONCE = 2
-TIMEOUT_SECONDS = 900
+TIMEOUT_SECONDS = 2400
 # wgmma and what took its place; a kernel that has them must not fall back to mma.sync.
 WIDE = ("GMMA", "UTC")
 

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -231,15 +233,26 @@ SCRIPT = textwrap.dedent("""
 """)
 
 
-def start(recipe: Path, data: Path, out: Path, **environment: str) -> subprocess.Popen[bytes]:
-    options = ["--config", str(recipe), "--data", str(data), "--out", str(out)]
-    command = [sys.executable, "-c", SCRIPT, *options, "--dtype", "float32", "--threads", "1"]
-    surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen(command, env=surroundings, stderr=subprocess.PIPE)
+# However busy the machine is; only what hangs takes so long.
+PATIENCE_SECONDS = 600
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(data_dir: Path, out: Path, start_process: Start) -> Start:
+    """Starts a training in a process of its own."""
+
+    def started(recipe: Path, **environment: str) -> subprocess.Popen[bytes]:
+        options = ["--config", str(recipe), "--data", str(data_dir), "--out", str(out)]
+        command = [sys.executable, "-c", SCRIPT, *options, "--dtype", "float32", "--threads", "1"]
+        surroundings = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        return start_process(command, env=surroundings, stderr=subprocess.PIPE)
+
+    return started
 
 
 def wait_for(path: Path, *processes: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not path.exists():
         for process in processes:
             assert process.poll() is None, process.communicate()[1].decode()
@@ -247,12 +260,12 @@ def wait_for(path: Path, *processes: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def test_ctrl_c_saves_and_exits_with_130(tmp_path: Path, data_dir: Path, out: Path) -> None:
+def test_ctrl_c_saves_and_exits_with_130(tmp_path: Path, out: Path, start: Start) -> None:
     recipe = write_recipe(tmp_path / "recipe.json", steps=100_000)
-    process = start(recipe, data_dir, out)
+    process = start(recipe)
     wait_for(out / "log.jsonl", process)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, errors.decode()
     assert "the same command goes on from there" in " ".join(errors.decode().split())
     position = json.loads((out / "checkpoint" / "training.json").read_text())
@@ -260,25 +273,27 @@ def test_ctrl_c_saves_and_exits_with_130(tmp_path: Path, data_dir: Path, out: Pa
     assert load_checkpoint(out / "checkpoint").config.hidden_size == 32
 
 
+def free_port() -> int:
+    """A TCP port that nobody has, of those that nobody gets who asks for any."""
+    for port in range(10_000 + os.getpid() % 5_000, 32_000):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no TCP port is free")
+
+
 @pytest.mark.slow
 def test_two_processes_keep_the_same_weights_and_stop_together(
-    tmp_path: Path, data_dir: Path, out: Path, corpora: object
+    tmp_path: Path, out: Path, corpora: object, start: Start
 ) -> None:
     recipe = write_recipe(tmp_path / "recipe.json", steps=100_000)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    ranks = [start(recipe, data_dir, out, **common, RANK=str(rank)) for rank in range(2)]
-    try:
-        wait_for(out / "log.jsonl", *ranks)
-        ranks[1].send_signal(signal.SIGINT)
-        for process in ranks:
-            _, errors = process.communicate(timeout=60)
-            assert process.returncode == 130, errors.decode()
-    finally:
-        for process in ranks:
-            process.kill()
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    ranks = [start(recipe, **common, RANK=str(rank)) for rank in range(2)]
+    wait_for(out / "log.jsonl", *ranks)
+    ranks[1].send_signal(signal.SIGINT)
+    for process in ranks:
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        assert process.returncode == 130, errors.decode()
     one, other = load_file(out / "rank0"), load_file(out / "rank1")
     assert same(one, other)
     assert one["step"] >= 20
