@@ -66,6 +66,16 @@ def try_lock(vfs: Vfs, path: str) -> FileLock | None:
     return None
 
 
+def lock_within(vfs: Vfs, path: str, seconds: float) -> FileLock | None:
+    """As `try_lock`, but wait so long for whoever holds it."""
+    deadline = time.monotonic() + seconds
+    while (lock := try_lock(vfs, path)) is None:
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(_POLL_SECONDS)
+    return lock
+
+
 def catalog_lock(vfs: Vfs, root: str) -> AbstractContextManager[None]:
     """Hold the lock of a store's catalog for the length of a block; raises StoreLocked."""
     return _waited_for(vfs, os.path.join(root, "locks", "catalog.lock"))
@@ -78,13 +88,9 @@ def branch_lock(vfs: Vfs, root: str, session_id: str) -> AbstractContextManager[
 
 @contextmanager
 def _waited_for(vfs: Vfs, path: str) -> Iterator[None]:
-    deadline = time.monotonic() + _WAIT_SECONDS
-    while (lock := try_lock(vfs, path)) is None:
-        if time.monotonic() > deadline:
-            raise StoreLocked(
-                f"{path} is held by another process for {_WAIT_SECONDS:g} s; try again"
-            )
-        time.sleep(_POLL_SECONDS)
+    lock = lock_within(vfs, path, _WAIT_SECONDS)
+    if lock is None:
+        raise StoreLocked(f"{path} is held by another process for {_WAIT_SECONDS:g} s; try again")
     try:
         yield
     finally:

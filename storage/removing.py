@@ -10,13 +10,14 @@ from functools import partial
 
 from .errors import CorruptMetadata, SessionBusy, SessionHasForks, SessionMissing, StoreError
 from .keyed import Keyed
-from .locks import Lock, catalog_lock, try_lock
+from .locks import Lock, catalog_lock, lock_within, try_lock
 from .names import UNSYNCED, are_unsynced, sync_names
 from .reserve import Reserve
 from .staging import finish_deletion, sweep_leftover
 from .types import SessionInfo
 
 _log = logging.getLogger(__name__)
+_MOMENT_SECONDS = 0.25
 
 
 class Removing(Keyed):
@@ -139,7 +140,9 @@ class Removing(Keyed):
         finish_deletion(self._vfs, self.root, self._catalog, session_id)
 
     def _lock_session(self, info: SessionInfo) -> Lock:
-        lock = try_lock(self._vfs, os.path.join(self.root, "locks", f"s-{info.id}.lock"))
+        path = os.path.join(self.root, "locks", f"s-{info.id}.lock")
+        # Who counts what sessions take, or clears up, holds it for a moment; a writer for long.
+        lock = lock_within(self._vfs, path, _MOMENT_SECONDS)
         if lock is None:
             raise SessionBusy(
                 f"session {info.name!r} is being written by another handle or process; "

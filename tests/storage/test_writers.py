@@ -17,8 +17,10 @@ from hsa_memory.storage import (
     SessionClosed,
     SessionMissing,
     Store,
+    Vfs,
+    removing,
 )
-from hsa_memory.storage.locks import FileLock
+from hsa_memory.storage.locks import FileLock, try_lock
 
 HOLDER = """
 import sys
@@ -37,6 +39,19 @@ def test_a_second_handle_is_refused_until_the_first_closes(open_session) -> None
     assert open_session("bob").num_turns == 0
     first.close()
     open_session()
+
+
+def test_who_looks_into_a_session_for_a_moment_keeps_nobody_out(open_session, monkeypatch) -> None:
+    # As a user's other sessions do, when her quota is used up, to count what all of them take.
+    monkeypatch.setattr(removing, "_MOMENT_SECONDS", 60.0)
+    with open_session() as session:
+        path = os.path.join(os.path.dirname(session.folder), "..", "..", "locks")
+    lock = try_lock(Vfs(), os.path.join(path, f"s-{session.info.id}.lock"))
+    assert lock is not None
+    look = threading.Timer(0.05, lock.release)
+    look.start()
+    assert open_session().num_turns == 0
+    look.join()
 
 
 def test_a_thread_is_refused_too(open_session) -> None:
