@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from _gpu_cases import HEADS, SIZE, Case, Row, make
+from _gpu_cases import HEADS, SIZE, Case, Inputs, Row, make
 from _gpu_timing import random
 from torch import Tensor
 
@@ -53,16 +53,7 @@ def error_of(ours: Tensor, theirs: Tensor) -> float:
 def all_of(case: Case, device: torch.device, dtype: torch.dtype, backend: str) -> Row:
     """Chunk attention and chunk scores with all gradients, and a paged decode."""
     inputs = make(case, device, dtype)
-    errors = compared(
-        lambda *x, which: chunk_attention(*x, backend=which), tuple(inputs), "qkv w", backend
-    )
-    found = compared(
-        lambda *x, which: chunk_scores(*x, backend=which),
-        (inputs.q, inputs.k, inputs.indices),
-        "qk ",
-        backend,
-    )
-    errors |= {f"scores {name}": value for name, value in found.items()}
+    errors = both_operators(inputs, backend)
     last = slice(case.tokens - 1, None)
     q, indices, weights = (x[:, last][:, 0] for x in (inputs.q, inputs.indices, inputs.weights))
     pages = torch.randperm(case.chunks, device=device)
@@ -81,6 +72,20 @@ def all_of(case: Case, device: torch.device, dtype: torch.dtype, backend: str) -
     errors["paged decode"] = error_of(ours, theirs[:, 0])
     errors |= {"one token": error_of(token, theirs), "one token's scores": error_of(found, right)}
     return judge(f"all operators at {tuple(case)}", dtype, errors)
+
+
+def both_operators(inputs: Inputs, backend: str) -> dict[str, float]:
+    """Errors of chunk attention and chunk scores, and of all their gradients."""
+    errors = compared(
+        lambda *x, which: chunk_attention(*x, backend=which), tuple(inputs), "qkv w", backend
+    )
+    found = compared(
+        lambda *x, which: chunk_scores(*x, backend=which),
+        (inputs.q, inputs.k, inputs.indices),
+        "qk ",
+        backend,
+    )
+    return errors | {f"scores {name}": value for name, value in found.items()}
 
 
 def compared(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from _gpu_cases import HEADS, SIZE, Case, Row, choose, make
-from _gpu_checks import WrongResult, compared, error_of, judge
+from _gpu_checks import WrongResult, both_operators, error_of, judge
 from _gpu_timing import random
 from torch import Tensor
 
@@ -76,17 +76,7 @@ def many_chunks(
 
 def long_gradients(case: Case, device: torch.device, dtype: torch.dtype, backend: str) -> Row:
     """All gradients of chunk attention and chunk scores where float64 of everything has room."""
-    inputs = make(case, device, dtype)
-    errors = compared(
-        lambda *x, which: chunk_attention(*x, backend=which), tuple(inputs), "qkv w", backend
-    )
-    found = compared(
-        lambda *x, which: chunk_scores(*x, backend=which),
-        (inputs.q, inputs.k, inputs.indices),
-        "qk ",
-        backend,
-    )
-    errors |= {f"scores {name}": value for name, value in found.items()}
+    errors = both_operators(make(case, device, dtype), backend)
     return judge(f"gradients at {tuple(case)}", dtype, errors)
 
 

@@ -32,6 +32,9 @@ _STARTED = time.monotonic()
 
 import torch  # noqa: E402  its import is part of the time
 
+# Python leaves a script's folder out where PYTHONSAFEPATH is set.
+if (_FOLDER := str(Path(__file__).parent)) not in sys.path:
+    sys.path.insert(0, _FOLDER)
 if "--quick" in sys.argv and not torch.cuda.is_available():
     # Read when Triton is imported.
     os.environ["TRITON_INTERPRET"] = "1"

@@ -20,6 +20,17 @@ class BackendUnavailable(RuntimeError):
     """The backend that was asked for, or that a GPU's tensors need, cannot run them."""
 
 
+def require_one_device(**tensors: Tensor | None) -> None:
+    """Raise a `ValueError` that names the devices if the tensors are on several.
+
+    A kernel would read the memory of another device as its own.
+    """
+    found = {name: x.device for name, x in tensors.items() if x is not None}
+    if len(set(found.values())) > 1:
+        told = ", ".join(f"{name} on {device}" for name, device in found.items())
+        raise ValueError(f"all tensors must be on one device; found {told}")
+
+
 def resolve(backend: str | None, x: Tensor) -> str:
     """Say which backend runs an operator on tensors like `x`: "torch" or "triton".
 

@@ -25,11 +25,13 @@ class Config(NamedTuple):
     num_stages: int
     transposed: bool = False
     """Whether keys times queries are computed, not queries times keys."""
+    exact: bool = False
+    """Whether float32 products run without tensor cores, which want the operands cut in two."""
 
 
 def forward_config(target: Target, size: int, dim: int, heads: int, dtype: torch.dtype) -> Config:
     """Choose how to launch the forward for chunks of `size` tokens and `heads` per KV head."""
-    rows = min(padded(heads), 64)
+    rows = min(padded(heads), 16 if _huge(size, dim, dtype) else 64)
     tile = 2 * padded(size) * padded(dim) * dtype.itemsize
     stages = stages_within(target, tile, rows * padded(dim) * dtype.itemsize)
     transposed = target.wgmma and dtype.itemsize == 2 and padded(size) >= 64
@@ -41,16 +43,20 @@ def backward_queries_config(
 ) -> Config:
     """Choose how to launch `backward_queries_kernel`; `tiles` of a chunk are read, keys and
     values or keys alone."""
-    rows = min(padded(heads), 32)
+    rows = min(padded(heads), 16 if _huge(size, dim, dtype) else 32)
     tile = tiles * padded(size) * padded(dim) * dtype.itemsize
     stages = stages_within(target, tile, 2 * rows * padded(dim) * dtype.itemsize)
     # Masks take registers.
     masked = target.wgmma and target.capability < 100 and padded(dim) > max(dim, 64)
-    return Config(rows, 8 if masked or _large(target, size, dim, dtype) else 4, stages)
+    wide = target.vendor == "cuda" and tiles == 2 and padded(size) * padded(dim) > 64 * 128
+    return Config(rows, 8 if masked or wide or _large(target, size, dim, dtype) else 4, stages)
 
 
 def backward_chunks_config(target: Target, size: int, dim: int, dtype: torch.dtype) -> Config:
     """Choose how to launch `backward_chunks_kernel`."""
+    if target.vendor == "cuda" and _huge(size, dim, dtype):
+        # Cut for tensor cores, keys and values would need more than all shared memory.
+        return Config(16, 16, 1, exact=True)
     rows = 64 if target.capability >= 100 and padded(dim) <= 64 else 32
     if target.vendor == "hip" or dtype.itemsize == 4 or padded(size) * padded(dim) > 64 * 128:
         rows = 16
@@ -67,11 +73,18 @@ def chunk_passes(
     target: Target, size: int, dim: int, dtype: torch.dtype
 ) -> tuple[tuple[bool, bool], ...]:
     """Return which of (dk, dv) every launch of a backward over chunks computes: both at once, but
-    for float32 where sums and operands do not fit the registers together."""
-    least = 64 * 64 if target.wgmma or target.vendor == "hip" else 32 * 64
-    if dtype.itemsize == 4 and padded(size) * padded(dim) > least:
-        return (True, False), (False, True)
-    return ((True, True),)
+    for chunks where sums and operands do not fit the registers together."""
+    values = padded(size) * padded(dim)
+    if target.wgmma or target.vendor == "hip":
+        apart = dtype.itemsize == 4 and values > 64 * 64
+    else:
+        apart = values > (32 * 64 if dtype.itemsize == 4 else 64 * 128)
+    return ((True, False), (False, True)) if apart else ((True, True),)
+
+
+def _huge(size: int, dim: int, dtype: torch.dtype) -> bool:
+    """Whether a chunk's float32 keys take a quarter of a processor's registers, or more."""
+    return dtype.itemsize == 4 and padded(size) * padded(dim) > 64 * 128
 
 
 def _large(target: Target, size: int, dim: int, dtype: torch.dtype) -> bool:

@@ -65,12 +65,15 @@ def stages_within(target: Target, tile_bytes: int, fixed_bytes: int = 0) -> int:
     return max(1, min(3, (target.shared - fixed_bytes) // max(tile_bytes, 1)))
 
 
-def precision(target: Target) -> str:
+def precision(target: Target, exact: bool = False) -> str:
     """Return how float32 products are computed, as PyTorch's own are: in TF32 if that is allowed.
 
     Otherwise from three products of TF32, as exact as float32's own, which no tensor core computes.
+
+    Args:
+        exact: compute float32's own products.
     """
-    if target.vendor == "hip":
+    if target.vendor == "hip" or exact:
         return "ieee"
     # Where PyTorch has both switches, to ask the older may raise.
     switch = getattr(torch.backends.cuda.matmul, "fp32_precision", None)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backends import resolve
+from ..backends import require_one_device, resolve
 from ..gathering import exact_dtype, fits
 from . import cpu
 
@@ -34,7 +34,8 @@ def chunk_attention(
             as a store keeps them, converted where they are used. C may be 0. All must be finite: a
             chunk that no token chose may still be read, with weight 0.
         v: values, as `k`.
-        indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot.
+        indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot. Others are an
+            error on the CPU; on a GPU nobody looks, for that would wait for it.
         weights: fusion weights [B, T, G, K], float32 (float64 with float64 inputs); those of empty
             slots are ignored.
         scale: factor on the scores; default 1 / sqrt(D).
@@ -45,7 +46,7 @@ def chunk_attention(
         v and weights.
 
     Raises:
-        ValueError: if shapes or dtypes do not fit together.
+        ValueError: if shapes, dtypes or devices do not fit together.
         BackendUnavailable: if the backend cannot run here.
     """
     _validate(q, k, v, indices, weights)
@@ -55,7 +56,8 @@ def chunk_attention(
     factor = q.shape[3] ** -0.5 if scale is None else scale
     # The first call of a custom op imports torch's compiler, seconds in a fresh process; without
     # gradients the operator has nothing to add on the CPU.
-    if chosen == "torch" and not torch.is_grad_enabled():
+    plain = chosen == "torch" and not torch.is_grad_enabled()
+    if plain and not torch.compiler.is_compiling():
         return cpu.forward(q, k, v, indices, weights, factor)
     result: Tensor = _forward(q, k.to(q.dtype), v.to(q.dtype), indices, weights, factor, chosen)
     return result
@@ -68,7 +70,11 @@ def _validate(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor)
             f"{tuple(q.shape)}, {tuple(k.shape)}, {tuple(indices.shape)}"
         )
     batch, tokens, heads, dim = q.shape
-    groups = k.shape[3]
+    size, groups = k.shape[2:4]
+    if not (heads and dim and size and groups):
+        raise ValueError(
+            f"H, S, G and D must be at least 1; found {tuple(q.shape)} and {tuple(k.shape)}"
+        )
     if k.shape != v.shape or k.shape[0] != batch or k.shape[4] != dim or heads % groups:
         raise ValueError(
             f"k and v must be [{batch}, C, S, G, {dim}] with G dividing {heads}; "
@@ -87,6 +93,7 @@ def _validate(q: Tensor, k: Tensor, v: Tensor, indices: Tensor, weights: Tensor)
     exact = exact_dtype(q)
     if weights.dtype != exact:
         raise ValueError(f"weights must be {exact} beside {q.dtype}; found {weights.dtype}")
+    require_one_device(q=q, k=k, v=v, indices=indices, weights=weights)
 
 
 def _kernels(backend: str) -> Any:

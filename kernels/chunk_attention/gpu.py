@@ -98,12 +98,13 @@ def backward(
         indices.contiguous(), weights.contiguous(), scale,
     )  # fmt: skip
     target = target or target_of(q)
-    dq, dw = _backward_queries(given, target)
-    dk, dv = _backward_chunks(given, target)
+    dq, dw = backward_queries(given, target)
+    dk, dv = backward_chunks(given, target)
     return Gradients(dq, dk, dv, dw)
 
 
-def _backward_queries(given: Given, target: Target) -> tuple[Tensor, Tensor]:
+def backward_queries(given: Given, target: Target) -> tuple[Tensor, Tensor]:
+    """Return dq and dw."""
     grad, q, k, v, indices, weights, scale = given
     batch, tokens, heads, dim = q.shape
     groups, size = k.shape[3], k.shape[2]
@@ -125,7 +126,8 @@ def _backward_queries(given: Given, target: Target) -> tuple[Tensor, Tensor]:
     return dq, dw.sum(0) if blocks > 1 else dw[0]
 
 
-def _backward_chunks(given: Given, target: Target) -> tuple[Tensor, Tensor]:
+def backward_chunks(given: Given, target: Target) -> tuple[Tensor, Tensor]:
+    """Return dk and dv."""
     grad, q, k, v, indices, weights, scale = given
     batch, tokens, heads, dim = q.shape
     chunks, size, groups = k.shape[1:4]
@@ -150,7 +152,8 @@ def _backward_chunks(given: Given, target: Target) -> tuple[Tensor, Tensor]:
                 pairs.order.shape[1], pieces.chunk.shape[1],
                 *k.stride()[:4], *v.stride()[:4],
                 R=per_group, S=size, D=dim, SP=padded(size), DP=padded(dim),
-                N=config.rows, RU=unit, PIECE=0 if ordered else PIECE, PRECISION=precision(target),
+                N=config.rows, RU=unit, PIECE=0 if ordered else PIECE,
+                PRECISION=precision(target, config.exact),
                 TRANSPOSED=config.transposed, WANT_K=want_k, WANT_V=want_v,
                 num_warps=config.num_warps, num_stages=config.num_stages,
             )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backends import resolve
+from ..backends import require_one_device, resolve
 from ..gathering import exact_dtype, fits
 from . import cpu
 
@@ -30,7 +30,8 @@ def chunk_scores(
             float16.
         k: keys of all chunks [B, C, S, G, D] in the dtype of `q` or bfloat16, all finite; C may
             be 0.
-        indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot.
+        indices: chosen chunks [B, T, G, K], int64 in [0, C); -1 marks an empty slot. Others are an
+            error on the CPU; on a GPU nobody looks, for that would wait for it.
         scale: factor on the products; default 1 / sqrt(D).
         backend: "torch" or "triton"; default Triton on a GPU and PyTorch elsewhere.
 
@@ -39,7 +40,7 @@ def chunk_scores(
         q and k.
 
     Raises:
-        ValueError: if shapes or dtypes do not fit together.
+        ValueError: if shapes, dtypes or devices do not fit together.
         BackendUnavailable: if the backend cannot run here.
     """
     _validate(q, k, indices)
@@ -48,7 +49,8 @@ def chunk_scores(
         return q.new_zeros(_shape(q, k, indices), dtype=exact_dtype(q))
     factor = q.shape[3] ** -0.5 if scale is None else scale
     # As in `chunk_attention`: no custom op, no compiler to import, where nothing is differentiated.
-    if chosen == "torch" and not torch.is_grad_enabled():
+    plain = chosen == "torch" and not torch.is_grad_enabled()
+    if plain and not torch.compiler.is_compiling():
         return cpu.forward(q, k, indices, factor)
     result: Tensor = _forward(q, k.to(q.dtype), indices, factor, chosen)
     return result
@@ -65,7 +67,11 @@ def _validate(q: Tensor, k: Tensor, indices: Tensor) -> None:
             f"{tuple(q.shape)}, {tuple(k.shape)}, {tuple(indices.shape)}"
         )
     batch, tokens, heads, dim = q.shape
-    groups = k.shape[3]
+    size, groups = k.shape[2:4]
+    if not (heads and dim and size and groups):
+        raise ValueError(
+            f"H, S, G and D must be at least 1; found {tuple(q.shape)} and {tuple(k.shape)}"
+        )
     if k.shape[0] != batch or k.shape[4] != dim or heads % groups:
         raise ValueError(
             f"k must be [{batch}, C, S, G, {dim}] with G dividing {heads}; found {tuple(k.shape)}"
@@ -79,6 +85,7 @@ def _validate(q: Tensor, k: Tensor, indices: Tensor) -> None:
             "k must have the dtype of q or be bfloat16, and indices be int64; found "
             f"{q.dtype}, {k.dtype}, {indices.dtype}"
         )
+    require_one_device(q=q, k=k, indices=indices)
 
 
 def _kernels(backend: str) -> Any:

@@ -82,7 +82,7 @@ def backward(
             pairs.order.shape[1], pieces.chunk.shape[1], *k.stride()[:4],
             R=rows, S=size, D=dim, SP=padded(size), DP=padded(dim),
             N=config.rows, RU=min(rows, config.rows), PIECE=0 if ordered else PIECE,
-            PRECISION=precision(target), TRANSPOSED=config.transposed,
+            PRECISION=precision(target, config.exact), TRANSPOSED=config.transposed,
             num_warps=config.num_warps, num_stages=config.num_stages,
         )  # fmt: skip
     return Gradients(dq, dk.to(k.dtype))

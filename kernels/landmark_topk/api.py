@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..backends import resolve
+from ..backends import require_one_device, resolve
 from ..gathering import exact_dtype
 from . import cpu
 from . import quantized as int8
@@ -61,6 +61,10 @@ def landmark_topk(
     """
     _validate(q, landmarks, visible, top_k, chunk_mask, noise)
     values, scales = (None, None) if quantized is None else quantized
+    require_one_device(
+        q=q, landmarks=landmarks, visible=visible, chunk_mask=chunk_mask, noise=noise,
+        values=values, scales=scales,
+    )  # fmt: skip
     if quantized is not None:
         _validate_quantized(quantized, landmarks, noise)
     chosen = resolve(backend, q)
@@ -68,7 +72,8 @@ def landmark_topk(
     slots = min(top_k, landmarks.shape[1])
     # The first call of a custom op imports torch's compiler, seconds in a fresh process; without
     # gradients the operator has nothing to add on the CPU.
-    run = _search if chosen == "torch" and not torch.is_grad_enabled() else _forward
+    plain = chosen == "torch" and not torch.is_grad_enabled()
+    run = _search if plain and not torch.compiler.is_compiling() else _forward
     scores, indices = run(
         q, landmarks, visible, slots, factor, chunk_mask, noise, values, scales, chosen
     )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backends import resolve
+from ..backends import require_one_device, resolve
 from ..gathering import exact_dtype, fits
 from .pages import Pool, split_pool
 
@@ -73,7 +73,8 @@ def paged_decode(
             "paged_decode has no gradient: call it under torch.no_grad(), or use chunk_attention"
         )
     chosen = resolve(backend, q)
-    factor = q.shape[2] ** -0.5 if scale is None else scale
+    # Of an int Triton would make another kernel.
+    factor = q.shape[2] ** -0.5 if scale is None else float(scale)
     parts = splits or 0 if workspace is None else workspace.shape[0]
     inputs = (q, k_pool, v_pool, page_table, indices, weights)
     if torch.compiler.is_compiling():
@@ -113,9 +114,9 @@ def _validate(
         )
     batch, heads, dim = q.shape
     _, size, groups, _ = k.shape
-    if k.shape != v.shape or k.shape[3] != dim or not size or not groups or heads % groups:
+    if k.shape != v.shape or k.shape[3] != dim or not (size and groups and dim) or heads % groups:
         raise ValueError(
-            f"pages of keys and of values must be [P, S, G, {dim}] with S > 0 and G dividing "
+            f"pages of keys and of values must be [P, S, G, {dim}], S, G and D > 0, G dividing "
             f"{heads}; found {tuple(k.shape)} and {tuple(v.shape)}"
         )
     if (
@@ -140,11 +141,9 @@ def _validate(
     exact = exact_dtype(q)
     if weights.dtype != exact:
         raise ValueError(f"weights must be {exact} beside {q.dtype}; found {weights.dtype}")
-    if len({x.device for x in (q, k, v, page_table, indices, weights)}) > 1:
-        raise ValueError(
-            "all tensors must be on one device; found "
-            f"{[str(x.device) for x in (q, k, v, page_table, indices, weights)]}"
-        )
+    require_one_device(
+        q=q, keys=k, values=v, page_table=page_table, indices=indices, weights=weights
+    )
 
 
 def _validate_memory(

@@ -111,7 +111,7 @@ def decode_kernel(
     program = tl.program_id(0)
     split = program % splits
     block = (program // splits) % PER_GROUP
-    group = (program // splits // PER_GROUP) % GROUPS
+    group = ((program // splits // PER_GROUP) % GROUPS).to(tl.int64)
     row = (program // splits // PER_GROUP // GROUPS).to(tl.int64)
 
     # Every `splits`-th slot: empty ones lie at the end, and no split gets all of them.
@@ -134,12 +134,12 @@ def decode_kernel(
     keys = tl.arange(0, BLOCK_SIZE)
     dims = tl.arange(0, BLOCK_DIM)
     live = (heads < HEADS)[:, None] & (dims < DIM)[None, :]
-    head = (group * HEADS + heads).to(tl.int64)
+    head = group * HEADS + heads
     queries = tl.load(
         q + row * q_b + head[:, None] * q_h + dims[None, :] * q_d, mask=live, other=0.0
     )
-    k_base = k_pool + row * k_b + group.to(tl.int64) * k_g
-    v_base = v_pool + row * v_b + group.to(tl.int64) * v_g
+    k_base = k_pool + row * k_b + group * k_g
+    v_base = v_pool + row * v_b + group * v_g
     k_tile = keys.to(tl.int64)[:, None] * k_s + dims.to(tl.int64)[None, :] * k_d
     v_tile = keys.to(tl.int64)[:, None] * v_s + dims.to(tl.int64)[None, :] * v_d
     factor = scale * LOG2_E

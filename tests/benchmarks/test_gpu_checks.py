@@ -78,7 +78,7 @@ def slightly_off(which: str) -> Callable[[Any], Any]:
         ("_gpu_far", "chunk_scores", "many chunks", "value", "'scores'"),
         ("_gpu_far", "paged_decode", "many chunks", "nan", "'paged decode'"),
         ("_gpu_far", "chunk_attention", "many tokens", "value", "'forward'"),
-        ("_gpu_far", "chunk_attention", "long", "gradient", "'dv'"),
+        ("_gpu_checks", "chunk_attention", "long", "gradient", "'dv'"),
     ],
 )
 def test_what_is_wrong_is_found_and_named(

@@ -335,12 +335,15 @@ def test_plots_show_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [y for _, y in floor.lines["k 64 D 64 H 1"]] == [pytest.approx(1 / 1.5)] * 4
 
 
-def test_a_run_is_shown_again_from_its_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("safe_path", [{}, {"PYTHONSAFEPATH": "1"}], ids=["", "safe path"])
+def test_a_run_is_shown_again_from_its_file(tmp_path: Path, safe_path: dict[str, str]) -> None:
     # As it is written while a run goes on.
     path = tmp_path / "gpu.json"
     path.write_text(json.dumps(figures()), encoding="utf-8")
     script = [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), "--show", str(path)]
-    done = subprocess.run(script, capture_output=True, text=True, env=load_environment())
+    done = subprocess.run(
+        script, capture_output=True, text=True, env=load_environment() | safe_path
+    )
     printed = " ".join(done.stdout.split())
     # One case failed.
     assert done.returncode == 1, done.stderr

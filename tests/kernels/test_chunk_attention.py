@@ -256,10 +256,19 @@ def test_gradients_are_those_of_finite_differences(chunks: int) -> None:
     )
 
 
-def test_it_compiles_into_one_graph() -> None:
-    inputs = make(Case())
-    run = torch.compile(chunk_attention, fullgraph=True, backend="aot_eager")
-    torch.testing.assert_close(run(*inputs), chunk_attention(*inputs))
+@pytest.mark.parametrize("gradients", [True, False])
+def test_it_compiles_into_one_operator_of_one_graph(gradients: bool) -> None:
+    inputs, called = make(Case()), []
+
+    def keep(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        called.extend(node.target for node in graph.graph.nodes if node.op == "call_function")
+        return graph.forward
+
+    with torch.set_grad_enabled(gradients):
+        found = torch.compile(chunk_attention, fullgraph=True, backend=keep)(*inputs)
+        torch.testing.assert_close(found, chunk_attention(*inputs))
+    # Not the loops of the CPU's code, one for each tile.
+    assert called == [torch.ops.hsa_memory.chunk_attention.default]
 
 
 @pytest.mark.parametrize(
@@ -272,6 +281,12 @@ def test_it_compiles_into_one_graph() -> None:
         ({"indices": torch.zeros(2, 7, 2, 3, dtype=torch.int32)}, "int64; found .*int32"),
         ({"k": torch.zeros(2, 9, 5, 2, 6, dtype=torch.bfloat16)}, "dtype of q"),
         ({"weights": torch.zeros(2, 7, 2, 3, dtype=torch.bfloat16)}, "weights must be .*float32"),
+        ({"v": torch.zeros(2, 9, 5, 2, 6, device="meta")}, "one device; found q on cpu.*v on meta"),
+        ({"indices": torch.zeros(2, 7, 2, 3, dtype=torch.int64, device="meta")}, "indices on meta"),
+        ({"q": torch.zeros(2, 7, 0, 6)}, r"at least 1; found \(2, 7, 0, 6\)"),
+        ({n: torch.zeros(2, 9, 0, 2, 6) for n in "kv"}, r"at least 1; .*\(2, 9, 0, 2, 6\)"),
+        ({n: torch.zeros(2, 9, 5, 0, 6) for n in "kv"}, r"at least 1; .*\(2, 9, 5, 0, 6\)"),
+        ({"q": torch.zeros(2, 7, 4, 0)}, r"at least 1; found \(2, 7, 4, 0\)"),
     ],
 )
 def test_wrong_inputs_are_named(change: dict[str, Tensor], message: str) -> None:

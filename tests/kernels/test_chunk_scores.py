@@ -186,6 +186,14 @@ def test_gradients_are_those_of_finite_differences(chunks: int) -> None:
     )
 
 
+@pytest.mark.parametrize("gradients", [True, False])
+def test_it_compiles_into_one_graph(gradients: bool) -> None:
+    inputs = make(Case())
+    run = torch.compile(chunk_scores, fullgraph=True, backend="aot_eager")
+    with torch.set_grad_enabled(gradients):
+        torch.testing.assert_close(run(*inputs), chunk_scores(*inputs))
+
+
 def test_what_does_not_fit_together_is_refused() -> None:
     q, k, indices = make(Case())
     for bad in (
@@ -195,6 +203,12 @@ def test_what_does_not_fit_together_is_refused() -> None:
         (q, k, indices[:, :3]),
         (q.float(), k, indices),
         (q, k, indices.int()),
+        (q, k.to("meta"), indices),
+        (q, k, indices.to("meta")),
+        (q[:, :, :0], k, indices),
+        (q[..., :0], k[..., :0], indices),
+        (q, k[:, :, :0], indices),
+        (q, k[:, :, :, :0], indices[:, :, :0]),
     ):
         with pytest.raises(ValueError, match="must|expected"):
             chunk_scores(*bad)

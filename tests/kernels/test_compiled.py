@@ -112,6 +112,14 @@ def test_builds_that_only_one_of_both_has_are_named() -> None:
     assert table.worse([], [row]) == ["a: b_kernel for sm_90 is not in the table"]
 
 
+def test_kernels_that_could_not_start_are_named() -> None:
+    held = table.read()["builds"]
+    assert not [said for said in table.worse(held, held) if "memory" in said]
+    row = next(row for row in held if row["target"] == "sm_90")
+    (said,) = table.worse([row], [{**row, "shared_bytes": 227 * 1024 + 1}])
+    assert said.endswith("for sm_90 needs 232449 bytes of shared memory, there are 232448")
+
+
 def test_groups_in_flight_are_those_of_each_loop() -> None:
     measure = pytest.importorskip("compiled.measure")
     assert measure.in_flight(TTGIR) == [3, 0]

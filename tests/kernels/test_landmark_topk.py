@@ -222,11 +222,13 @@ def test_gradients_are_those_of_finite_differences() -> None:
     )
 
 
-def test_it_compiles_into_one_graph() -> None:
+@pytest.mark.parametrize("gradients", [True, False])
+def test_it_compiles_into_one_graph(gradients: bool) -> None:
     inputs = (*make(Case()), 4)
     run = torch.compile(landmark_topk, fullgraph=True, backend="aot_eager")
-    for ours, theirs in zip(run(*inputs), landmark_topk(*inputs), strict=True):
-        torch.testing.assert_close(ours, theirs)
+    with torch.set_grad_enabled(gradients):
+        for ours, theirs in zip(run(*inputs), landmark_topk(*inputs), strict=True):
+            torch.testing.assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,7 @@ def test_it_compiles_into_one_graph() -> None:
         ({"chunk_mask": torch.ones(11, dtype=torch.bool)}, r"bool \[2, 11\]; found .* \(11,\)"),
         ({"chunk_mask": torch.ones(2, 11)}, "found torch.float32"),
         ({"noise": torch.zeros(2, 9, 3, 10)}, r"found \(2, 9, 3, 10\)"),
+        ({"visible": torch.zeros(2, 9, device="meta")}, "one device; .*visible on meta"),
     ],
 )
 def test_wrong_inputs_are_named(change: dict[str, Any], message: str) -> None:

@@ -253,7 +253,11 @@ def test_it_compiles_into_one_graph() -> None:
         ({"q": torch.zeros(3, 4)}, r"found \(3, 4\)"),
         ({"q": torch.zeros(3, 3, 6)}, r"G dividing 3; found \(30, 5, 2, 6\)"),
         ({"pool": torch.zeros(30, 3, 5, 2, 6)}, r"\[P, 2, S, G, D\]; found \(30, 3, 5, 2, 6\)"),
-        ({"pool": torch.zeros(30, 2, 0, 2, 6)}, r"S > 0 .*found \(30, 0, 2, 6\)"),
+        ({"pool": torch.zeros(30, 2, 0, 2, 6)}, r"D > 0.*found \(30, 0, 2, 6\)"),
+        (
+            {"q": torch.zeros(3, 4, 0), "pool": torch.zeros(30, 2, 5, 2, 0)},
+            r"D > 0.*found \(30, 5, 2, 0\)",
+        ),
         (
             {"pool": (torch.zeros(3, 5, 2, 6), torch.zeros(3, 5, 2, 7))},
             r"\(3, 5, 2, 6\) and \(3, 5, 2, 7\)",
@@ -264,7 +268,10 @@ def test_it_compiles_into_one_graph() -> None:
         ({"indices": torch.zeros(3, 2, 4, dtype=torch.int32)}, "indices int64.*int32"),
         ({"weights": torch.zeros(3, 2, 5)}, r"\(3, 2, 4\) and \(3, 2, 5\)"),
         ({"weights": torch.zeros(3, 2, 4, dtype=BF16)}, "weights must be .*float32"),
-        ({"weights": torch.zeros(3, 2, 4, device="meta")}, "one device; found .*meta"),
+        (
+            {"weights": torch.zeros(3, 2, 4, device="meta")},
+            "one device; found q on cpu.* weights on meta",
+        ),
         ({"out": torch.zeros(3, 4, 7)}, r"out must be \(3, 4, 6\), contiguous.*\(3, 4, 7\)"),
         ({"out": torch.zeros(4, 3, 6).transpose(0, 1)}, "out must be .*contiguous"),
         ({"splits": 0}, "splits must be at least 1; found 0"),

@@ -56,6 +56,8 @@ SIZES = (
 )
 WIDE = Sizes(dim=128, heads=32, groups=2, dtype=torch.float32)
 LONG = Sizes(size=128)
+LARGE = Sizes(dim=128, size=128)
+LARGEST = Sizes(dim=128, size=128, dtype=torch.float32)
 # Each unlike the first of SIZES in one thing: float16, numbers of heads that are no power of two or
 # fill no product, a dimension that is padded, a number of slots that 16 does not divide, and 1.
 ODD = (
@@ -75,9 +77,16 @@ SCALE = 0.125
 
 def attending() -> Iterator[Case]:
     """chunk_attention: forward, and backward with and without atomic additions."""
-    for sizes in (*SIZES, WIDE, LONG, *ODD, *MANY_SLOTS):
+    for sizes in (*SIZES, WIDE, LONG, LARGE, *ODD, *MANY_SLOTS):
         yield Case(f"chunk_attention forward {sizes}", attention_forward(sizes))
         yield Case(f"chunk_attention backward {sizes}", attention_backward(sizes))
+    # One token runs the kernels of a decode, without a page table.
+    for sizes in (SIZES[0], SIZES[2], LARGE):
+        sizes = sizes._replace(tokens=1)
+        yield Case(f"chunk_attention forward {sizes}", attention_forward(sizes))
+    # Its gradient of queries spills.
+    yield Case(f"chunk_attention forward {LARGEST}", attention_forward(LARGEST))
+    yield Case(f"chunk_attention backward of chunks {LARGEST}", backward_of_chunks(LARGEST))
     for sizes in (SIZES[0], SIZES[-1]):
         yield Case(f"chunk_attention ordered {sizes}", ordered(attention_backward(sizes)))
 
@@ -97,9 +106,20 @@ def attention_backward(sizes: Sizes) -> Callable[[str], object]:
     return run
 
 
+def backward_of_chunks(sizes: Sizes) -> Callable[[str], object]:
+    """The part of a backward that computes dk and dv."""
+
+    def run(target: str) -> object:
+        tensors = inputs(sizes)
+        given = chunk_attention.Given(tensors[0], *tensors, SCALE)
+        return chunk_attention.backward_chunks(given, TARGETS[target])
+
+    return run
+
+
 def scoring() -> Iterator[Case]:
     """chunk_scores: forward, and backward with and without atomic additions."""
-    for sizes in (*SIZES[:2], *SIZES[-2:], WIDE, LONG, *ODD[-2:], *MANY_SLOTS):
+    for sizes in (*SIZES[:2], *SIZES[-2:], WIDE, LONG, LARGE, *ODD[-2:], *MANY_SLOTS):
         yield Case(f"chunk_scores forward {sizes}", scores_forward(sizes))
         yield Case(f"chunk_scores backward {sizes}", scores_backward(sizes))
     yield Case(f"chunk_scores ordered {SIZES[0]}", ordered(scores_backward(SIZES[0])))

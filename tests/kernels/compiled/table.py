@@ -18,10 +18,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from hsa_memory.kernels import launching
+
 ROOT = Path(__file__).resolve().parents[3]
 TABLE = ROOT / "docs" / "results" / "compiled_kernels.json"
 DOCUMENT = ROOT / "docs" / "compiled_kernels.md"
-TARGETS = ("sm_80", "sm_90", "sm_100", "gfx942")
+TARGETS = tuple(launching.TARGETS)
 SHIPPING = "compiled.builds"
 AT_ONCE = 2
 TIMEOUT_SECONDS = 2400
@@ -103,6 +105,7 @@ def worse(table: list[Row], rows: list[Row]) -> list[str]:
     promised, found = ({_key(row): row for row in part} for part in (table, rows))
     said = [f"{named(row)} does not compile: {row['error']}" for row in rows if "error" in row]
     said += [f"{named(row)} spills {row['spilled_bytes']} bytes" for row in rows if _spills(row)]
+    said += [f"{named(row)} {_no_room(row)}" for row in rows if _no_room(row)]
     said += [f"{named(promised[key])} is in the table only" for key in promised.keys() - found]
     for key, row in found.items():
         if "error" in row:
@@ -116,6 +119,13 @@ def worse(table: list[Row], rows: list[Row]) -> list[str]:
 
 def _spills(row: Row) -> bool:
     return row.get("spilled_bytes", 0) > 0
+
+
+def _no_room(row: Row) -> str:
+    """What is said of a kernel that cannot start, for want of shared memory."""
+    there = launching.TARGETS[row["target"]].shared
+    needed: int = row.get("shared_bytes", 0)
+    return f"needs {needed} bytes of shared memory, there are {there}" if needed > there else ""
 
 
 def _lost(old: Row, new: Row) -> Iterable[str]:

@@ -56,6 +56,8 @@ CASES = [
     Case(empty=1.0, size=16, dim=16),
     Case(tokens=5, heads=4, kv_heads=2, top_k=1, size=16, dim=16),
     Case(tokens=2, heads=3, dim=72, size=40),
+    # Keys too large to be cut in two for tensor cores.
+    Case(tokens=2, heads=3, kv_heads=1, dim=100, size=100, chunks=3, top_k=2),
 ]
 
 

@@ -224,6 +224,27 @@ def test_addresses_beyond_two_to_the_31(apart: str, device: torch.device, tmp_pa
     assert error(found, expected(near)) <= TOLERANCE[FP16]
 
 
+def test_heads_beyond_two_to_the_31(device: torch.device, tmp_path: Path) -> None:
+    if device.type != "cpu":
+        pytest.skip("13 GB of weights: the interpreter has them in a file that takes no place")
+    inputs = make(Case(batch=1, heads=4, kv_heads=4, top_k=3, empty=0.0), device)
+    apart = 1 << 30
+    storage = torch.from_file(str(tmp_path / "weights"), shared=True, size=3 * apart + 3)
+    weights = storage.as_strided((1, 4, 3), (3 * apart + 3, apart, 1)).copy_(inputs.weights)
+    found = paged_decode(*inputs._replace(weights=weights), splits=1, backend="triton")
+    assert error(found, expected(inputs)) <= TOLERANCE[FP32]
+
+
+def test_a_whole_scale_needs_no_other_kernel(
+    monkeypatch: pytest.MonkeyPatch, device: torch.device
+) -> None:
+    given: list[object] = []
+    monkeypatch.setattr(gpu, "launch", lambda *arguments: given.extend(arguments))
+    paged_decode(*make(Case(), device), scale=1, backend="triton")
+    # Triton compiles again for an int, and once more for this one.
+    assert [type(x) for x in given if isinstance(x, int | float)] == [float]
+
+
 def test_it_writes_where_it_is_told_and_the_same_bits_every_time(device: torch.device) -> None:
     inputs = make(Case(batch=3, chunks=20, top_k=17), device)
     out = torch.full_like(inputs.q, float("nan"))
