@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from .catalog_rows import Row, decode_user, user_columns
 from .database import USER_VERSION, Database, create_database
-from .errors import CorruptMetadata, DurabilityLost, StoreError
+from .errors import CorruptMetadata, DurabilityLost, StoreError, StoreFull
 from .names import leave_unsynced, sync_names
 from .paths import file_id
 from .rows import DECODE_ERRORS
@@ -262,20 +262,20 @@ class Catalog:
         except StoreError:
             return found
         for row in rows:
-            try:
+            with suppress(CorruptMetadata):
                 found.append(self.decode_user(row))
-            except CorruptMetadata:
-                continue
         return found
 
     def adopt_log(self, vfs: Vfs, lock: Callable[[], AbstractContextManager[None]]) -> None:
         """Copy back the log of somebody who was killed: what lists a session must be on the disk
-        before anything is added to the session."""
+        before anything is added to the session. What we do not see of it must not come later."""
         wal = vfs.lstat(self._path + "-wal")
         if wal is None or not wal.st_size:
             return
         with lock(), closing(Database(self._path, write=True)) as database:
             vfs.sync_dir(os.path.dirname(self._path))
+            with suppress(StoreFull):
+                database.take_back()
             database.adopt_log()
 
     def migrate(self) -> None:

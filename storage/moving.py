@@ -195,6 +195,7 @@ class Moving(Administration, ABC):
     def _open_rebuilding(self, info: SessionInfo) -> Rebuilding:
         lock = self._lock_session(info)
         try:
+            self._catalog.adopt_log(self._vfs, self._catalog_lock)
             return Rebuilding(
                 self._vfs,
                 self.root,

@@ -194,6 +194,9 @@ class Store(Moving):
         lock = None if read_only else self._lock_session(info)
         session = None
         try:
+            # Nobody deletes it from here on; who was killed doing so must not be followed later.
+            if lock is not None and trust_head and self.has_files:
+                self._catalog.adopt_log(self._vfs, self._catalog_lock)
             session = self._make_session(info, layout, lock, trust_head, cipher)
             self._sessions.add(session)
             return session
