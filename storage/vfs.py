@@ -245,9 +245,10 @@ class Vfs:
         if not stat.S_ISDIR(status.st_mode):
             self.unlink(path)
             return
-        for name in self.list_dir(path):
-            self.remove_tree(os.path.join(path, name))
-        with translated("remove", path):
+        # Somebody else may be removing it too.
+        with suppress(FileNotFoundError), translated("remove", path):
+            for name in self.list_dir(path):
+                self.remove_tree(os.path.join(path, name))
             os.rmdir(path)
 
     def try_lock(self, fd: int) -> bool:

@@ -236,6 +236,31 @@ def leave_half_a_deletion(root, info, monkeypatch) -> None:
     log.write_bytes(left)
 
 
+def test_what_somebody_else_removes_meanwhile_does_not_close_the_store(tmp_path, kit) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store:
+        bring_in(store, kit)
+
+    class Slow(Vfs):
+        """Comes too late to a folder that it has looked at so often."""
+
+        def __init__(self, looks: int) -> None:
+            self.looks = looks
+
+        def list_dir(self, path):
+            if path.endswith("old-g1"):
+                self.looks -= 1
+                if self.looks == 0:
+                    shutil.rmtree(path)
+            return super().list_dir(path)
+
+    for looks in (1, 2):
+        (root / "trash" / "old-g1" / "empty").mkdir(parents=True)
+        with Store.open(root, vfs=Slow(looks)) as store:
+            assert_whole(store, kit)
+        assert leftovers(root) == []
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_a_deletion_that_was_killed_half_way_takes_no_turns_with_it(
     tmp_path, kit, monkeypatch, again
