@@ -258,9 +258,11 @@ def _drop_marks(vfs: Vfs, path: str) -> None:
 
 def _marks(vfs: Vfs, path: str) -> set[str]:
     """Ids of the sessions that may have moved from a folder of `tmp/` to their places."""
-    if not _is_dir(vfs, path):
-        return set()
-    names = (name for name in vfs.list_dir(path) if is_id(name))
+    names: list[str] = []
+    if _is_dir(vfs, path):
+        # Who has none in it removes it without the lock.
+        with suppress(FileNotFoundError):
+            names = [name for name in vfs.list_dir(path) if is_id(name)]
     return {name for name in names if not _is_dir(vfs, os.path.join(path, name))}
 
 

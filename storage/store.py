@@ -163,6 +163,7 @@ class Store(Moving):
 
         Raises:
             SessionBusy: another handle writes to the session, here or in another process.
+            StoreLocked: another process is changing the store, and takes long.
             SessionMissing: no such session.
             ModelMismatch: it was written with none of these layouts.
             KeyMissing, WrongKey, NotEncrypted: about the key.
