@@ -246,10 +246,11 @@ class Vfs:
             self.unlink(path)
             return
         # Somebody else may be removing it too.
-        with suppress(FileNotFoundError), translated("remove", path):
+        with suppress(FileNotFoundError):
             for name in self.list_dir(path):
                 self.remove_tree(os.path.join(path, name))
-            os.rmdir(path)
+            with translated("remove", path):
+                os.rmdir(path)
 
     def try_lock(self, fd: int) -> bool:
         """Take an exclusive flock if it is free."""
