@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from .catalog_rows import Row, decode_user, user_columns
+from .catalog_rows import Held, Row, decode_user, user_columns
 from .database import USER_VERSION, Database, create_database
-from .errors import CorruptMetadata, DurabilityLost, StoreError
+from .errors import CorruptMetadata, DurabilityLost, StoreError, StoreFull
 from .names import leave_unsynced, sync_names
 from .paths import file_id
 from .rows import DECODE_ERRORS
@@ -119,13 +119,16 @@ class Catalog:
         gone = SessionInfo(name=f"deleted {info.id}", id=info.id, created=info.created)
         connection.execute(sa.insert(sessions), self.row_of(gone, deleted=deleted))
 
-    def replace(self, infos: Sequence[SessionInfo], gone: SessionInfo | None) -> None:
+    def replace(
+        self, infos: Sequence[SessionInfo], gone: SessionInfo | None, held: Mapping[str, Held]
+    ) -> None:
         """Insert sessions whose files are there, and decide a deletion, in one transaction."""
         with self.writing() as connection:
             if gone is not None:
                 self._bury(connection, gone, 1)
             for info in infos:
-                connection.execute(sa.insert(sessions), self.row_of(info))
+                row = self.row_of(info, held=held.get(info.id, (0, 0)))
+                connection.execute(sa.insert(sessions), row)
 
     def restore(self, info: SessionInfo) -> None:
         """Insert a session in place of damaged rows of its id."""
@@ -138,11 +141,10 @@ class Catalog:
         with self.writing() as connection:
             connection.execute(sa.delete(sessions).where(sessions.c.sid == session_id))
 
-    def row_of(self, info: SessionInfo, *, deleted: int = 0) -> dict[str, Any]:
+    def row_of(self, info: SessionInfo, *, deleted: int = 0, held: Held = (0, 0)) -> dict[str, Any]:
         """The row of a session, to be inserted into `sessions`; `deleted` is 2 with its user."""
-        return self.columns_of(
-            Row(info.id, info.name, info.created, deleted, info.user, info.parent)
-        )
+        row = Row(info.id, info.name, info.created, deleted, info.user, info.parent, *held)
+        return self.columns_of(row)
 
     def columns_of(self, row: Row) -> dict[str, Any]:
         """A row with its checksum."""
@@ -255,27 +257,25 @@ class Catalog:
         return rows, True
 
     def _whole_users(self) -> list[User]:
+        rows: Sequence[Any] = []
+        with suppress(StoreError), self.reading() as connection:
+            rows = connection.execute(sa.text("SELECT * FROM users NOT INDEXED")).all()
         found: list[User] = []
-        try:
-            with self.reading() as connection:
-                rows = connection.execute(sa.text("SELECT * FROM users NOT INDEXED")).all()
-        except StoreError:
-            return found
         for row in rows:
-            try:
+            with suppress(CorruptMetadata):
                 found.append(self.decode_user(row))
-            except CorruptMetadata:
-                continue
         return found
 
     def adopt_log(self, vfs: Vfs, lock: Callable[[], AbstractContextManager[None]]) -> None:
         """Copy back the log of somebody who was killed: what lists a session must be on the disk
-        before anything is added to the session."""
+        before anything is added to the session. What we do not see of it must not come later."""
         wal = vfs.lstat(self._path + "-wal")
         if wal is None or not wal.st_size:
             return
         with lock(), closing(Database(self._path, write=True)) as database:
             vfs.sync_dir(os.path.dirname(self._path))
+            with suppress(StoreFull):
+                database.take_back()
             database.adopt_log()
 
     def migrate(self) -> None:

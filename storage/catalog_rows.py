@@ -14,6 +14,9 @@ _NUMBERS = struct.Struct("<dqqqII")
 _NUMBERS_1 = struct.Struct("<dq")
 _USER = struct.Struct("<dqqqI")
 
+Held = tuple[int, int]
+"""Tokens and bytes that a session holds of a quota."""
+
 
 class Row(NamedTuple):
     """A row of `sessions`; one of format 1.0 has its first four columns."""

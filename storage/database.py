@@ -182,7 +182,9 @@ class Database:
         Nobody who has the file open sees that; whoever opens it after all of them would.
         """
         with self.write():
-            self._driver.execute(f"PRAGMA user_version={self.version}")
+            # Not `version`: what is in force may be another by now.
+            found = self._driver.execute("PRAGMA user_version").fetchone()[0]
+            self._driver.execute(f"PRAGMA user_version={found}")
 
     def rows(
         self, connection: sa.Connection, statement: sa.TextClause, values: Mapping[str, Any]

@@ -13,7 +13,7 @@ from .administration import Administration
 from .backup import Copied, StoreCopy
 from .errors import SessionMissing, StoreError
 from .keys import KeySource
-from .quotas import NOTHING, Amount, closed_amount, limits, put_held
+from .quotas import NOTHING, Amount, closed_amount, limits
 from .rebuilding import Rebuilding
 from .session import SessionStore
 from .staging import Staging
@@ -113,9 +113,7 @@ class Moving(Administration, ABC):
                 before = wanted.get(info.user, NOTHING)
                 wanted[info.user] = before.plus(taken.get(info.id, NOTHING))
             self._require_room_for(wanted, gone.id if gone else "")
-            staging.install(self._catalog, infos, gone=gone)
-            if taken:
-                put_held(self._catalog, taken)
+            staging.install(self._catalog, infos, gone=gone, held=taken)
             if gone is not None:
                 self.finish_deletion(gone.id)
 
@@ -195,6 +193,7 @@ class Moving(Administration, ABC):
     def _open_rebuilding(self, info: SessionInfo) -> Rebuilding:
         lock = self._lock_session(info)
         try:
+            self._catalog.adopt_log(self._vfs, self._catalog_lock)
             return Rebuilding(
                 self._vfs,
                 self.root,

@@ -80,7 +80,7 @@ class Removing(Keyed):
         try:
             self._reserve.used_by(action)
             return True
-        except StoreError as error:
+        except (StoreError, FileNotFoundError) as error:
             # What is there can be read all the same; whoever comes next tries again.
             _log.warning("%s: something unfinished stays for now: %s", self.root, error)
             return False

@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from types import MappingProxyType
 from typing import Any
 
 from .catalog import Catalog
+from .catalog_rows import Held
 from .cipher import PLAIN, Cipher
 from .creating import new_start, write_files
 from .errors import SessionBusy, SessionExists, StoreError
@@ -98,7 +100,12 @@ class Staging:
         return store
 
     def install(
-        self, catalog: Catalog, infos: Iterable[SessionInfo], *, gone: SessionInfo | None = None
+        self,
+        catalog: Catalog,
+        infos: Iterable[SessionInfo],
+        *,
+        gone: SessionInfo | None = None,
+        held: Mapping[str, Held] = MappingProxyType({}),
     ) -> None:
         """Put sessions into their places and list them, all or none; under the catalog's lock.
 
@@ -106,6 +113,7 @@ class Staging:
 
         Args:
             gone: a session that is deleted in the same moment.
+            held: tokens and bytes that sessions hold of a quota, by id.
 
         Raises:
             SessionExists: one of their names is taken; nothing was changed.
@@ -125,7 +133,7 @@ class Staging:
             self._vfs.sync_dir(os.path.dirname(self._folder))
             for info in infos:
                 self._move(info.id)
-            catalog.replace(infos, gone)
+            catalog.replace(infos, gone, held)
         except BaseException:
             self._undo(catalog)
             raise
@@ -250,9 +258,11 @@ def _drop_marks(vfs: Vfs, path: str) -> None:
 
 def _marks(vfs: Vfs, path: str) -> set[str]:
     """Ids of the sessions that may have moved from a folder of `tmp/` to their places."""
-    if not _is_dir(vfs, path):
-        return set()
-    names = (name for name in vfs.list_dir(path) if is_id(name))
+    names: list[str] = []
+    if _is_dir(vfs, path):
+        # Who has none in it removes it without the lock.
+        with suppress(FileNotFoundError):
+            names = [name for name in vfs.list_dir(path) if is_id(name)]
     return {name for name in names if not _is_dir(vfs, os.path.join(path, name))}
 
 

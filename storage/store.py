@@ -163,6 +163,7 @@ class Store(Moving):
 
         Raises:
             SessionBusy: another handle writes to the session, here or in another process.
+            StoreLocked: another process is changing the store, and takes long.
             SessionMissing: no such session.
             ModelMismatch: it was written with none of these layouts.
             KeyMissing, WrongKey, NotEncrypted: about the key.
@@ -194,6 +195,9 @@ class Store(Moving):
         lock = None if read_only else self._lock_session(info)
         session = None
         try:
+            # Nobody deletes it from here on; who was killed doing so must not be followed later.
+            if lock is not None and trust_head and self.has_files:
+                self._catalog.adopt_log(self._vfs, self._catalog_lock)
             session = self._make_session(info, layout, lock, trust_head, cipher)
             self._sessions.add(session)
             return session

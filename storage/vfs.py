@@ -245,10 +245,12 @@ class Vfs:
         if not stat.S_ISDIR(status.st_mode):
             self.unlink(path)
             return
-        for name in self.list_dir(path):
-            self.remove_tree(os.path.join(path, name))
-        with translated("remove", path):
-            os.rmdir(path)
+        # Somebody else may be removing it too.
+        with suppress(FileNotFoundError):
+            for name in self.list_dir(path):
+                self.remove_tree(os.path.join(path, name))
+            with translated("remove", path):
+                os.rmdir(path)
 
     def try_lock(self, fd: int) -> bool:
         """Take an exclusive flock if it is free."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hsa_memory.storage import Store, StoreFull
+from hsa_memory.storage import DurabilityLost, Store, StoreFull
 from hsa_memory.storage.checksums import xxh3_bytes
 from hsa_memory.storage.rows import STATE_COLUMNS_1, State, _row_sum
 
@@ -111,6 +111,21 @@ def test_a_migration_that_fails_changes_nothing(old_store, kit, monkeypatch) -> 
     assert versions(old_store) == {1, 2}
     with Store.open(old_store) as store:
         assert_whole(store, kit)
+
+
+def test_a_catalog_that_was_migrated_stays_so_when_its_log_cannot_be_emptied(
+    old_store, kit, monkeypatch
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise DurabilityLost("cannot sync catalog.db (injected)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hsa_memory.storage.database.Database.checkpoint", failing)
+        with pytest.raises(DurabilityLost):
+            Store.open(old_store)
+    with Store.open(old_store) as store:
+        assert_whole(store, kit)
+        assert store.check() == []
 
 
 def test_old_messages_can_be_forgotten(old_store, kit) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hsa_memory.storage import QuotaExceeded, Store, StoreFull
+from hsa_memory.storage import DurabilityLost, QuotaExceeded, Store, StoreFull
+from hsa_memory.storage.database import Database
 
 
 def bytes_of(root: Path) -> int:
@@ -152,6 +153,33 @@ def test_others_are_not_limited(tmp_path, kit) -> None:
         with Store.open(tmp_path, user=user) as store:
             with store.session("one", layout=kit.layout) as session:
                 session.append([kit.turn(i) for i in range(5)])
+
+
+def test_what_comes_in_holds_its_part_as_soon_as_it_is_listed(tmp_path, kit, monkeypatch) -> None:
+    def bring_in(store: Store, name: str) -> None:
+        with store.staging() as staging:
+            with store.make_staged(staging, name, 1000.0, kit.layout) as session:
+                session.append([kit.turn(0, 60)])
+            store.install(staging, [session.info])
+
+    checkpoint = Database.checkpoint
+
+    def failing(database: Database, **options: bool) -> None:
+        if database.path.endswith("catalog.db"):
+            raise DurabilityLost("cannot sync catalog.db (injected)")
+        checkpoint(database, **options)
+
+    limit(tmp_path, max_tokens=100)
+    with Store.open(tmp_path, user="alice") as store:
+        with monkeypatch.context() as patch:
+            # The commit is there, and what follows it fails.
+            patch.setattr(Database, "checkpoint", failing)
+            with pytest.raises(DurabilityLost):
+                bring_in(store, "one")
+        assert [info.name for info in store.list_sessions()] == ["one"]
+        with pytest.raises(QuotaExceeded):
+            bring_in(store, "two")
+    assert usage(tmp_path).tokens == 60
 
 
 @pytest.mark.parametrize("quota", [{"max_tokens": -1}, {"max_bytes": True}, {"max_tokens": 1.5}])

@@ -1,11 +1,15 @@
 """Sessions that come into a store together: all of them or none, whenever it ends."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 
 import pytest
 
 from hsa_memory.storage import DurabilityLost, SessionExists, Store, Vfs, checking_store
+from hsa_memory.storage.catalog import Catalog
+from hsa_memory.storage.database import Database
+from hsa_memory.storage.marker import read_marker
 
 NAMES = ("alice", "bob")
 
@@ -213,3 +217,72 @@ def test_leftovers_on_a_failing_disk_do_not_close_the_store(tmp_path, kit) -> No
     with Store.open(root) as store:
         assert_whole(store, kit)
     assert leftovers(root) == []
+
+
+def leave_half_a_deletion(root, info, monkeypatch) -> None:
+    """What a process leaves that is killed when it syncs the commit of a deletion: it lies in the
+    catalog's log, and who has the catalog open does not see it."""
+    copy = root.parent / "copy.db"
+    shutil.copy(root / "catalog.db", copy)
+    with monkeypatch.context() as patch, closing(sqlite3.connect(copy)) as held:
+        # The log stays.
+        patch.setattr(Database, "checkpoint", lambda *_, **__: None)
+        held.execute("SELECT count(*) FROM sessions").fetchall()
+        Catalog(str(copy), read_marker(Vfs(), str(root))).mark_deleted(info)
+        left = (root.parent / "copy.db-wal").read_bytes()
+    log = root / "catalog.db-wal"
+    assert left
+    assert log.stat().st_size == 0
+    log.write_bytes(left)
+
+
+def test_what_somebody_else_removes_meanwhile_does_not_close_the_store(tmp_path, kit) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store:
+        bring_in(store, kit)
+
+    class Slow(Vfs):
+        """Comes too late to a folder that it has looked at so often."""
+
+        def __init__(self, looks: int) -> None:
+            self.looks = looks
+
+        def list_dir(self, path):
+            if path.endswith("old-g1"):
+                self.looks -= 1
+                if self.looks == 0:
+                    shutil.rmtree(path)
+            return super().list_dir(path)
+
+    for looks in (1, 2):
+        (root / "trash" / "old-g1" / "empty").mkdir(parents=True)
+        with Store.open(root, vfs=Slow(looks)) as store:
+            assert_whole(store, kit)
+        assert leftovers(root) == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_deletion_that_was_killed_half_way_takes_no_turns_with_it(
+    tmp_path, kit, monkeypatch, again
+) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store:
+        bring_in(store, kit)
+    with Store.open(root) as store:
+        store.list_sessions()
+        with store.session("alice", layout=kit.layout) as session:
+            info = session.info
+        store.session("new", layout=kit.layout).close()
+        leave_half_a_deletion(root, info, monkeypatch)
+        if again:
+            with store.rebuilding("alice") as old:
+                old.begin(kit.layout)
+                kit.catch_up(old)
+                store.switch(old)
+        else:
+            with store.session("alice", layout=kit.layout) as session:
+                session.append([kit.turn(5)])
+    with Store.open(root) as store:
+        assert names_in(store) == ["alice", "bob", "new"]
+        with store.session("alice", layout=kit.layout) as session:
+            assert session.num_turns == (5 if again else 6)

@@ -272,8 +272,9 @@ class Play:
         """A call that may fail, after which the same handle goes on with what is there."""
         try:
             yield
-        except StoreError as error:
-            if self.heal is not None and isinstance(error, StoreFull):
+        except StoreError:
+            # SQLite does not always say that the disk is full.
+            if self.heal is not None:
                 self.heal()
             self._take_in(store)
 
