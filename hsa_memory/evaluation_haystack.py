@@ -89,7 +89,7 @@ class _Needle:
 def build_haystack(
     tokenizer: Tokenizer,
     items: Sequence[tuple[EvalItem, float | None]],
-    paths: Sequence[Path],
+    filler: Filler,
     length: int,
     rng: np.random.Generator,
 ) -> Haystack:
@@ -99,7 +99,7 @@ def build_haystack(
         tokenizer: of the model.
         items: each with the place wanted for what answers it, from 0 to below 1 (None: anywhere).
             Its other statements are put anywhere, in an order that keeps the answer right.
-        paths: the text, used in this order and again if it is too short.
+        filler: the text, taken from where the history before it, if any, left off.
         length: tokens of the history.
         rng: places of what has no place of its own.
 
@@ -116,7 +116,8 @@ def build_haystack(
             f"the statements of {len(items)} questions are {total} tokens, too many for a history "
             f"of {length}: ask fewer questions or make it longer"
         )
-    stream = _Stream(tokenizer, Filler(tokenizer, paths), length, total)
+    before = filler.used
+    stream = _Stream(tokenizer, filler, length, total)
     for needle in needles:
         stream.put(needle)
     stream.end_inside_document()
@@ -128,7 +129,7 @@ def build_haystack(
         tokens=np.array(stream.tokens, np.int64),
         turns=stream.turns(),
         placed=placed,
-        laps=stream.filler.used / stream.filler.lap_tokens,
+        laps=(filler.used - before) / filler.lap_tokens,
     )
 
 
@@ -207,7 +208,7 @@ def _token_at(tokenizer: Tokenizer, text: str, char: int) -> int:
 
 
 class Filler:
-    """Messages of text files, tokenised, without end; `lap_tokens` are all of them once.
+    """Messages of text files, tokenised, without end: in this order, and again from the first.
 
     Args:
         tokenizer: of the model.
