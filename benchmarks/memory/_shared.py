@@ -9,7 +9,8 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,16 @@ def options(doc: str | None) -> argparse.ArgumentParser:
     return found
 
 
-def results_folder(args: argparse.Namespace) -> Path:
-    """Return the folder for results, made if need be; with `--quick` one to throw away."""
-    folder: Path | None = args.out
-    if folder is None:
-        quick = args.quick
-        folder = Path(tempfile.mkdtemp(prefix="hsa-bench-")) if quick else DOCS / "results/memory"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+@contextmanager
+def results_folder(args: argparse.Namespace) -> Iterator[Path]:
+    """Give the folder for results, made if need be; with `--quick` one that is thrown away."""
+    if args.out is None and args.quick:
+        with tempfile.TemporaryDirectory(prefix="hsa-bench-") as folder:
+            yield Path(folder)
+        return
+    chosen: Path = args.out or DOCS / "results" / "memory"
+    chosen.mkdir(parents=True, exist_ok=True)
+    yield chosen
 
 
 def plotter(args: argparse.Namespace, name: str) -> Callable[[dict[str, Any]], None]:

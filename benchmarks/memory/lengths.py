@@ -77,14 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before hours are spent: every length has to fit.
     for length in args.lengths:
         require_room(engine, length)
-    folder = results_folder(args)
-    reports = []
-    for length in args.lengths:
-        reports.append(_one_length(engine, length, folder / "lengths", args))
-    figures = {"lengths": [{k: v for k, v in r.items() if k != "questions"} for r in reports]}
-    show(figures)
-    summary = {"model": reports[0]["model"], "machine": reports[-1]["machine"], **figures}
-    write(summary, args.json or folder / "lengths.json")
+    with results_folder(args) as folder:
+        reports = [_one_length(engine, n, folder / "lengths", args) for n in args.lengths]
+        figures = {"lengths": [{k: v for k, v in r.items() if k != "questions"} for r in reports]}
+        show(figures)
+        summary = {"model": reports[0]["model"], "machine": reports[-1]["machine"], **figures}
+        write(summary, args.json or folder / "lengths.json")
     draw(figures)
     return 0
 

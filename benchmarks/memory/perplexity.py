@@ -97,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "time": time.time(),
         **figures,
     }
-    write(summary, args.json or results_folder(args) / "perplexity.json")
+    with results_folder(args) as folder:
+        write(summary, args.json or folder / "perplexity.json")
     draw(figures)
     return 0
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from _encoder import INSTALL, SentenceEncoder, folder
+from _encoder import INSTALL, SentenceEncoder, weights_folder
 from _rivals import BM25, ByMeaning
 from _shared import model_facts, options, plotter, results_folder, short, text_facts, tokens, write
 from rich.table import Table
@@ -61,8 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         engine = load_engine(args.model, args.device)
     for length in args.lengths:
         require_room(engine, length)
-    path = folder()
-    encoder = None if path is None else SentenceEncoder(path)
+    weights = weights_folder()
+    encoder = None if weights is None else SentenceEncoder(weights)
     if encoder is None:
         print(f"no column {MEANING}: {INSTALL}")
     reports = [_one_length(engine, length, encoder, args) for length in args.lengths]
@@ -79,7 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "time": time.time(),
         **figures,
     }
-    write(summary, args.json or results_folder(args) / "search.json")
+    with results_folder(args) as folder:
+        write(summary, args.json or folder / "search.json")
     draw(figures)
     return 0
 
