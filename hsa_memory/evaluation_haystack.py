@@ -225,7 +225,7 @@ class Filler:
         self._source = (
             tokenizer.encode_message(role, text) for path in paths for role, text in _texts(path)
         )
-        self._read: list[list[int]] = []
+        self._read: list[array[int]] = []
         self._next = 0
         self._complete = False
         self.used = 0
@@ -242,12 +242,12 @@ class Filler:
             if message is None:
                 self._complete = True
             else:
-                self._read.append(message)
+                self._read.append(array("I", message))
                 self.used += len(message)
                 return message
         if not self._read:
             raise InvalidArgument("--text: there is no text in these files")
-        message = self._read[self._next]
+        message = self._read[self._next].tolist()
         self._next = (self._next + 1) % len(self._read)
         self.used += len(message)
         return message

@@ -26,9 +26,9 @@ from .precision import DEFAULT, Precision, require_precision
 from .provenance import Locate, Passage
 from .searching import find
 
-# What a token takes beside its chunk: its number in two formats, its text, and room for both to be
-# put together.
-_TEXT_BYTES = 24
+# What a token takes beside its chunk: its number in the text, in the history and in its message,
+# the message's characters, and a copy while the history is written.
+_TEXT_BYTES = 28
 
 
 class HeldChunks:

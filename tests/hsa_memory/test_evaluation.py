@@ -127,6 +127,26 @@ def test_items_of_different_kinds_share_no_answer():
     assert not told & {item.question for item in items["unknown"]}
 
 
+def test_histories_from_one_text_take_turns_in_it(engine, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text(
+        "\n\n".join(f"Paragraph {i}. " + "The harbour. " * 9 for i in range(200)), encoding="utf-8"
+    )
+    filler = Filler(engine.tokenizer, [text])
+    first, second, third = (
+        build_haystack(engine.tokenizer, [], filler, length, np.random.default_rng(0))
+        for length in (2_000, 2_000, 40_000)
+    )
+    told = [" ".join(turn.text for turn in history.turns) for history in (first, second, third)]
+    assert "Paragraph 0." in told[0]
+    assert "Paragraph 0." not in told[1]
+    assert told[2].count("Paragraph 0.") > 1
+    # Each counts its own use of the text only.
+    assert first.laps <= 1
+    assert second.laps <= 1
+    assert third.laps == pytest.approx(len(third.tokens) / filler.lap_tokens, rel=0.2)
+
+
 def test_too_many_statements_and_missing_text_are_errors(engine):
     with pytest.raises(InvalidArgument, match="too many for a history"):
         haystack(engine, "mq_niah", length=2_000)
