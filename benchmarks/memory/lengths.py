@@ -30,7 +30,8 @@ from hsa_memory.model.training.evalsets import KINDS
 from hsa_memory.precision import DEFAULT, PRECISIONS
 
 LENGTHS = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20]
-QUICK_LENGTHS = [8 << 10, 12 << 10]
+QUICK_LENGTHS = [3 << 10, 4 << 10]
+QUICK_TASKS = ("code", "niah")
 TITLES = {"alone": "each fact alone", "together": "all facts side by side"}
 
 
@@ -42,9 +43,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     found.add_argument(
         "--task",
-        default=",".join(evaluation.DEFAULT_TASKS),
         metavar="TASK,..",
-        help=f"all, or of {', '.join(KINDS)}",
+        help=f"all, or of {', '.join(KINDS)} (default: {','.join(evaluation.DEFAULT_TASKS)})",
     )
     found.add_argument("--questions", type=int, default=100, help="per task and length")
     found.add_argument("--depths", type=int, default=10)
@@ -62,6 +62,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         found.error(f"--fill: expected more than 0 and at most 0.5; found {args.fill}")
     args.lengths = sorted(set(args.lengths or (QUICK_LENGTHS if args.quick else LENGTHS)))
     args.ways = [way for way in WAYS if way in args.ways]
+    if args.task is None:
+        args.tasks = QUICK_TASKS if args.quick else evaluation.DEFAULT_TASKS
+    else:
+        args.tasks = KINDS if args.task == "all" else tuple(filter(None, args.task.split(",")))
     if args.quick:
         args.questions = min(2, args.questions)
         args.depths = min(2, args.depths)
@@ -92,7 +96,7 @@ def _one_length(
 ) -> dict[str, Any]:
     settings = evaluation.Settings(
         length=length,
-        tasks=KINDS if args.task == "all" else tuple(filter(None, args.task.split(","))),
+        tasks=args.tasks,
         questions=args.questions,
         depths=args.depths,
         text=tuple(args.text),

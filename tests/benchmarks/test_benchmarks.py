@@ -70,7 +70,7 @@ def test_benchmark_runs(name: str, checkpoint: Path, tmp_path: Path) -> None:
         for part in ("checks", "decode", "crossover", "attention", "far", "scores", "window"):
             assert report["figures"][part]
     elif name == "memory/lengths":
-        assert [length["length"] for length in report["lengths"]] == [8 << 10, 12 << 10]
+        assert [length["length"] for length in report["lengths"]] == [3 << 10, 4 << 10]
         assert {*report["lengths"][0]["tasks"]} == {"alone", "together"}
     elif name == "memory/search":
         assert {"hsa-memory", "BM25"} <= set(report["lengths"][0]["tasks"]["dialogue"])
