@@ -128,7 +128,7 @@ def earlier(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return report if report["wanted"] == settings else None
+    return report if report.get("wanted") == settings else None
 
 
 def show(figures: dict[str, Any]) -> None:
