@@ -28,7 +28,7 @@ from .cli_view import console
 from .demo import BOOK
 from .engine import Engine, load_engine
 from .errors import InvalidArgument
-from .evaluation_haystack import Haystack, build_haystack
+from .evaluation_haystack import Filler, Haystack, build_haystack
 from .evaluation_memory import ingest
 from .evaluation_report import as_json, show, summarize
 from .evaluation_scoring import Asker, Outcome
@@ -157,7 +157,7 @@ def run(engine: Engine, settings: Settings, *, name: str = "") -> dict[str, Any]
         InvalidArgument: no text, or a history too short for the statements.
     """
     haystack = build(engine, settings)
-    with _progress() as bar:
+    with progress() as bar:
         outcomes, seconds = _measure(engine, haystack, bar, settings)
     return {
         "length": len(haystack.tokens),
@@ -166,7 +166,7 @@ def run(engine: Engine, settings: Settings, *, name: str = "") -> dict[str, Any]
         "alone": settings.alone,
         "seed": settings.seed,
         "kv_dtype": settings.kv_dtype,
-        "text": [path.name for path in _text(settings)],
+        "text": [path.name for path in text_files(settings)],
         "laps": haystack.laps,
         "model": {
             "name": name,
@@ -190,8 +190,8 @@ def build(engine: Engine, settings: Settings) -> Haystack:
         InvalidArgument: no text, or a history too short for the statements.
     """
     rng = np.random.default_rng(settings.seed)
-    text = _text(settings)
-    return build_haystack(engine.tokenizer, _items(settings, rng), text, settings.length, rng)
+    filler = Filler(engine.tokenizer, text_files(settings))
+    return build_haystack(engine.tokenizer, draw_items(settings, rng), filler, settings.length, rng)
 
 
 def _measure(
@@ -216,8 +216,10 @@ def _measure(
     return outcomes, seconds
 
 
-def _items(settings: Settings, rng: np.random.Generator) -> Sequence[tuple[EvalItem, float | None]]:
-    """The questions of all tasks, each with the place of its answer."""
+def draw_items(
+    settings: Settings, rng: np.random.Generator
+) -> Sequence[tuple[EvalItem, float | None]]:
+    """Return the questions of all tasks, task by task, each with the place of its answer."""
     counts = dict.fromkeys(settings.tasks, settings.questions)
     items = build_together(counts, rng, split=settings.split)
     return [
@@ -236,7 +238,12 @@ def _place(index: int, settings: Settings, rng: np.random.Generator) -> float:
     return (part + within) / settings.depths
 
 
-def _text(settings: Settings) -> tuple[Path, ...]:
+def text_files(settings: Settings) -> tuple[Path, ...]:
+    """Return the files of the haystack.
+
+    Raises:
+        InvalidArgument: none is named, and the demo's book is not here.
+    """
     return settings.text or (_book(),)
 
 
@@ -247,7 +254,8 @@ def _book() -> Path:
     return path
 
 
-def _progress() -> Progress:
+def progress() -> Progress:
+    """Return a display for a terminal that leaves nothing behind, and nothing elsewhere."""
     return Progress(
         console=console(stderr=True),
         transient=True,

@@ -89,7 +89,7 @@ class _Needle:
 def build_haystack(
     tokenizer: Tokenizer,
     items: Sequence[tuple[EvalItem, float | None]],
-    paths: Sequence[Path],
+    filler: Filler,
     length: int,
     rng: np.random.Generator,
 ) -> Haystack:
@@ -99,7 +99,7 @@ def build_haystack(
         tokenizer: of the model.
         items: each with the place wanted for what answers it, from 0 to below 1 (None: anywhere).
             Its other statements are put anywhere, in an order that keeps the answer right.
-        paths: the text, used in this order and again if it is too short.
+        filler: the text, taken from where the history before it, if any, left off.
         length: tokens of the history.
         rng: places of what has no place of its own.
 
@@ -116,7 +116,8 @@ def build_haystack(
             f"the statements of {len(items)} questions are {total} tokens, too many for a history "
             f"of {length}: ask fewer questions or make it longer"
         )
-    stream = _Stream(tokenizer, Filler(tokenizer, paths), length, total)
+    before = filler.used
+    stream = _Stream(tokenizer, filler, length, total)
     for needle in needles:
         stream.put(needle)
     stream.end_inside_document()
@@ -128,7 +129,7 @@ def build_haystack(
         tokens=np.array(stream.tokens, np.int64),
         turns=stream.turns(),
         placed=placed,
-        laps=stream.filler.used / stream.filler.lap_tokens,
+        laps=(filler.used - before) / filler.lap_tokens,
     )
 
 
@@ -207,7 +208,7 @@ def _token_at(tokenizer: Tokenizer, text: str, char: int) -> int:
 
 
 class Filler:
-    """Messages of text files, tokenised, without end; `lap_tokens` are all of them once.
+    """Messages of text files, tokenised, without end: in this order, and again from the first.
 
     Args:
         tokenizer: of the model.
@@ -224,7 +225,7 @@ class Filler:
         self._source = (
             tokenizer.encode_message(role, text) for path in paths for role, text in _texts(path)
         )
-        self._read: list[list[int]] = []
+        self._read: list[array[int]] = []
         self._next = 0
         self._complete = False
         self.used = 0
@@ -241,12 +242,12 @@ class Filler:
             if message is None:
                 self._complete = True
             else:
-                self._read.append(message)
+                self._read.append(array("I", message))
                 self.used += len(message)
                 return message
         if not self._read:
             raise InvalidArgument("--text: there is no text in these files")
-        message = self._read[self._next]
+        message = self._read[self._next].tolist()
         self._next = (self._next + 1) % len(self._read)
         self.used += len(message)
         return message

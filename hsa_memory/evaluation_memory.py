@@ -18,11 +18,17 @@ from hsa_memory.storage import Turn
 
 from .encoding import PIECE_TOKENS
 from .engine import Engine
+from .errors import InvalidArgument
 from .filters import Filter, Metadata
 from .fork import Fork, Result, Source
+from .machine import available_memory
 from .precision import DEFAULT, Precision, require_precision
 from .provenance import Locate, Passage
 from .searching import find
+
+# What a token takes beside its chunk: its number in the text, in the history and in its message,
+# the message's characters, and a copy while the history is written.
+_TEXT_BYTES = 28
 
 
 class HeldChunks:
@@ -69,6 +75,39 @@ class HeldChunks:
         self.num_chunks = stop
 
 
+def bytes_needed(engine: Engine, length: int) -> int:
+    """Return the bytes that a history of `length` tokens takes: its chunks and its text."""
+    config = engine.config
+    landmark, kv = config.memory_values_per_chunk
+    chunk = landmark * engine.dtype.itemsize + kv * engine.disk_dtype.itemsize
+    return length // config.chunk_size * chunk + length * _TEXT_BYTES
+
+
+def require_room(engine: Engine, length: int) -> None:
+    """Check that a history fits into memory before time is spent on it.
+
+    Args:
+        engine: the model.
+        length: tokens of the history.
+
+    Raises:
+        InvalidArgument: it does not fit; the message names the bytes.
+    """
+    needed, free = bytes_needed(engine, length), _free_memory(engine.device)
+    if free is not None and needed > free:
+        raise InvalidArgument(
+            f"a history of {length} tokens needs {needed} bytes of memory (landmarks, keys, values "
+            f"and text); {free} are free on {engine.device}: take a shorter one, or a machine with "
+            "more memory"
+        )
+
+
+def _free_memory(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return available_memory()
+
+
 @torch.inference_mode()
 def ingest(
     engine: Engine,
@@ -84,7 +123,11 @@ def ingest(
         tokens: int64 ids.
         on_piece: called with the number of tokens after each piece.
         kv_dtype: number format of the chunks' keys and values, as of `hsa_memory.open`.
+
+    Raises:
+        InvalidArgument: the history does not fit into memory.
     """
+    require_room(engine, len(tokens))
     model, size = engine.model, engine.config.chunk_size
     piece = max(size, PIECE_TOKENS // size * size)
     held = HeldChunks(engine, len(tokens) // size, require_precision(kv_dtype))

@@ -35,6 +35,17 @@ def describe(facts: dict[str, Any]) -> str:
     )
 
 
+def available_memory() -> int | None:
+    """Return the bytes that programs may still take, as the system estimates; None: unknown."""
+    info = Path("/proc/meminfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name == "MemAvailable":
+                return int(value.split()[0]) * 1024
+    return None
+
+
 def _cpu_model() -> str:
     info = Path("/proc/cpuinfo")
     if info.is_file():

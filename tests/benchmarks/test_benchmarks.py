@@ -10,38 +10,12 @@ from typing import Any
 import pytest
 import torch
 
-from hsa_memory.model import HSAConfig, HSATransformer, Tokenizer, save_checkpoint
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = sorted(
-    path.stem for path in (ROOT / "benchmarks").glob("*.py") if not path.name.startswith("_")
+    str(path.relative_to(ROOT / "benchmarks").with_suffix(""))
+    for path in (ROOT / "benchmarks").rglob("*.py")
+    if not path.name.startswith("_")
 )
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights with chunks of 8 tokens."""
-    tokenizer = Tokenizer.train(["The old harbour was quiet; nobody knew why."] * 9, vocab_size=300)
-    torch.manual_seed(0)
-    config = HSAConfig(
-        vocab_size=tokenizer.vocab_size,
-        hidden_size=16,
-        intermediate_size=32,
-        num_lower_layers=2,
-        num_upper_layers=2,
-        num_groups=2,
-        num_heads=2,
-        num_kv_heads=1,
-        head_dim=8,
-        hsa_num_heads=2,
-        chunk_size=8,
-        top_k=4,
-        window=16,
-        retrieval_dim=8,
-    )
-    folder = tmp_path_factory.mktemp("weights") / "random"
-    save_checkpoint(folder, HSATransformer(config), tokenizer)
-    return folder
 
 
 def run(name: str, checkpoint: Path, figures: Path) -> tuple[str, dict[str, Any]]:
@@ -95,5 +69,12 @@ def test_benchmark_runs(name: str, checkpoint: Path, tmp_path: Path) -> None:
         assert not any(report["figures"]["failed"].values())
         for part in ("checks", "decode", "crossover", "attention", "far", "scores", "window"):
             assert report["figures"][part]
+    elif name == "memory/lengths":
+        assert [length["length"] for length in report["lengths"]] == [3 << 10, 4 << 10]
+        assert {*report["lengths"][0]["tasks"]} == {"alone", "together"}
+    elif name == "memory/search":
+        assert {"hsa-memory", "BM25"} <= set(report["lengths"][0]["tasks"]["dialogue"])
+    elif name == "memory/perplexity":
+        assert [row["context"] for row in report["contexts"]] == [256, 512, 1024]
     elif name == "haystack":
         assert report["tasks"]["dialogue"]["exact"]["count"] == 2

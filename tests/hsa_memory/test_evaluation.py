@@ -13,7 +13,7 @@ import torch
 from hsa_memory import evaluation
 from hsa_memory.engine import Engine, load_engine
 from hsa_memory.errors import InvalidArgument
-from hsa_memory.evaluation_haystack import Haystack, build_haystack, find_answer
+from hsa_memory.evaluation_haystack import Filler, Haystack, build_haystack, find_answer
 from hsa_memory.evaluation_memory import ingest, search
 from hsa_memory.evaluation_scoring import Asker, Outcome, Proportion, same
 from hsa_memory.model.generate import Step
@@ -33,7 +33,7 @@ def engine(tiny_checkpoint: Path) -> Engine:
 def haystack(engine: Engine, kind: str, count: int = 10, length: int = 16_384) -> Haystack:
     rng = np.random.default_rng(0)
     items = [(item, (i + 0.5) / count) for i, item in enumerate(build(kind, rng, count))]
-    return build_haystack(engine.tokenizer, items, [BOOK], length, rng)
+    return build_haystack(engine.tokenizer, items, Filler(engine.tokenizer, [BOOK]), length, rng)
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,31 @@ def test_items_of_different_kinds_share_no_answer():
     assert not told & {item.question for item in items["unknown"]}
 
 
+def test_histories_from_one_text_take_turns_in_it(engine, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text(
+        "\n\n".join(f"Paragraph {i}. " + "The harbour. " * 9 for i in range(200)), encoding="utf-8"
+    )
+    filler = Filler(engine.tokenizer, [text])
+    first, second, third = (
+        build_haystack(engine.tokenizer, [], filler, length, np.random.default_rng(0))
+        for length in (2_000, 2_000, 40_000)
+    )
+    told = [" ".join(turn.text for turn in history.turns) for history in (first, second, third)]
+    assert "Paragraph 0." in told[0]
+    assert "Paragraph 0." not in told[1]
+    assert told[2].count("Paragraph 0.") > 1
+    # Each counts its own use of the text only.
+    assert first.laps <= 1
+    assert second.laps <= 1
+    assert third.laps == pytest.approx(len(third.tokens) / filler.lap_tokens, rel=0.2)
+
+
 def test_too_many_statements_and_missing_text_are_errors(engine):
     with pytest.raises(InvalidArgument, match="too many for a history"):
         haystack(engine, "mq_niah", length=2_000)
     with pytest.raises(InvalidArgument, match="no file"):
-        build_haystack(engine.tokenizer, [], [Path("nowhere.txt")], 1_000, np.random.default_rng(0))
+        Filler(engine.tokenizer, [Path("nowhere.txt")])
     with pytest.raises(InvalidArgument, match="not among"):
         evaluation.Settings(tasks=("poem",))
 
