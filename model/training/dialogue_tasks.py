@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from .dialogue import Answer, Asked, Dialogue, FactDrawer, Told, tell_all, tell_messages
 from .draw import Draw
 from .facts import Fact, Subject, all_schemas, time_schemas
-from .frames import ACKNOWLEDGE, INTRODUCE, THANKS, WHO_SAID
-from .phrasing import ask, clause, frame, tell
+from .frames import ACKNOWLEDGE, INTRODUCE, THANKS
+from .phrasing import ask, tell
 from .phrasing_tasks import (
     ask_all,
     ask_hop,
     ask_when,
+    ask_which_side,
     ask_who_told,
+    report_wordings,
     tell_from,
     tell_more,
     when_wordings,
@@ -90,7 +92,9 @@ class Said:
 def draw_said(drawer: FactDrawer) -> Said:
     """A statement of the user, of the assistant, or of somebody whom the user quotes."""
     d = drawer.d
-    fact = drawer.fact_of([schema for schema in all_schemas() if schema.assistant_says])
+    fact = drawer.fact_of(
+        [s for s in all_schemas() if s.assistant_says and report_wordings(s, d.split)]
+    )
     style = d.below(3)
     if style == 2:
         name = drawer.stranger(d.any(("first", "fullname")))
@@ -101,7 +105,7 @@ def draw_said(drawer: FactDrawer) -> Said:
         role, text = tell(d, fact)
         if role == wanted:
             break
-    question = frame(d.pick(WHO_SAID), "c", clause(d, fact))
+    question = ask_which_side(d, fact)
     answer = (USER_SAID, ASSISTANT_SAID)[style]
     return Said(_replied(d, role, text), question, answer, fact)
 

@@ -6,7 +6,7 @@ import re
 
 from .draw import Draw, split_list
 from .facts import Fact, Schema, Subject
-from .frames import ASK_DIRECT, ASK_EMBEDDED
+from .frames import ASK_DIRECT, ASK_EMBEDDED, WHO_SAID
 from .frames_tasks import (
     ALSO,
     ASK_ALL_DIRECT,
@@ -14,12 +14,18 @@ from .frames_tasks import (
     ASK_ALL_NOUN,
     HOP,
     SAID_BY,
+    WHICH_SIDE,
     WHO_TOLD,
 )
 from .phrasing import PLAIN_ASK, ask, casual, clause, frame
 
 _TIMES = "time|hour|date|day|year|weekday"
 _WHEN = re.compile(rf"(\w+ )?when\b|((at|on|in|by|for|from|until) )?(what|which) ({_TIMES})\b")
+# Clauses that tell somebody what to do: nobody "said that mark the day in your calendar".
+_ORDERS = (
+    *("ask", "be", "before", "call", "do", "go", "hop", "if", "keep", "look", "mark", "never"),
+    *("open", "please", "save", "set", "to", "yes,"),
+)
 # Who the second fact of a hop is about, after a question who it is.
 _THAT_PERSON = Subject("person", ("that person",))
 
@@ -74,11 +80,28 @@ def ask_hop(d: Draw, link: Fact, fact: Fact) -> str:
     return casual(d, frame(d.pick(HOP).replace("{w}", who), "q", question))
 
 
+def report_wordings(schema: Schema, split: str) -> list[str]:
+    """Templates of clauses that can be reported as what somebody said, of those in the split."""
+    clauses = split_list(schema.says, split)
+    return [text for text in clauses if text.split()[0] not in _ORDERS and text[0] != "{"]
+
+
+def report(d: Draw, template: str, fact: Fact) -> str:
+    """A frame around a clause that states the fact; `report_wordings` must not be empty."""
+    wording = d.any(report_wordings(fact.schema, d.split))
+    return frame(template, "c", fact.fill(d, wording, later=False))
+
+
 def tell_from(d: Draw, fact: Fact, name: str) -> str:
     """A message in which the user passes on what somebody said."""
-    return frame(d.pick(SAID_BY).replace("{v}", name), "c", clause(d, fact))
+    return report(d, d.pick(SAID_BY).replace("{v}", name), fact)
 
 
 def ask_who_told(d: Draw, fact: Fact) -> str:
     """A question who said it to the user."""
-    return casual(d, frame(d.pick(WHO_TOLD), "c", clause(d, fact)))
+    return casual(d, report(d, d.pick(WHO_TOLD), fact))
+
+
+def ask_which_side(d: Draw, fact: Fact) -> str:
+    """A question which side said it, the user or the assistant."""
+    return casual(d, report(d, d.pick(WHO_SAID + WHICH_SIDE), fact))

@@ -18,8 +18,9 @@ from hsa_memory.model.training.dialogue_tasks import (
     join_answer,
 )
 from hsa_memory.model.training.draw import Draw
-from hsa_memory.model.training.facts import list_schemas, time_schemas
-from hsa_memory.model.training.phrasing_tasks import when_wordings
+from hsa_memory.model.training.facts import all_schemas, list_schemas, time_schemas
+from hsa_memory.model.training.frames import WHO_SAID
+from hsa_memory.model.training.phrasing_tasks import report_wordings, when_wordings
 
 
 def draws(count: int, split: str = "train") -> list[Draw]:
@@ -40,6 +41,7 @@ def test_wordings_are_many():
     every = (frames_tasks.ASK_ALL_DIRECT, frames_tasks.ASK_ALL_NOUN, frames_tasks.ASK_ALL_EMBEDDED)
     assert sum(len(items) for items in every) >= 40
     assert min(len(frames_tasks.HOP), len(frames_tasks.WHO_TOLD), len(frames_tasks.SAID_BY)) >= 40
+    assert len(WHO_SAID + frames_tasks.WHICH_SIDE) >= 40
     for name, items in vars(frames_tasks).items():
         if name.isupper():
             assert len(set(items)) == len(items), name
@@ -92,6 +94,13 @@ def test_who_said_it_is_a_side_or_a_name():
             else:
                 answers.add("name")
     assert answers == {USER_SAID, ASSISTANT_SAID, "name"}
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_what_somebody_said_is_a_statement(split):
+    reported = [t for s in all_schemas() if s.assistant_says for t in report_wordings(s, split)]
+    assert len(reported) > 50
+    assert not [t for t in reported if t.startswith(("mark ", "go to ", "to get ", "be there "))]
 
 
 def test_whom_a_hop_is_about_is_nobody_else():
