@@ -230,6 +230,17 @@ def test_alone_takes_questions_that_were_never_answered(engine):
     assert len(report["questions"]) == 4
 
 
+def test_the_agent_tasks_are_asked_with_places_and_searches(engine):
+    tasks = ("hop", "several", "who_said", "when")
+    settings = evaluation.Settings(length=4_096, tasks=tasks, questions=2, text=(BOOK,))
+    report = evaluation.run(engine, settings)
+    assert tuple(report["tasks"]) == tasks
+    for question in report["questions"]:
+        assert question["position"] >= 0
+        assert question["rank"] is not None
+        assert question["retrieved"] is not None
+
+
 def _answers(engine: Engine, monkeypatch: pytest.MonkeyPatch, text: str) -> Outcome:
     """The outcome of a question whose answer is generated as `text`."""
     found = haystack(engine, "dialogue", count=1, length=4_000)
