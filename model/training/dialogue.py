@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import words as w
 from .draw import Draw
@@ -167,10 +167,16 @@ class FactDrawer:
         """Who somebody is whom nothing else told names."""
         for _ in range(MAX_DRAWS):
             fact = draw_fact(self.d, self.d.any(link_schemas()), NOBODY)
+            # Every town has its clubs: these links never run out.
+            slots = tuple((s, self._of_town(o) if s == "club" else o) for s, o in fact.slots)
+            fact = replace(fact, slots=slots)
             if fact.key not in self._used:
                 self._used.add(fact.key)
                 return fact.with_value(self.stranger(fact.schema.value))
         raise ValueNotFound("no link left that differs from all others")
+
+    def _of_town(self, club: str) -> str:
+        return f"{GENERATORS['city'](self.d)} {club}"
 
     def stranger(self, kind: str = "first") -> str:
         """The name of somebody new; the kind is "first" or "fullname"."""

@@ -92,10 +92,14 @@ class Said:
 def draw_said(drawer: FactDrawer) -> Said:
     """A statement of the user, of the assistant, or of somebody whom the user quotes."""
     d = drawer.d
-    fact = drawer.fact_of(
-        [s for s in all_schemas() if s.assistant_says and report_wordings(s, d.split)]
-    )
     style = d.below(3)
+    schemas = [
+        schema
+        for schema in all_schemas()
+        if (schema.assistant_says if style == 1 else "none" in schema.about)
+        and report_wordings(schema, d.split)
+    ]
+    fact = drawer.fact_of(schemas)
     if style == 2:
         name = drawer.stranger(d.any(("first", "fullname")))
         messages = _replied(d, "user", tell_from(d, fact, name))

@@ -28,9 +28,11 @@ n the town band's {what} player
 n the {what} player
 
 # link_office fullname none
-post = treasurer | secretary | chairperson | press officer | vice president
+post = treasurer | secretary | chairperson | press officer | vice president | archivist |
+  webmaster | events manager
 club = rowing club | alpine club | chess club | garden society | film society | fencing club |
-  choir | history society | skating club | canoe club
+  choir | history society | skating club | canoe club | judo club | photo club | cycling club |
+  reading circle | astronomy club | gliding club | model railway club
 s it is true that {v} is the {post} of the {club}
 s the {club} has {v} as its {post}
 s they elected {v} as the {post} of the {club}
@@ -56,7 +58,8 @@ n the driver of the {what}
 
 # link_instructor fullname none
 what = calligraphy | Latin | juggling | glass blowing | first aid | bookbinding | archery | tango |
-  origami | beekeeping
+  origami | beekeeping | pottery | braille | chess | knitting | drumming | puppetry | welding |
+  sign language | watercolour | soap making
 s I think {v} teaches {what} at the evening school
 s at the evening school {v} gives the {what} course
 s the {what} course at the evening school is taught by {v}
@@ -69,7 +72,8 @@ n the evening school's {what} instructor
 
 # link_manager fullname none
 what = puppet theatre | bird sanctuary | tool library | repair cafe | toy museum | youth hostel |
-  animal shelter | climbing hall | botanical garden | planetarium
+  animal shelter | climbing hall | botanical garden | planetarium | food bank | clock museum |
+  roller rink | record shop | tea house | toy library | boat hire | night shelter
 s I hear that {v} runs the {what}
 s I know that {v} is the head of the {what}
 s the {what} is managed by {v}
@@ -174,7 +178,8 @@ n my {what} mentor
 n my mentor in the {what}
 
 # link_penpal first none
-what = Norway | Peru | Japan | Ghana | Canada | Iceland | Chile | Nepal | Malta | Estonia
+what = Norway | Peru | Japan | Ghana | Canada | Iceland | Chile | Nepal | Malta | Estonia |
+  Latvia | Cuba | Kenya | Fiji | Vietnam | Uruguay | Cyprus | Ghent | Samoa | Panama
 s it seems that {v} is my pen pal from {what}
 s my pen pal in {what} is {v}
 s I write letters to {v}, my pen pal from {what}
@@ -197,7 +202,7 @@ n my {what} partner
 n my partner for {what}
 
 # link_carrier first none
-what = newspaper | mail | egg | flower | firewood | medicine
+what = newspaper | mail | egg | flower | firewood | medicine | bread | milk | laundry | soup
 s I know that {v} does the {what} round in our street
 s the {what} round in our street is done by {v}
 s they say that {v} took over the {what} round

@@ -24,7 +24,8 @@ _WHEN = re.compile(rf"(\w+ )?when\b|((at|on|in|by|for|from|until) )?(what|which)
 # Clauses that tell somebody what to do: nobody "said that mark the day in your calendar".
 _ORDERS = (
     *("ask", "be", "before", "call", "do", "go", "hop", "if", "keep", "look", "mark", "never"),
-    *("open", "please", "save", "set", "to", "yes,"),
+    *("open", "please", "save", "set", "to", "yes,", "don't", "connect", "say", "check", "write"),
+    *("join", "give", "send", "as"),
 )
 # Who the second fact of a hop is about, after a question who it is.
 _THAT_PERSON = Subject("person", ("that person",))
