@@ -37,6 +37,9 @@ from .precision import DEFAULT, PRECISIONS, require_precision
 
 DEFAULT_TASKS = ("code", "dialogue", "changed", "unknown", "niah", "mq_niah", "vt")
 
+# Every task, for `--task`.
+ALL = "all"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -83,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--task",
         default=",".join(DEFAULT_TASKS),
         metavar="TASK,..",
-        help=f"of {', '.join(KINDS)} (default: {','.join(DEFAULT_TASKS)})",
+        help=f"of {', '.join(KINDS)}; {ALL}: every one (default: {','.join(DEFAULT_TASKS)})",
     )
     parser.add_argument(
         "--text",
@@ -119,7 +122,7 @@ def main(args: argparse.Namespace) -> int:
     """Run the command."""
     settings = Settings(
         length=args.length,
-        tasks=tuple(task for task in args.task.split(",") if task),
+        tasks=KINDS if args.task == ALL else tuple(task for task in args.task.split(",") if task),
         questions=args.questions,
         depths=args.depths,
         text=tuple(args.text),

@@ -30,6 +30,9 @@ from .errors import InvalidArgument
 _END_TOKENS = 128
 # Statements may fill this share of the history at most: the rest must be a haystack.
 _MOST_NEEDLES = 0.6
+# Facts that a question needs together have at least this share of the history between them, round
+# its ends.
+_APART = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,19 +164,33 @@ def _needles(
         return []
     group, message, char = find_answer(item)
     at = float(rng.random()) if place is None else place
-    needles = []
-    for number, messages in enumerate(item.statements):
-        target = at
-        if number != group:
-            # What was said before the answer, or after it, must stay there: only the last of
-            # several values counts. Needles of a raw text have no order.
-            low, high = (0.0, 1.0) if item.raw else (0.0, at) if number < group else (at, 1.0)
-            target = low + float(rng.random()) * (high - low)
-        needles.append(_Needle(target, index, _parts(tokenizer, item, messages), item.raw))
+    targets = _targets(item, group, at, rng)
+    needles = [
+        _Needle(target, index, _parts(tokenizer, item, messages), item.raw)
+        for target, messages in zip(targets, item.statements, strict=True)
+    ]
     text = item.statements[group][message][1]
     token = _token_at(tokenizer, text, char) + (0 if item.raw else 1)
     needles[group].answer_at = (message, token)
     return needles
+
+
+def _targets(item: EvalItem, group: int, at: float, rng: np.random.Generator) -> list[float]:
+    """Places of the statements; the one of number `group` is put at `at`."""
+    chance = [float(rng.random()) for _ in item.statements[1:]]
+    if item.raw:
+        # Needles of a raw text have no order.
+        before, after = chance[:group], chance[group:]
+    elif item.ordered:
+        # What was said before the answer, or after it, must stay there: only the last of several
+        # values counts.
+        before = sorted(at * c for c in chance[:group])
+        after = sorted(at + c * (1 - at) for c in chance[group:])
+    else:
+        # Facts that a question needs together: far from one another, in any order.
+        others = [(at + _APART + c * (1 - 2 * _APART)) % 1.0 for c in chance]
+        before, after = others[:group], others[group:]
+    return [*before, at, *after]
 
 
 def _parts(
@@ -185,12 +202,14 @@ def _parts(
 
 
 def find_answer(item: EvalItem) -> tuple[int, int, int]:
-    """Return (group, message, character) of the statement that the answer begins with.
+    """Return (group, message, character) of the statement that the answer begins with, or where
+    else its evidence stands.
 
     Raises:
         ValueError: no statement tells it.
     """
-    first = item.answer.split()[0].rstrip(",") if item.raw else item.answer
+    told = item.evidence or item.answer
+    first = told.split()[0].rstrip(",") if item.raw else told
     # In a chain of variables each name stands twice: where it is assigned, and where it is used.
     before = r"VAR " if item.kind == "vt" else r"(?<!\w)"
     pattern = re.compile(before + f"({re.escape(first)})" + r"(?!\w)")
@@ -198,7 +217,7 @@ def find_answer(item: EvalItem) -> tuple[int, int, int]:
         for message, (_, text) in enumerate(messages):
             if found := pattern.search(text):
                 return group, message, found.start(1)
-    raise ValueError(f"no statement of {item.question!r} tells {item.answer!r}")
+    raise ValueError(f"no statement of {item.question!r} tells {told!r}")
 
 
 def _token_at(tokenizer: Tokenizer, text: str, char: int) -> int:

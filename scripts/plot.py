@@ -27,6 +27,11 @@ TASK_NAMES = {
     "mq_niah": "MQ-NIAH",
     "vt": "variable tracking",
     "changed": "changed facts",
+    "before": "facts before a change",
+    "hop": "two facts together",
+    "who_said": "who said it",
+    "several": "lists",
+    "when": "times and dates",
 }
 
 

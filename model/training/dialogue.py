@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from . import words as w
 from .draw import Draw
-from .facts import ME, NOBODY, Fact, Schema, Subject, all_schemas, draw_fact
-from .frames import INTRODUCE, THANKS, WHO_SAID
+from .facts import (
+    ME,
+    NOBODY,
+    Fact,
+    Schema,
+    Subject,
+    all_schemas,
+    draw_fact,
+    link_schemas,
+    list_schemas,
+)
+from .frames import THANKS
 from .phrasing import (
     UNKNOWN,
     acknowledge,
@@ -15,8 +26,6 @@ from .phrasing import (
     ask_before,
     ask_now,
     ask_two,
-    clause,
-    frame,
     tell,
     tell_two,
 )
@@ -73,11 +82,11 @@ def unknown_answer() -> Answer:
     return [(f" {UNKNOWN}", None)]
 
 
-def draw_people(d: Draw, count: int) -> list[Subject]:
+def draw_people(d: Draw, count: int, relations: tuple[str, ...] = w.RELATIONS) -> list[Subject]:
     """People with different names and relations to the user."""
     people: list[Subject] = []
     names: set[str] = set()
-    relations = d.shuffled(w.RELATIONS)
+    relations = tuple(d.shuffled(relations))
     for index in range(count):
         name = FIRST(d)
         if name in names:
@@ -97,27 +106,44 @@ def draw_people(d: Draw, count: int) -> list[Subject]:
 
 
 class FactDrawer:
-    """Draws facts that no question can confuse: all keys and values of a sample differ."""
+    """Draws facts that no question can confuse: all keys and values of a sample differ.
 
-    def __init__(self, d: Draw, num_people: int | None = None) -> None:
+    Args:
+        d: random draws.
+        num_people: how many people facts are about; default: one to four.
+        relations: to the user, which these people may have.
+    """
+
+    def __init__(
+        self,
+        d: Draw,
+        num_people: int | None = None,
+        relations: tuple[str, ...] = w.RELATIONS,
+    ) -> None:
         self.d = d
-        self.people = draw_people(d, num_people or 1 + d.below(4))
+        self.people = draw_people(d, num_people or 1 + d.below(4), relations)
         self._used: set[str] = set()
         self._values: set[str] = set()
         self._schema = d.any(all_schemas())
+        self._relatives: set[str] = set()
+        # Words of the names and relations by which people are known.
+        self._known = {word for p in self.people for name in p.names for word in name.split()}
 
     def fact(self, schema: Schema | None = None, subject: Subject | None = None) -> Fact:
         """A new fact; about a third of them are of the same kind as the one before."""
         for _ in range(MAX_DRAWS):
             chosen = schema or self._next_schema()
-            about = subject or self._subject(chosen)
-            fact = draw_fact(self.d, chosen, about)
-            if fact.key in self._used or fact.value in self._values or self._contradicts(fact):
-                self._schema = self.d.any(all_schemas())
-                continue
-            self._used.add(fact.key)
-            self._values.add(fact.value)
-            return fact
+            fact = self._draw(chosen, subject)
+            if fact:
+                return fact
+            self._schema = self.d.any(all_schemas())
+        raise ValueNotFound("no fact left that differs from all others")
+
+    def fact_of(self, schemas: Sequence[Schema], subject: Subject | None = None) -> Fact:
+        """A new fact of one of the schemas."""
+        for _ in range(MAX_DRAWS):
+            if fact := self._draw(self.d.any(schemas), subject):
+                return fact
         raise ValueNotFound("no fact left that differs from all others")
 
     def changing_fact(self) -> tuple[Fact, Fact]:
@@ -125,11 +151,73 @@ class FactDrawer:
         while True:
             fact = self.fact()
             # Some held-out vocabularies are too small for a second value: try another fact.
-            for _ in range(4):
-                value = GENERATORS[fact.schema.value](self.d)
-                if value not in self._values:
-                    self._values.add(value)
-                    return fact, fact.with_value(value)
+            if value := self._new_value(fact, 4):
+                return fact, fact.with_value(value)
+
+    def list_facts(self, count: int) -> list[Fact]:
+        """Facts that each tell one value of the same list."""
+        while True:
+            facts = [self.fact_of(list_schemas())]
+            while len(facts) < count and (value := self._new_value(facts[0], 8)):
+                facts.append(facts[0].with_value(value))
+            if len(facts) == count:
+                return facts
+
+    def link(self) -> Fact:
+        """Who somebody is whom nothing else told names."""
+        for _ in range(MAX_DRAWS):
+            fact = draw_fact(self.d, self.d.any(link_schemas()), NOBODY)
+            # Every town has its clubs: these links never run out.
+            slots = tuple((s, self._of_town(o) if s == "club" else o) for s, o in fact.slots)
+            fact = replace(fact, slots=slots)
+            if fact.key not in self._used:
+                self._used.add(fact.key)
+                return fact.with_value(self.stranger(fact.schema.value))
+        raise ValueNotFound("no link left that differs from all others")
+
+    def _of_town(self, club: str) -> str:
+        return f"{GENERATORS['city'](self.d)} {club}"
+
+    def stranger(self, kind: str = "first") -> str:
+        """The name of somebody new; the kind is "first" or "fullname"."""
+        for _ in range(MAX_DRAWS):
+            name = GENERATORS[kind](self.d)
+            if name not in self._values and self._known.isdisjoint(name.split()):
+                self._known.update(name.split())
+                self._values.add(name)
+                return name
+        raise ValueNotFound("no name left that differs from all others")
+
+    def free_relation(self) -> str | None:
+        """A relation to the user that nobody has yet, or None."""
+        free = [
+            relation for relation in w.RELATIONS if relation not in self._known | self._relatives
+        ]
+        if not free:
+            return None
+        relation = self.d.any(free)
+        self._known.add(relation)
+        return relation
+
+    def _draw(self, schema: Schema, subject: Subject | None) -> Fact | None:
+        """A fact of the schema, or None if it resembles another."""
+        fact = draw_fact(self.d, schema, subject or self._subject(schema))
+        if fact.key in self._used or fact.value in self._values or self._contradicts(fact):
+            return None
+        self._used.add(fact.key)
+        self._values.add(fact.value)
+        if fact.schema.name == "relative_name":
+            self._relatives |= _relation_words(fact)
+        return fact
+
+    def _new_value(self, fact: Fact, tries: int) -> str | None:
+        """Another value for the fact, which nothing else has."""
+        for _ in range(tries):
+            value = GENERATORS[fact.schema.value](self.d)
+            if value not in self._values:
+                self._values.add(value)
+                return value
+        return None
 
     def _next_schema(self) -> Schema:
         if not self.d.chance(0.35):
@@ -142,11 +230,14 @@ class FactDrawer:
 
     def _contradicts(self, fact: Fact) -> bool:
         """A relative's name, although that relative is already known by one."""
-        if fact.schema.name != "relative_name":
-            return False
-        words = fact.slots[0][1].split("~")
-        known = {word for person in self.people for name in person.names for word in name.split()}
-        return any(word.split()[-1] in known for word in words)
+        return fact.schema.name == "relative_name" and not self._known.isdisjoint(
+            _relation_words(fact)
+        )
+
+
+def _relation_words(fact: Fact) -> set[str]:
+    """The last word of each way to name the relative whose name the fact is."""
+    return {word.split()[-1] for word in fact.slots[0][1].split("~")}
 
 
 def tell_messages(d: Draw, fact: Fact, time: float, key: str, *, update: bool = False) -> Told:
@@ -163,7 +254,7 @@ def tell_messages(d: Draw, fact: Fact, time: float, key: str, *, update: bool = 
     return Told(time, messages, {key: fact.value}, buried)
 
 
-def _tell_all(d: Draw, facts: list[Fact], latest: float) -> list[Told]:
+def tell_all(d: Draw, facts: list[Fact], latest: float) -> list[Told]:
     told: list[Told] = []
     index = 0
     while index < len(facts):
@@ -184,7 +275,7 @@ def fact_dialogue(d: Draw, num_facts: int, num_questions: int, unknown_share: fl
     drawer = FactDrawer(d)
     facts = [drawer.fact() for _ in range(num_facts)]
     late = d.chance(0.5)
-    dialogue = Dialogue(_tell_all(d, facts, 0.8 if late else 1.0))
+    dialogue = Dialogue(tell_all(d, facts, 0.8 if late else 1.0))
     times = {key: told.time for told in dialogue.told for key in told.values}
 
     def after(*indexes: int) -> float:
@@ -222,7 +313,7 @@ def changed_dialogue(d: Draw, num_others: int) -> Dialogue:
     dialogue = Dialogue(
         [tell_messages(d, fact, first, "old"), tell_messages(d, later, second, "new", update=True)]
     )
-    dialogue.told += _tell_all(d, others, 0.8)
+    dialogue.told += tell_all(d, others, 0.8)
 
     def between(low: float, high: float) -> float:
         return low + float(d.rng.random()) * (high - low)
@@ -237,41 +328,4 @@ def changed_dialogue(d: Draw, num_others: int) -> Dialogue:
     for index, other in enumerate(others[:2]):
         time = between(0.8, 1)
         dialogue.asked.append(Asked(time, ask(d, other), [(other.value, str(index))]))
-    return dialogue
-
-
-def hop_dialogue(d: Draw, num_others: int) -> Dialogue:
-    """Who somebody is, a fact told under the name and asked under the relation."""
-    relation, name = d.any(w.RELATIONS), FIRST(d)
-    drawer = FactDrawer(d)
-    drawer.people = [Subject("person", (name,))]
-    schemas = [schema for schema in all_schemas() if "person" in schema.about]
-    fact = drawer.fact(d.any(schemas), drawer.people[0])
-    introduction = d.pick(INTRODUCE).replace("{r}", relation).replace("{v}", name)
-    other_schemas = [schema for schema in all_schemas() if "none" in schema.about]
-    others = [drawer.fact(d.any(other_schemas)) for _ in range(num_others)]
-    dialogue = Dialogue(_tell_all(d, others, 0.8))
-    dialogue.told.append(Told(float(d.rng.random()) * 0.8, [("user", introduction)], {"who": name}))
-    dialogue.told.append(tell_messages(d, fact, float(d.rng.random()) * 0.8, "fact"))
-    asked = Fact(fact.schema, Subject("person", (f"my {relation}",)), fact.slots, fact.value)
-    time = 0.8 + 0.2 * float(d.rng.random())
-    dialogue.asked.append(Asked(time, ask(d, asked), [(fact.value, "fact")]))
-    return dialogue
-
-
-def who_said_dialogue(d: Draw, num_facts: int) -> Dialogue:
-    """Facts told by either side, and the question who told one of them."""
-    drawer = FactDrawer(d)
-    schemas = [schema for schema in all_schemas() if schema.assistant_says]
-    facts = [drawer.fact(d.any(schemas)) for _ in range(num_facts)]
-    dialogue = Dialogue()
-    for index, fact in enumerate(facts):
-        told = tell_messages(d, fact, float(d.rng.random()) * 0.8, str(index))
-        dialogue.told.append(told)
-        if told.messages[0][0] == "document" or d.chance(0.3):
-            continue
-        answer = " You did" if told.messages[0][0] == "user" else " I did"
-        question = frame(d.pick(WHO_SAID), "c", clause(d, fact))
-        time = 0.8 + 0.2 * float(d.rng.random())
-        dialogue.asked.append(Asked(time, question, [(answer, None)]))
     return dialogue

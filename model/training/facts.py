@@ -33,6 +33,8 @@ from . import (
     facts_home,
     facts_home_more,
     facts_likes_more,
+    facts_links,
+    facts_lists,
     facts_more_home,
     facts_more_life,
     facts_more_trips,
@@ -46,6 +48,7 @@ from . import (
     facts_tastes_more,
     facts_things,
     facts_things_more,
+    facts_when,
     facts_work_more,
 )
 from .draw import Draw
@@ -161,6 +164,26 @@ def all_schemas() -> tuple[Schema, ...]:
         *(facts_more_home, facts_more_life, facts_more_trips, facts_more_work),
     )
     return tuple(parse_schemas(*(module.SCHEMAS for module in (*modules, *_ADDITIONS))))
+
+
+@cache
+def list_schemas() -> tuple[Schema, ...]:
+    """Schemas with several values at once; none of them is about what another schema is about."""
+    return tuple(parse_schemas(facts_lists.SCHEMAS))
+
+
+@cache
+def link_schemas() -> tuple[Schema, ...]:
+    """Schemas that say who somebody is; the value is a name."""
+    return tuple(parse_schemas(facts_links.SCHEMAS))
+
+
+@cache
+def time_schemas() -> tuple[Schema, ...]:
+    """Schemas of `all_schemas` and others whose value is a time, a day or a date."""
+    times = {"clock", "clock_time", "date", "full_date", "moment", "weekday"}
+    known = (schema for schema in all_schemas() if schema.value in times)
+    return (*parse_schemas(facts_when.SCHEMAS), *known)
 
 
 def render(template: str, subject: str, slots: dict[str, str], value: str) -> str:

@@ -307,7 +307,7 @@ ASK_BEFORE = (
 )
 WHO_SAID = (
     "Did I say that {c}, or was it you?",
-    "Who told whom that {c}?",
+    "Who told the other that {c}, you or I?",
     "Who brought up that {c}?",
     "Who was the one to say that {c}, me or you?",
     "From whom did it come that {c}, from you or me?",

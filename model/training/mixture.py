@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,8 @@ from .dialogue import (
     Told,
     changed_dialogue,
     fact_dialogue,
-    hop_dialogue,
-    who_said_dialogue,
 )
+from .dialogue_tasks import DIALOGUES
 from .draw import Draw
 from .passages import Passages
 from .records import records_sample
@@ -41,6 +41,8 @@ DEFAULT_SHARES = {
     "changed": 0.06,
     "hop": 0.02,
     "who_said": 0.01,
+    "several": 0.02,
+    "when": 0.01,
     "niah": 0.03,
     "mq_niah": 0.04,
     "vt": 0.04,
@@ -111,8 +113,7 @@ class Mixture:
             "changed": self._changed,
             "qa": self._qa,
             "chat_qa": self._chat_qa,
-            "hop": self._hop,
-            "who_said": self._who_said,
+            **{task: partial(self._task_dialogue, task) for task in DIALOGUES},
         }
 
     def task(self, index: int) -> str:
@@ -250,11 +251,8 @@ class Mixture:
     def _changed(self, d: Draw) -> Sample:
         return self._weave(d, self._place(d, changed_dialogue(d, d.below(4))))
 
-    def _hop(self, d: Draw) -> Sample:
-        return self._weave(d, self._place(d, hop_dialogue(d, d.below(4))))
-
-    def _who_said(self, d: Draw) -> Sample:
-        return self._weave(d, self._place(d, who_said_dialogue(d, 1 + d.below(4))))
+    def _task_dialogue(self, task: str, d: Draw) -> Sample:
+        return self._weave(d, self._place(d, DIALOGUES[task](d, 1 + d.below(4))))
 
     def _ruler(self, d: Draw, task: str) -> Sample:
         needles, question = ruler_pieces(self.tokenizer, RULER_TASKS[task](d))

@@ -60,7 +60,7 @@ def _contract(text: str) -> str:
     return _capital(text) if capital else text
 
 
-def _casual(d: Draw, text: str) -> str:
+def casual(d: Draw, text: str) -> str:
     """Text as people type it: contractions, now and then no capital and no full stop."""
     if d.chance(0.4):
         text = _contract(text)
@@ -76,7 +76,7 @@ def tell(d: Draw, fact: Fact, *, update: bool = False) -> tuple[str, str]:
     """A message that states the fact: (role, text)."""
     if fact.schema.assistant_says and not update and d.chance(0.3):
         return "assistant", _capital(fact.fill(d, d.pick(fact.schema.assistant_says), later=False))
-    text = _casual(d, _tell_clause(d, fact, update=update))
+    text = casual(d, _tell_clause(d, fact, update=update))
     if d.chance(0.2):
         text = f"{d.pick(SMALL_TALK)} {_capital(text)}"
     if d.chance(0.15) and text[-1] in ".?!":
@@ -98,7 +98,7 @@ def tell_two(d: Draw, one: Fact, two: Fact) -> str:
     joint = d.any((", and ", ". ", "; ", " and ", ". Also, ", ". Besides, ", ", while "))
     if joint == ". ":
         second = _capital(second)
-    return _casual(d, f"{_capital(first)}{joint}{second}.")
+    return casual(d, f"{_capital(first)}{joint}{second}.")
 
 
 def clause(d: Draw, fact: Fact) -> str:
@@ -123,7 +123,7 @@ def ask(d: Draw, fact: Fact) -> str:
     key, templates, frames = d.any(forms)
     text = fact.fill(d, d.pick(templates), later=True)
     plain = key == "q" and d.chance(0.5)
-    text = _casual(d, frame(PLAIN_ASK if plain else d.pick(frames), key, text))
+    text = casual(d, frame(PLAIN_ASK if plain else d.pick(frames), key, text))
     if d.chance(0.1):
         text = f"{d.pick(SMALL_TALK)} {_capital(text)}"
     return text
@@ -134,7 +134,7 @@ def ask_two(d: Draw, one: Fact, two: Fact) -> str:
     first = one.fill(d, d.pick(one.schema.asks), later=True)
     second = two.fill(d, d.pick(two.schema.asks), later=True)
     joint = d.any((", and ", " and ", "? And "))
-    return _casual(d, f"{_capital(first)}{joint}{second}?")
+    return casual(d, f"{_capital(first)}{joint}{second}?")
 
 
 def ask_now(d: Draw, fact: Fact) -> str:

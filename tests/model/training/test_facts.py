@@ -5,10 +5,20 @@ import re
 import numpy as np
 import pytest
 
-from hsa_memory.model.training import frames
+from hsa_memory.model.training import frames, frames_tasks
 from hsa_memory.model.training.dialogue import FactDrawer, draw_people
 from hsa_memory.model.training.draw import Draw, split_list, split_of
-from hsa_memory.model.training.facts import ME, all_schemas, draw_fact, parse_schemas, render
+from hsa_memory.model.training.facts import (
+    ME,
+    NOBODY,
+    all_schemas,
+    draw_fact,
+    link_schemas,
+    list_schemas,
+    parse_schemas,
+    render,
+    time_schemas,
+)
 from hsa_memory.model.training.phrasing import ask, tell
 from hsa_memory.model.training.values import GENERATORS
 
@@ -27,6 +37,41 @@ def test_schemas_are_many_and_complete():
             assert not re.search(r"\{v\}\w", template), (schema.name, template)
         for template in (*schema.asks, *schema.nouns, *schema.embeds):
             assert "{v}" not in template, (schema.name, template)
+
+
+def test_schemas_of_the_tasks_are_complete_and_have_names_of_their_own():
+    tasks = {*list_schemas(), *time_schemas(), *link_schemas()} - set(all_schemas())
+    assert len({schema.name for schema in (*tasks, *all_schemas())}) == 182 + len(tasks)
+    assert len(list_schemas()) >= 20
+    assert len(link_schemas()) >= 15
+    for schema in tasks:
+        assert len(schema.says) >= 4, schema.name
+        for template in schema.says:
+            # Its tokens must be the same as in an answer: a space comes before it.
+            assert " {v}" in template, (schema.name, template)
+            assert not re.search(r"\{v\}\w", template), (schema.name, template)
+        for template in (*schema.asks, *schema.nouns, *schema.embeds):
+            assert "{v}" not in template, (schema.name, template)
+        assert schema.embeds, schema.name
+        assert schema.asks or schema in link_schemas(), schema.name
+        assert schema.nouns or schema in time_schemas(), schema.name
+    for template in frames_tasks.SAID_BY:
+        assert " {v}" in template, template
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_rendered_wordings_of_the_tasks_have_no_open_slot(split):
+    d = Draw(np.random.default_rng(1), split)
+    people = draw_people(d, 4)
+    for schema in (*list_schemas(), *time_schemas(), *link_schemas()):
+        about = {"me": ME, "none": NOBODY, "person": d.any(people)}[d.any(schema.about)]
+        fact = draw_fact(d, schema, about)
+        says, *others = (
+            fact.fill(d, template, later=False)
+            for template in (*schema.says, *schema.asks, *schema.nouns, *schema.embeds)
+        )
+        assert f" {fact.value}" in says
+        assert not re.search(r"[{}\[\]|]", " ".join((says, *others)))
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -77,10 +122,14 @@ def test_a_block_with_a_plus_adds_to_the_schema_of_that_name():
 
 def test_every_list_of_wordings_is_split_without_overlap():
     lists = [
-        value for name, value in vars(frames).items() if name.isupper() and isinstance(value, tuple)
+        value
+        for module in (frames, frames_tasks)
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, tuple)
     ]
-    for schema in all_schemas():
-        lists += [schema.says, schema.asks, schema.nouns, schema.embeds]
+    for schema in (*all_schemas(), *list_schemas(), *time_schemas()):
+        parts = (schema.says, schema.asks, schema.nouns, schema.embeds)
+        lists += [items for items in parts if items or schema in all_schemas()]
     for items in lists:
         train, test = split_list(items, "train"), split_list(items, "test")
         assert train
