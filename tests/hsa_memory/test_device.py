@@ -18,6 +18,7 @@ import hsa_memory
 from hsa_memory import cli
 from hsa_memory import engine as engines
 from hsa_memory.engine import load_engine
+from hsa_memory.errors import InvalidArgument
 from hsa_memory.evaluation_memory import ingest
 from hsa_memory.kernels.backends import BackendUnavailable
 from hsa_memory.memory import Memory
@@ -193,6 +194,12 @@ def test_an_evaluation_runs_there_too(tiny_checkpoint: Path, device: Any) -> Non
         assert state.memory.num_source_chunks == 12
         told.append(output.logits.cpu())
     assert torch.allclose(told[0], told[1], atol=1e-4)
+
+
+def test_a_history_that_does_not_fit_there_is_refused(tiny_checkpoint: Path, device: Any) -> None:
+    engine = load_engine(tiny_checkpoint, "cuda", "float32")
+    with pytest.raises(InvalidArgument, match=f"{1 << 30} are free on cuda"):
+        ingest(engine, torch.zeros(1, dtype=torch.long).expand(1 << 26))
 
 
 # ---- what is waited for

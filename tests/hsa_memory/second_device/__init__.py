@@ -254,6 +254,7 @@ def second_device(patch: pytest.MonkeyPatch) -> Iterator[SecondDevice]:
         "current_device": lambda: 0,
         "get_device_capability": lambda *_: (9, 0),
         "current_stream": lambda *_: None,
+        "mem_get_info": lambda *_: (1 << 30, 1 << 30),
         "Event": lambda: Event(mode),
     }
     for name, fact in facts.items():
