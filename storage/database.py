@@ -181,6 +181,9 @@ class Database:
 
         Nobody who has the file open sees that; whoever opens it after all of them would.
         """
+        # Empty by now: somebody else has done it, and whoever finds a commit here waits in turn.
+        if not self.wal_bytes():
+            return
         with self.write():
             # Not `version`: what is in force may be another by now.
             found = self._driver.execute("PRAGMA user_version").fetchone()[0]

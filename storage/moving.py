@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -164,6 +164,8 @@ class Moving(Administration, ABC):
             SessionHasForks: somebody has forked it meanwhile.
         """
         with self._catalog_lock():
+            # A fork whose listing was killed must not come back to chunks that are gone.
+            self._catalog.adopt_log(self._vfs, nullcontext)
             self.require_no_forks(session.info.name)
             session.switch()
 

@@ -140,9 +140,12 @@ class Removing(Keyed):
         finish_deletion(self._vfs, self.root, self._catalog, session_id)
 
     def _lock_session(self, info: SessionInfo) -> Lock:
-        path = os.path.join(self.root, "locks", f"s-{info.id}.lock")
         # Who counts what sessions take, or clears up, holds it for a moment; a writer for long.
-        lock = lock_within(self._vfs, path, _MOMENT_SECONDS)
+        return self._lock_within(info, _MOMENT_SECONDS)
+
+    def _lock_within(self, info: SessionInfo, seconds: float) -> Lock:
+        path = os.path.join(self.root, "locks", f"s-{info.id}.lock")
+        lock = lock_within(self._vfs, path, seconds)
         if lock is None:
             raise SessionBusy(
                 f"session {info.name!r} is being written by another handle or process; "

@@ -370,7 +370,7 @@ class Store(Moving):
 
     def mend_indexes(self, info: SessionInfo) -> list[Finding]:
         """Build indexes of a session anew if they are damaged; for `check`."""
-        lock = self._lock_session(info)
+        lock = self._lock_within(info, 0.0)  # under the catalog's, as who has it for a moment
         try:
             folder = session_folder(self.root, info.id)
             mended = mend_indexes(self._vfs, self.root, folder, bytes.fromhex(info.id))

@@ -2,7 +2,8 @@
 
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 
 import pytest
 
@@ -219,16 +220,16 @@ def test_leftovers_on_a_failing_disk_do_not_close_the_store(tmp_path, kit) -> No
     assert leftovers(root) == []
 
 
-def leave_half_a_deletion(root, info, monkeypatch) -> None:
-    """What a process leaves that is killed when it syncs the commit of a deletion: it lies in the
-    catalog's log, and who has the catalog open does not see it."""
+def leave_half(root, change: Callable[[Catalog], None], monkeypatch) -> None:
+    """What a process leaves that is killed when it syncs a commit, of a deletion say: it lies in
+    the catalog's log, and who has the catalog open does not see it."""
     copy = root.parent / "copy.db"
     shutil.copy(root / "catalog.db", copy)
     with monkeypatch.context() as patch, closing(sqlite3.connect(copy)) as held:
         # The log stays.
         patch.setattr(Database, "checkpoint", lambda *_, **__: None)
         held.execute("SELECT count(*) FROM sessions").fetchall()
-        Catalog(str(copy), read_marker(Vfs(), str(root))).mark_deleted(info)
+        change(Catalog(str(copy), read_marker(Vfs(), str(root))))
         left = (root.parent / "copy.db-wal").read_bytes()
     log = root / "catalog.db-wal"
     assert left
@@ -273,7 +274,7 @@ def test_a_deletion_that_was_killed_half_way_takes_no_turns_with_it(
         with store.session("alice", layout=kit.layout) as session:
             info = session.info
         store.session("new", layout=kit.layout).close()
-        leave_half_a_deletion(root, info, monkeypatch)
+        leave_half(root, lambda catalog: catalog.mark_deleted(info), monkeypatch)
         if again:
             with store.rebuilding("alice") as old:
                 old.begin(kit.layout)
@@ -286,3 +287,55 @@ def test_a_deletion_that_was_killed_half_way_takes_no_turns_with_it(
         assert names_in(store) == ["alice", "bob", "new"]
         with store.session("alice", layout=kit.layout) as session:
             assert session.num_turns == (5 if again else 6)
+
+
+def test_who_waited_for_somebody_else_to_adopt_the_log_does_not_write_it_again(
+    tmp_path, kit, monkeypatch
+) -> None:
+    root = tmp_path / "store"
+    with Store.open(root) as store:
+        store.session("new", layout=kit.layout).close()
+        info = store.list_sessions()[0]
+        leave_half(root, lambda catalog: catalog.mark_deleted(info), monkeypatch)
+        versions = [store._catalog.version()]
+
+        @contextmanager
+        def lock() -> Iterator[None]:
+            store._catalog.adopt_log(Vfs(), nullcontext)
+            versions.append(store._catalog.version())
+            yield
+
+        store._catalog.adopt_log(Vfs(), lock)
+        assert versions[0] != versions[1] == store._catalog.version()
+        assert names_in(store) == ["new"]
+
+
+def test_a_fork_that_was_killed_half_way_does_not_come_back_to_chunks_that_are_gone(
+    tmp_path, kit, monkeypatch
+) -> None:
+    root, later = tmp_path / "store", tmp_path / "later"
+    with Store.open(root) as store:
+        bring_in(store, kit)
+    add = Catalog.add
+
+    def killed(_: Catalog, info) -> None:
+        leave_half(root, lambda catalog: add(catalog, info), monkeypatch)
+        raise KeyboardInterrupt
+
+    with Store.open(root) as store:
+        reader = store.session("alice", layout=kit.layout, read_only=True)
+        store.session("new", layout=kit.layout).close()
+        with store.rebuilding("alice") as old:
+            old.begin(kit.layout)
+            kit.catch_up(old)
+            with monkeypatch.context() as patch:
+                patch.setattr(Catalog, "add", killed)
+                with pytest.raises(KeyboardInterrupt):
+                    store.fork(reader, "fork", 5)
+            store.switch(old)
+        # As if all processes were killed here: the last one to close the catalog removes its log.
+        shutil.copytree(root, later)
+    with Store.open(later) as store:
+        assert names_in(store) == ["alice", "bob", "new"]
+        assert store.check() == []
+    assert leftovers(later) == []

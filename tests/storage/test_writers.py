@@ -54,6 +54,21 @@ def test_who_looks_into_a_session_for_a_moment_keeps_nobody_out(open_session, mo
     look.join()
 
 
+def test_a_check_that_repairs_waits_for_no_writer(tmp_path, open_session, monkeypatch) -> None:
+    # It holds the catalog's lock, and of a hundred writers each would keep everybody else waiting.
+    waits = []
+
+    def recorded(vfs: Vfs, path: str, seconds: float) -> FileLock | None:
+        waits.append(seconds)
+        return try_lock(vfs, path)
+
+    with open_session(), open_session("bob"), Store.open(tmp_path / "store") as other:
+        monkeypatch.setattr(removing, "lock_within", recorded)
+        found = other.check(repair=True)
+    assert [finding.kind for finding in found] == ["SessionBusy", "SessionBusy"]
+    assert waits == [0.0, 0.0]
+
+
 def test_a_thread_is_refused_too(open_session) -> None:
     held = open_session()
     seen = []
