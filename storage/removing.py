@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from .errors import CorruptMetadata, SessionBusy, SessionHasForks, SessionMissing, StoreError
 from .keyed import Keyed
@@ -16,6 +18,9 @@ from .reserve import Reserve
 from .staging import finish_deletion, sweep_leftover
 from .types import SessionInfo
 
+if TYPE_CHECKING:
+    from .session import SessionStore
+
 _log = logging.getLogger(__name__)
 _MOMENT_SECONDS = 0.25
 
@@ -24,6 +29,7 @@ class Removing(Keyed):
     """The part of `Store` that deletes."""
 
     _reserve: Reserve
+    _sessions: WeakSet[SessionStore]
     has_files: bool
 
     def _catalog_lock(self) -> AbstractContextManager[None]:
@@ -140,8 +146,10 @@ class Removing(Keyed):
         finish_deletion(self._vfs, self.root, self._catalog, session_id)
 
     def _lock_session(self, info: SessionInfo) -> Lock:
-        # Who counts what sessions take, or clears up, holds it for a moment; a writer for long.
-        return self._lock_within(info, _MOMENT_SECONDS)
+        # Who counts what sessions take, or clears up, holds it for a moment; a writer for long. For
+        # one of our own nobody waits: other threads of this handle would wait too.
+        own = any(session.info.id == info.id and session.is_held for session in self._sessions)
+        return self._lock_within(info, 0.0 if own else _MOMENT_SECONDS)
 
     def _lock_within(self, info: SessionInfo, seconds: float) -> Lock:
         path = os.path.join(self.root, "locks", f"s-{info.id}.lock")

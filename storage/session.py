@@ -167,6 +167,11 @@ class SessionStore(Spending, Changing):
         """Whether this handle is the session's writer."""
         return self._writable
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this handle has the session's lock: a writer's, until it is closed."""
+        return self._writable and not self._released
+
     def close(self) -> None:
         """Sync what was published, close all files and free the lock; idempotent, also when it was
         interrupted."""

@@ -5,7 +5,7 @@ from crash_harness.lab import Lab
 from crash_harness.recording import FAULTS
 from crash_harness.scenarios import SCENARIOS
 
-EVERY = 31
+EVERY = 43
 
 
 def wrong_of(kind: str, at: int, told: dict) -> str:

@@ -18,6 +18,7 @@ from hsa_memory.storage import (
     SessionMissing,
     Store,
     Vfs,
+    locks,
     removing,
 )
 from hsa_memory.storage.locks import FileLock, try_lock
@@ -67,6 +68,18 @@ def test_a_check_that_repairs_waits_for_no_writer(tmp_path, open_session, monkey
         found = other.check(repair=True)
     assert [finding.kind for finding in found] == ["SessionBusy", "SessionBusy"]
     assert waits == [0.0, 0.0]
+
+
+def test_a_writer_of_the_same_handle_is_not_waited_for(tmp_path, kit, monkeypatch) -> None:
+    waits = []
+    monkeypatch.setattr(locks.time, "sleep", waits.append)
+    with Store.open(tmp_path) as store:
+        first = store.session("alice", layout=kit.layout)
+        with pytest.raises(SessionBusy):
+            store.session("alice", layout=None)
+        assert waits == []
+        first.close()
+        store.session("alice", layout=None)
 
 
 def test_a_thread_is_refused_too(open_session) -> None:
