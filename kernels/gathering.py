@@ -2,6 +2,8 @@
 
 *Dense*: when the chosen chunks cover much of the memory, score all of it and keep what was chosen.
 *Gather*: otherwise copy just the chosen chunks and treat every query token as a batch of its own.
+*By chunk*, for gradients: take a chunk once, and copy the tokens that chose it. What they add to
+its gradient is then one product, where the gather would add each token's part to memory.
 Tiles keep memory bounded whatever the length.
 
 Letters: B batch, T query tokens, H query heads, G KV heads, R query heads per KV head, D head dim,
@@ -11,9 +13,12 @@ C chunks, S chunk size, K chosen chunks; N = B (dense) or B*T (gather).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from .pairs import pieces_of, sorted_pairs
 
 # Dense costs C chunks per token, gather K plus the copy of K chunks; the copy costs about three
 # times the product on the CPUs this was measured on.
@@ -24,6 +29,9 @@ DENSE_TILE_VALUES = 1 << 20
 COPIED_PART = 16
 # A GPU wants few and large tiles.
 GPU_TILE_VALUES = 1 << 28
+
+# Tokens that read a chunk, taken at a time; more waste on chunks that few read.
+READERS = 32
 
 At = tuple[slice, slice]
 
@@ -103,12 +111,75 @@ def gather_chunks(k: Tensor, chosen: Tensor, buffer: Tensor | None = None) -> Te
     return picked.permute(0, 1, 3, 4, 2, 5).flatten(0, 1)
 
 
-def scatter_add_chunks(total: Tensor, chosen: Tensor, grad: Tensor) -> None:
-    """Add grad [B*T, K, S, G, D] to the chunks it was gathered from, in place."""
-    rows = torch.arange(total.shape[0], device=total.device)[:, None, None, None]
-    kv_head = torch.arange(total.shape[3], device=total.device)[None, None, :, None]
-    by_slot = grad.unflatten(0, chosen.shape[:2]).permute(0, 1, 4, 2, 3, 5)
-    total.transpose(2, 3).index_put_((rows, chosen, kv_head), by_slot, accumulate=True)
+class Readers(NamedTuple):
+    """Chunks of one row and KV head, each with up to L = `READERS` (token, slot) that chose it."""
+
+    row: int
+    heads: slice
+    """Query heads of the KV head."""
+    group: int
+    chunk: Tensor
+    """[N]; a chunk with many readers comes several times."""
+    token: Tensor
+    """[N, L]"""
+    slot: Tensor
+    """[N, L]"""
+    is_reader: Tensor
+    """[N, L]; where False, token and slot are those of somebody else."""
+
+    def queries(self, x: Tensor) -> Tensor:
+        """Take [B, T, H, D] to [N, L, R, D]."""
+        return x[self.row, self.token, self.heads]
+
+    def chunks(self, x: Tensor) -> Tensor:
+        """Take [B, C, S, G, D] to [N, 1, S, 1, D]."""
+        return x[self.row, self.chunk, :, self.group][:, None, :, None]
+
+    def slots(self, x: Tensor) -> Tensor:
+        """Take [B, T, G, K, ...] to [N, L, 1, 1, ...]; 0 for what is no reader."""
+        taken = x[self.row, self.token, self.group, self.slot]
+        mask = self.is_reader.reshape(*self.is_reader.shape, *(1,) * (taken.dim() - 2))
+        return (taken * mask)[:, :, None, None]
+
+    def add_queries(self, total: Tensor, part: Tensor) -> None:
+        """Add what `queries` would take, in place; those of no readers must be 0."""
+        of_row = total[self.row, :, self.heads]
+        of_row.index_add_(0, self.token.flatten(), part.flatten(0, 1).to(total.dtype))
+
+    def add_chunks(self, total: Tensor, part: Tensor) -> None:
+        """Add what `chunks` would take, in place."""
+        total[self.row, :, :, self.group].index_add_(0, self.chunk, part[:, 0, :, 0])
+
+    def put_slots(self, total: Tensor, part: Tensor) -> None:
+        """Write what `slots` would take, in place."""
+        mine = self.is_reader
+        total[self.row, self.token[mine], self.group, self.slot[mine]] = part[mine][:, 0, 0]
+
+
+def readers(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[Readers]:
+    """Yield who reads which chunk, some chunks at a time; each filled slot once."""
+    heads = q.shape[2] // k.shape[3]
+    pairs = sorted_pairs(indices, k.shape[1])
+    pieces = pieces_of(pairs, READERS)
+    step = max(1, DENSE_TILE_VALUES // (READERS * heads * k.shape[2]))
+    lane = torch.arange(READERS, device=q.device)
+    for number in range(len(pairs.order)):
+        row, group = divmod(number, k.shape[3])
+        first = pairs.first[number].long()
+        wanted = pieces.chunk[number].long()
+        wanted = wanted[wanted < k.shape[1]]
+        if not len(wanted):
+            continue
+        within = torch.arange(len(wanted), device=q.device) - pieces.first[number][wanted]
+        at = (first[wanted] + within * READERS)[:, None] + lane
+        is_reader = at < first[wanted + 1][:, None]
+        pair = pairs.order[number][at.clamp(max=pairs.order.shape[1] - 1)].long()
+        token, slot = pair // indices.shape[3], pair % indices.shape[3]
+        for some in torch.arange(len(wanted), device=q.device).split(step):
+            yield Readers(
+                row, slice(group * heads, (group + 1) * heads), group,
+                wanted[some], token[some], slot[some], is_reader[some],
+            )  # fmt: skip
 
 
 def per_token(x: Tensor) -> Tensor:

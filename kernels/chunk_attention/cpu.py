@@ -14,13 +14,12 @@ from torch import Tensor
 from ..gathering import (
     Copies,
     dense_tiles,
-    gather_chunks,
     is_dense,
     mix,
     per_token,
     products,
     readable,
-    scatter_add_chunks,
+    readers,
     tiles,
     transpose_mix,
 )
@@ -62,9 +61,7 @@ def backward(
 ) -> Gradients:
     """Return gradients; the in-chunk softmax is recomputed, the forward saves nothing."""
     weights = _masked(weights, indices)
-    exact = weights.dtype
-    dq, dw = (torch.empty_like(x, memory_format=torch.contiguous_format) for x in (q, weights))
-    dk, dv = (k.new_zeros(k.shape, dtype=exact) for _ in range(2))
+    dq, dk, dv, dw = (x.new_zeros(x.shape, dtype=weights.dtype) for x in (q, k, v, weights))
     dense = is_dense(k, indices)
     for at, reach in dense_tiles(q, k, indices) if dense else ():
         chosen = readable(indices[at])
@@ -73,22 +70,21 @@ def backward(
         dq[at], dw[at] = g.q, g.weights.gather(3, chosen)
         dk[reach] += g.k
         dv[reach] += g.v
-    for tile in () if dense else tiles(q, k, indices):
-        chosen = readable(indices[:, tile])
+    for some in () if dense else readers(q, k, indices):
         g = _core_backward(
-            per_token(grad[:, tile]),
-            per_token(q[:, tile]),
-            gather_chunks(k, chosen),
-            gather_chunks(v, chosen),
-            per_token(weights[:, tile]),
+            some.queries(grad),
+            some.queries(q),
+            some.chunks(k),
+            some.chunks(v),
+            some.slots(weights),
             scale,
         )
-        dq[:, tile] = g.q.reshape(dq[:, tile].shape)
-        dw[:, tile] = g.weights.reshape(dw[:, tile].shape)
-        scatter_add_chunks(dk, chosen, g.k)
-        scatter_add_chunks(dv, chosen, g.v)
+        some.add_queries(dq, g.q)
+        some.add_chunks(dk, g.k)
+        some.add_chunks(dv, g.v)
+        some.put_slots(dw, g.weights)
     dw = dw.masked_fill(indices < 0, 0)
-    return Gradients(dq, dk.to(k.dtype), dv.to(v.dtype), dw)
+    return Gradients(dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype), dw)
 
 
 def _core_forward(q: Tensor, k: Tensor, v: Tensor, fusion: Tensor, scale: float) -> Tensor:

@@ -11,13 +11,12 @@ from ..gathering import (
     Copies,
     dense_tiles,
     exact_dtype,
-    gather_chunks,
     is_dense,
     mix,
     per_token,
     products,
     readable,
-    scatter_add_chunks,
+    readers,
     tiles,
     transpose_mix,
 )
@@ -50,8 +49,7 @@ def forward(q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Tensor:
 def backward(grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float) -> Gradients:
     """Return gradients; the scores are computed again, the forward saves nothing."""
     grad = grad.masked_fill((indices < 0)[..., None], 0.0)
-    dq = torch.empty_like(q, memory_format=torch.contiguous_format)
-    dk = k.new_zeros(k.shape, dtype=exact_dtype(k))
+    dq, dk = (x.new_zeros(x.shape, dtype=exact_dtype(x)) for x in (q, k))
     dense = is_dense(k, indices)
     for at, reach in dense_tiles(q, k, indices) if dense else ():
         every = grad.new_zeros(*grad[at].shape[:3], k[reach].shape[1], grad.shape[4])
@@ -59,13 +57,11 @@ def backward(grad: Tensor, q: Tensor, k: Tensor, indices: Tensor, scale: float) 
         g = _core_backward(every, q[at], k[reach], scale)
         dq[at] = g.q
         dk[reach] += g.k
-    for tile in () if dense else tiles(q, k, indices):
-        chosen = readable(indices[:, tile])
-        keys = gather_chunks(k, chosen)
-        g = _core_backward(per_token(grad[:, tile]), per_token(q[:, tile]), keys, scale)
-        dq[:, tile] = g.q.reshape(dq[:, tile].shape)
-        scatter_add_chunks(dk, chosen, g.k)
-    return Gradients(dq, dk.to(k.dtype))
+    for some in () if dense else readers(q, k, indices):
+        g = _core_backward(some.slots(grad), some.queries(q), some.chunks(k), scale)
+        some.add_queries(dq, g.q)
+        some.add_chunks(dk, g.k)
+    return Gradients(dq.to(q.dtype), dk.to(k.dtype))
 
 
 def _core_forward(q: Tensor, k: Tensor, scale: float) -> Tensor:

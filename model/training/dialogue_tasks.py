@@ -153,9 +153,9 @@ def draw_timed(drawer: FactDrawer) -> tuple[Fact, str]:
     return fact, ask_when(d, fact)
 
 
-def hop_dialogue(d: Draw, num_others: int) -> Dialogue:
+def hop_dialogue(drawer: FactDrawer, num_others: int) -> Dialogue:
     """Two facts that a question needs together, and other facts around them."""
-    drawer = FactDrawer(d)
+    d = drawer.d
     hop = draw_hop(drawer)
     dialogue = Dialogue(tell_all(d, _others(drawer, num_others), 0.8))
     introduction = Told(_early(d), [("user", hop.introduction)], {"who": hop.name})
@@ -164,9 +164,9 @@ def hop_dialogue(d: Draw, num_others: int) -> Dialogue:
     return dialogue
 
 
-def who_said_dialogue(d: Draw, num_facts: int) -> Dialogue:
+def who_said_dialogue(drawer: FactDrawer, num_facts: int) -> Dialogue:
     """Facts told by either side or by others, and the question who told one of them."""
-    drawer = FactDrawer(d)
+    d = drawer.d
     dialogue = Dialogue()
     for index in range(num_facts):
         said, key = draw_said(drawer), str(index)
@@ -179,9 +179,9 @@ def who_said_dialogue(d: Draw, num_facts: int) -> Dialogue:
     return dialogue
 
 
-def several_dialogue(d: Draw, num_lists: int, num_others: int) -> Dialogue:
+def several_dialogue(drawer: FactDrawer, num_lists: int, num_others: int) -> Dialogue:
     """Lists told value by value, and questions for all values told until then."""
-    drawer = FactDrawer(d)
+    d = drawer.d
     dialogue = Dialogue(tell_all(d, _others(drawer, num_others), 0.8))
     for number in range(num_lists):
         facts = drawer.list_facts(1 if d.chance(0.1) else 2 + d.below(2))
@@ -197,9 +197,9 @@ def several_dialogue(d: Draw, num_lists: int, num_others: int) -> Dialogue:
     return dialogue
 
 
-def when_dialogue(d: Draw, num_facts: int) -> Dialogue:
+def when_dialogue(drawer: FactDrawer, num_facts: int) -> Dialogue:
     """Facts with a time, and questions when."""
-    drawer = FactDrawer(d)
+    d = drawer.d
     dialogue = Dialogue()
     for index in range(num_facts):
         fact, question = draw_timed(drawer)
@@ -223,9 +223,9 @@ def _late(d: Draw) -> float:
 
 
 # Task -> its dialogue for a number of statements, more or less.
-DIALOGUES: dict[str, Callable[[Draw, int], Dialogue]] = {
-    "hop": lambda d, count: hop_dialogue(d, count - 1),
+DIALOGUES: dict[str, Callable[[FactDrawer, int], Dialogue]] = {
+    "hop": lambda drawer, count: hop_dialogue(drawer, count - 1),
     "who_said": who_said_dialogue,
-    "several": lambda d, count: several_dialogue(d, 1 + d.below(2), count - 1),
+    "several": lambda drawer, count: several_dialogue(drawer, 1 + drawer.d.below(2), count - 1),
     "when": when_dialogue,
 }

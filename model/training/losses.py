@@ -35,12 +35,15 @@ class Losses(NamedTuple):
 
 
 class Supervision(NamedTuple):
-    """Positions whose next token is copied from a chunk that they can see, all [P] int64."""
+    """Tokens that the next one is copied for, from a chunk that they can see, all [P] int64."""
 
     row: Tensor
     position: Tensor
+    """Among the tokens that passed the whole model."""
     chunk: Tensor
     offset: Tensor
+    seen: Tensor
+    """Chunks that the token can see."""
 
 
 class Bank(NamedTuple):
@@ -62,21 +65,23 @@ class Bank(NamedTuple):
         """The newest `count` chunks."""
         return Bank(self.landmarks[:count], self.keys[:count])
 
-    def with_newer(self, memory: ChunkMemory, rows: Tensor) -> Bank:
-        """Put the chunks of `rows` [B] bool in front."""
-        landmarks = memory.landmarks[rows].detach().flatten(0, 1).float().cpu()
-        keys = memory.kv.k[rows].detach().flatten(0, 1).to(torch.bfloat16).cpu()
+    def with_newer(self, memory: ChunkMemory, chosen: Tensor) -> Bank:
+        """Put the chunks `chosen` [B, C] bool in front."""
+        landmarks = memory.landmarks[chosen].detach().float().cpu()
+        keys = memory.kv.k[chosen].detach().to(torch.bfloat16).cpu()
         return Bank(torch.cat([landmarks, self.landmarks]), torch.cat([keys, self.keys]))
 
 
-def supervision(source: Tensor, chunk_size: int) -> Supervision:
-    """Select from `source` [B, L] (index of the copied token, or -1) what HSA could have found."""
-    position = torch.arange(source.shape[1])
-    chunk = source // chunk_size
-    seen = (source >= 0) & (position >= (chunk + 1) * chunk_size)
-    row, at = seen.nonzero(as_tuple=True)
-    found = source[row, at].long()
-    return Supervision(row, at, found // chunk_size, found % chunk_size)
+def supervision(source: Tensor, chunk_size: int, first: int = 0) -> Supervision:
+    """Select from `source` [B, L] (index of the copied token, or -1) what HSA could have found.
+
+    The first `first` tokens of each row passed the lower half of the model only.
+    """
+    seen = torch.arange(first, source.shape[1]) // chunk_size
+    found = source[:, first:].long()
+    row, at = ((found >= 0) & (found // chunk_size < seen)).nonzero(as_tuple=True)
+    copied = found[row, at]
+    return Supervision(row, at, copied // chunk_size, copied % chunk_size, seen[at])
 
 
 def text_loss(logits: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
@@ -167,7 +172,7 @@ def _no_distractor(memory: ChunkMemory, where: Supervision, shares_facts: Tensor
     clash = shares_facts[owner] & shares_facts[where.row][:, None] & ~own
     # What this sequence's position sees is exactly the chunks up to the source's and beyond it
     # those finished before the position; later ones may repeat the answer.
-    future = own & (number >= (where.position // memory.kv.k.shape[2])[:, None])
+    future = own & (number >= where.seen[:, None])
     return clash | future
 
 

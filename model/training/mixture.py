@@ -13,12 +13,14 @@ from .corpora import CHAT_SOURCES, Corpus
 from .dialogue import (
     Answer,
     Dialogue,
+    FactDrawer,
     Told,
     changed_dialogue,
     fact_dialogue,
 )
 from .dialogue_tasks import DIALOGUES
 from .draw import Draw
+from .history import history_sample
 from .passages import Passages
 from .records import records_sample
 from .sample import ANSWER_WEIGHT, Piece, PieceWriter, Sample, TokenizerLike, ValueNotFound, weave
@@ -48,6 +50,7 @@ DEFAULT_SHARES = {
     "vt": 0.04,
     "qa": 0.05,
     "chat_qa": 0.03,
+    "history": 0.0,
 }
 REPLY_WEIGHT = 0.1
 UNKNOWN_SHARE = 0.09
@@ -55,7 +58,7 @@ UNKNOWN_SHARE = 0.09
 DENSE_SHARE = 0.7
 FILLER_SHARES = {"books": 4.0, "wiki": 3.0, "spoken": 1.0, "chat": 3.0, "stories": 1.0, "qa": 1.0}
 
-Batch = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]
+Batch = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.bool_]]
 
 
 class Mixture:
@@ -66,6 +69,8 @@ class Mixture:
         corpora: source -> Corpus, for text and haystacks.
         tokenizer: the tokenizer the corpora were tokenised with.
         length: tokens predicted in a sample.
+        questions: how many of them, at its end, hold the questions of the task "history"; default:
+            a quarter.
         seed: another seed gives another stream of samples.
         passages: question-answer records; None leaves the tasks "qa" and "chat_qa" out.
         split: "train", or "test" for held-out wordings and vocabulary.
@@ -82,6 +87,7 @@ class Mixture:
         length: int,
         seed: int = 0,
         *,
+        questions: int | None = None,
         passages: Passages | None = None,
         split: str = "train",
     ) -> None:
@@ -95,6 +101,7 @@ class Mixture:
             raise ValueError(f"length must be at least 128, not {length}")
         self.tokenizer, self.length, self.seed, self.split = tokenizer, length, seed, split
         self.corpora, self.passages = corpora, passages
+        self.questions = length // 4 if questions is None else questions
         self._newline = tokenizer.encode("\n")[0]
         self.sources = [name for name in FILLER_SHARES if name in corpora]
         if not self.sources:
@@ -113,6 +120,7 @@ class Mixture:
             "changed": self._changed,
             "qa": self._qa,
             "chat_qa": self._chat_qa,
+            "history": lambda d: history_sample(self, d, self.questions),
             **{task: partial(self._task_dialogue, task) for task in DIALOGUES},
         }
 
@@ -137,13 +145,14 @@ class Mixture:
         """Samples index * batch_size to (index + 1) * batch_size - 1, stacked.
 
         Returns:
-            tokens [B, L + 1] int32, weight [B, L] float32, source [B, L] int32.
+            tokens [B, L + 1] int32, weight [B, L] float32, source [B, L] int32, plain [B, L] bool.
         """
         samples = [self.sample(index * batch_size + row) for row in range(batch_size)]
         return (
             np.stack([sample.tokens for sample in samples]),
             np.stack([sample.weight for sample in samples]),
             np.stack([sample.source for sample in samples]),
+            np.stack([sample.plain for sample in samples]),
         )
 
     def _corpus(self, rng: np.random.Generator) -> Corpus:
@@ -167,14 +176,14 @@ class Mixture:
     def _text(self, d: Draw) -> Sample:
         tokens = self._running_text(d.rng, self.length + 1)
         weight = np.ones(self.length, np.float32)
-        return Sample(tokens, weight, np.full(self.length, -1, np.int32))
+        none = np.full(self.length, -1, np.int32)
+        return Sample(tokens, weight, none, np.ones(self.length, np.bool_))
 
     def _copy(self, d: Draw) -> Sample:
         text = self._running_text(d.rng, self.length + 1)
         random = d.chance(0.5)
-        return Sample(
-            *copy_sample(d.rng, self.length, self.tokenizer.vocab_size, text, random=random)
-        )
+        arrays = copy_sample(d.rng, self.length, self.tokenizer.vocab_size, text, random=random)
+        return Sample(*arrays, np.zeros(self.length, np.bool_))
 
     def _records(self, d: Draw) -> Sample:
         words = NUM_SPECIAL, self.tokenizer.vocab_size
@@ -190,22 +199,22 @@ class Mixture:
         for code in codes:
             time = float(d.rng.random())
             told = Told(time, [(role, say_code(d, code))], {code.key: code.value}, d.chance(0.3))
-            placed.append((time, self._statement(d, told)))
+            placed.append((time, self.statement(d, told)))
             if dense or d.chance(0.6):
                 asked = time + float(d.rng.random()) * (1 - time)
-                placed.append((asked, self._question(ask_code(d, code), [(code.value, code.key)])))
+                placed.append((asked, self.question(ask_code(d, code), [(code.value, code.key)])))
         return self._weave(d, placed)
 
-    def _question(self, question: str, answer: Answer) -> Piece:
+    def question(self, question: str, answer: Answer) -> Piece:
         return PieceWriter(self.tokenizer).message("user", question).answer(answer).piece
 
-    def _statement(self, d: Draw, told: Told) -> Piece:
+    def statement(self, d: Draw, told: Told) -> Piece:
         writer = PieceWriter(self.tokenizer)
         for index, (role, text) in enumerate(told.messages):
             if told.buried:
                 writer.raw([self.tokenizer.role_id(role)])
-                writer.raw(self._plain_text(d.rng, d.below(40)))
-                writer.text(" " + text, told.values).raw(self._plain_text(d.rng, d.below(40)))
+                writer.raw(self.plain_text(d.rng, d.below(40)))
+                writer.text(" " + text, told.values).raw(self.plain_text(d.rng, d.below(40)))
                 writer.raw([self.tokenizer.end_id])
             else:
                 # A reply to what was told says nothing; answering like that would be a mistake.
@@ -213,14 +222,14 @@ class Mixture:
                 writer.message(role, text, told.values if index == 0 else None, weight=weight)
         return writer.piece
 
-    def _plain_text(self, rng: np.random.Generator, n: int) -> list[int]:
+    def plain_text(self, rng: np.random.Generator, n: int) -> list[int]:
         """n tokens of running text without message boundaries."""
         text = self._running_text(rng, n)
         text[text < NUM_SPECIAL] = self._newline
         return [int(token) for token in text]
 
     def _some_text(self, rng: np.random.Generator) -> str:
-        return self.tokenizer.decode(self._plain_text(rng, 40), errors="ignore")
+        return self.tokenizer.decode(self.plain_text(rng, 40), errors="ignore")
 
     def _weave(self, d: Draw, placed: list[tuple[float, Piece]]) -> Sample:
         """Lay pieces out by time; what does not fit is left out."""
@@ -231,12 +240,12 @@ class Mixture:
             dropped = _least_needed(d, kept)
             excess -= len(dropped)
             kept.remove(dropped)
-        return weave(d.rng, kept, self.length, self.filler)
+        return weave(d.rng, [(kept, self.length + 1)], self.filler)
 
     def _place(self, d: Draw, dialogue: Dialogue) -> list[tuple[float, Piece]]:
-        placed = [(told.time, self._statement(d, told)) for told in dialogue.told]
+        placed = [(told.time, self.statement(d, told)) for told in dialogue.told]
         placed.extend(
-            (asked.time, self._question(asked.question, asked.answer)) for asked in dialogue.asked
+            (asked.time, self.question(asked.question, asked.answer)) for asked in dialogue.asked
         )
         return placed
 
@@ -252,14 +261,14 @@ class Mixture:
         return self._weave(d, self._place(d, changed_dialogue(d, d.below(4))))
 
     def _task_dialogue(self, task: str, d: Draw) -> Sample:
-        return self._weave(d, self._place(d, DIALOGUES[task](d, 1 + d.below(4))))
+        return self._weave(d, self._place(d, DIALOGUES[task](FactDrawer(d), 1 + d.below(4))))
 
     def _ruler(self, d: Draw, task: str) -> Sample:
         needles, question = ruler_pieces(self.tokenizer, RULER_TASKS[task](d))
         body = self.length + 1 - len(question)
         text_length = body - sum(len(needle) for needle in needles)
         # A boundary inside the haystack would end the document before its question.
-        text = [self.tokenizer.role_id("document"), *self._plain_text(d.rng, text_length)]
+        text = [self.tokenizer.role_id("document"), *self.plain_text(d.rng, text_length)]
         cuts = np.sort(d.rng.integers(1, text_length + 1, len(needles)))
         pieces: list[Piece] = []
         before = 0
@@ -267,7 +276,7 @@ class Mixture:
             pieces += [Piece(text[before:cut], [1.0] * (cut - before)), needle]
             before = cut
         pieces.append(Piece(text[before:text_length], [1.0] * (text_length - before)))
-        return weave(d.rng, [*pieces, question], self.length, self.filler)
+        return weave(d.rng, [([*pieces, question], self.length + 1)], self.filler)
 
     def _qa(self, d: Draw) -> Sample:
         assert self.passages is not None

@@ -20,6 +20,10 @@ class Stage:
     """Tokens per sequence."""
     batch: int
     """Sequences per step."""
+    questions: int = 0
+    """Tokens at the end of each sequence that pass the whole model; those before them pass its
+    lower half only, as a history does in use. 0: all pass the whole model. Other than 0, the only
+    task is `history`, whose questions all stand there."""
     learning_rate: float
     """Learning rate at the start of the stage (after the warm-up, in the first stage)."""
     final_learning_rate: float
@@ -43,6 +47,14 @@ class Stage:
 
     def __post_init__(self) -> None:
         require_positive(self, "tokens", "length", "batch")
+        if not 0 <= self.questions < self.length:
+            raise ConfigError(
+                f"questions ({self.questions}) must be at least 0 and below length ({self.length})"
+            )
+        if self.questions and set(self.shares or ()) != {"history"}:
+            raise ConfigError(
+                f"a stage with questions has shares {{'history': 1.0}}; found {self.shares}"
+            )
 
     @property
     def steps(self) -> int:

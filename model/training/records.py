@@ -80,4 +80,5 @@ def records_sample(
         np.array(tokens[: length + 1], np.int32),
         np.array(weight[cut], np.float32),
         np.array(source[cut], np.int32),
+        np.zeros(length, np.bool_),
     )

@@ -53,6 +53,8 @@ class Sample:
     """[L] loss weight of predicting tokens[i + 1] from tokens[: i + 1]."""
     source: NDArray[np.int32]
     """[L] index j < i + 1 of the token that tokens[i + 1] is copied from, or -1."""
+    plain: NDArray[np.bool_]
+    """[L] whether tokens[i] is text of the corpora, in which nothing is told."""
 
 
 class ValueNotFound(ValueError):
@@ -176,38 +178,44 @@ def split_gaps(rng: np.random.Generator, total: int, num_gaps: int) -> list[int]
 
 def weave(
     rng: np.random.Generator,
-    pieces: Sequence[Piece],
-    length: int,
+    parts: Sequence[tuple[Sequence[Piece], int]],
     filler: FillerFunction,
 ) -> Sample:
-    """Lay pieces in order into length + 1 tokens with filler at random between them.
+    """Lay the pieces of each part in order into its tokens, with filler at random between them.
+
+    Args:
+        rng: random draws.
+        parts: (pieces, tokens) of each part; together the sample's L + 1 tokens.
+        filler: returns that many tokens of text.
 
     Raises:
-        ValueError: the pieces are longer than the sample.
+        ValueError: the pieces of a part are longer than it.
     """
-    total = length + 1 - sum(len(piece) for piece in pieces)
-    if total < 0:
-        raise ValueError(f"pieces need {-total} tokens more than the sample's {length + 1}")
-    gaps = split_gaps(rng, total, len(pieces) + 1)
-    tokens = np.empty(length + 1, np.int32)
-    weight = np.ones(length + 1, np.float32)
+    size = sum(tokens for _, tokens in parts)
+    tokens = np.empty(size, np.int32)
+    weight = np.ones(size, np.float32)
+    plain = np.zeros(size, np.bool_)
     marks: dict[str, int] = {}
     copies: list[Copy] = []
     position = 0
-    for index, gap in enumerate(gaps):
-        if gap:
-            tokens[position : position + gap] = filler(rng, gap)
-            position += gap
-        if index == len(pieces):
-            break
-        piece = pieces[index]
-        tokens[position : position + len(piece)] = piece.tokens
-        weight[position : position + len(piece)] = piece.weights
-        marks.update({key: position + offset for key, offset in piece.marks.items()})
-        copies.extend(Copy(position + copy.start, copy.ids, copy.key) for copy in piece.copies)
-        position += len(piece)
-    source = np.full(length + 1, -1, np.int32)
+    for pieces, room in parts:
+        left = room - sum(len(piece) for piece in pieces)
+        if left < 0:
+            raise ValueError(f"pieces need {-left} tokens more than their part's {room}")
+        for gap, piece in zip(split_gaps(rng, left, len(pieces) + 1), [*pieces, None], strict=True):
+            if gap:
+                tokens[position : position + gap] = filler(rng, gap)
+                plain[position : position + gap] = True
+                position += gap
+            if piece is None:
+                break
+            tokens[position : position + len(piece)] = piece.tokens
+            weight[position : position + len(piece)] = piece.weights
+            marks.update({key: position + offset for key, offset in piece.marks.items()})
+            copies.extend(Copy(position + copy.start, copy.ids, copy.key) for copy in piece.copies)
+            position += len(piece)
+    source = np.full(size, -1, np.int32)
     for copy in copies:
         start = marks[copy.key]
         source[copy.start : copy.start + len(copy.ids)] = start + np.arange(len(copy.ids))
-    return Sample(tokens, weight[1:], source[1:])
+    return Sample(tokens, weight[1:], source[1:], plain[:-1])

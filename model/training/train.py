@@ -45,7 +45,7 @@ from .optimizer import MasterOptimizer, average
 from .recipe import Recipe, Stage, load_recipe
 
 # Rows of these tasks state facts in everyday words, so two rows may state the same one.
-FACT_TASKS = ("dialogue", "changed", "qa", "chat_qa")
+FACT_TASKS = ("dialogue", "changed", "qa", "chat_qa", "history")
 METRICS_EVERY = 20
 
 
@@ -184,9 +184,10 @@ class Trainer:
             batch.cancel()
 
     def train_step(
-        self, tokens: Tensor, weight: Tensor, source: Tensor, shares_facts: Tensor
+        self, tokens: Tensor, weight: Tensor, source: Tensor, plain: Tensor, shares_facts: Tensor
     ) -> dict[str, float]:
-        """One optimiser step on tokens [B, L + 1], weight and source [B, L]; returns metrics."""
+        """One optimiser step on tokens [B, L + 1], weight, source and plain [B, L], shares_facts
+        [B]; returns metrics."""
         stage, _, _ = self.recipe.locate(self.step)
         # Chance in a step depends on the step alone, so that a resumed run repeats it.
         torch.manual_seed((self.recipe.seed << 40) + self.step * self.workers + self.rank)
@@ -195,7 +196,10 @@ class Trainer:
         # Plain text teaches less per token than answers do: its logits are sampled.
         sampled = torch.rand(weight.shape, device=weight.device) < stage.text_sample
         select = (weight > 0) & (sampled | (source >= 0) | (weight > 1))
-        output: Output = self.model(tokens[:, :-1], select=select)
+        first = stage.length - stage.questions if stage.questions else 0
+        select[:, :first] = False
+        state = self.model.ingest(tokens[:, :first]) if first else None
+        output: Output = self.model(tokens[:, first:-1], state, select=select[:, first:])
         losses = self._losses(output, tokens, weight, source, shares_facts, select, stage)
         total = losses.text + stage.value_weight * losses.value
         if not losses.retrieval.isnan():
@@ -210,7 +214,7 @@ class Trainer:
             average([mixture.load for mixture in mixtures], total=True)
         for mixture in mixtures:
             mixture.update_bias()
-        self._remember(output, shares_facts, stage)
+        self._remember(output, plain, stage)
         self.step += 1
         self.tokens += weight.numel() * self.workers
         return {
@@ -226,7 +230,8 @@ class Trainer:
         targets, memory = tokens[:, 1:], output.state.memory
         text = text_loss(output.logits, targets[select], weight[select])
         value = value_loss(self.model, memory, tokens) if stage.value_weight else text.new_zeros(())
-        where = supervision(source, self.recipe.model.chunk_size)
+        first = targets.shape[1] - output.traces[0].retrieval_query.shape[1]
+        where = supervision(source, self.recipe.model.chunk_size, first)
         if len(where.row) == 0:
             return Losses(text, nan, nan, nan, value, nan, nan, nan, nan)
         bank = self._bank.first(stage.bank)
@@ -242,18 +247,19 @@ class Trainer:
         answered = right.float().mean()
         return Losses(text, retrieval, rerank, pointer, value, answered, found, reranked, pointed)
 
-    def _remember(self, output: Output, shares_facts: Tensor, stage: Stage) -> None:
-        """Keep chunks of texts without everyday facts as distractors for later batches."""
+    def _remember(self, output: Output, plain: Tensor, stage: Stage) -> None:
+        """Keep chunks in which nothing is told as distractors for later batches."""
         if stage.bank:
-            newer = self._bank.with_newer(output.state.memory, ~shares_facts)
-            self._bank = newer.first(stage.bank)
+            memory, size = output.state.memory, self.recipe.model.chunk_size
+            whole = plain[:, : memory.landmarks.shape[1] * size].unflatten(1, (-1, size)).all(2)
+            self._bank = self._bank.with_newer(memory, whole).first(stage.bank)
 
     def _set_top_k(self, stage: Stage) -> None:
         config = replace(self.recipe.model, top_k=stage.top_k or self.recipe.model.top_k)
         for layer in self.model.upper.hsa:
             cast(HSALayer, layer).config = config
 
-    def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Data of a step: a pure function of the recipe and the step."""
         stage, number, done = self.recipe.locate(step)
         mixture = self._mixture(stage, number)
@@ -262,8 +268,9 @@ class Trainer:
         arrays = mixture.batch(done * self.workers + rank, rows)
         first = (done * self.workers + rank) * rows
         facts = [mixture.task(i) in FACT_TASKS for i in range(first, first + rows)]
-        tokens, weight, source = (torch.from_numpy(a).to(self.device) for a in arrays)
-        return tokens.long(), weight, source, torch.tensor(facts, device=self.device)
+        tokens, *rest = (torch.from_numpy(array).to(self.device) for array in arrays)
+        weight, source, plain = rest
+        return tokens.long(), weight, source, plain, torch.tensor(facts, device=self.device)
 
     def _mixture(self, stage: Stage, number: int) -> Mixture:
         if getattr(self, "_mixture_number", None) != number:
@@ -271,6 +278,7 @@ class Trainer:
             self._current = Mixture(
                 stage.shares, self._corpora, self.tokenizer, stage.length,
                 seed=self.recipe.seed * 1000 + number, passages=self._passages,
+                questions=stage.questions or None,
             )  # fmt: skip
         return self._current
 

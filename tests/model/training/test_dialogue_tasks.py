@@ -52,7 +52,7 @@ def test_wordings_are_many():
 def test_what_an_answer_copies_was_told_before(task, split):
     asked = 0
     for d in draws(25, split):
-        dialogue = DIALOGUES[task](d, 4)
+        dialogue = DIALOGUES[task](FactDrawer(d), 4)
         for question in dialogue.asked:
             asked += 1
             for text, key in question.answer:
@@ -67,7 +67,7 @@ def test_what_an_answer_copies_was_told_before(task, split):
 def test_a_list_is_answered_with_all_that_was_told_so_far():
     lengths = set()
     for d in draws(40):
-        dialogue = DIALOGUES["several"](d, 2)
+        dialogue = DIALOGUES["several"](FactDrawer(d), 2)
         for question in dialogue.asked:
             keys = [key for _, key in question.answer if key is not None]
             prefix = keys[0].split("/")[0] + "/"
@@ -85,7 +85,7 @@ def test_a_list_is_answered_with_all_that_was_told_so_far():
 def test_who_said_it_is_a_side_or_a_name():
     answers = set()
     for d in draws(30):
-        dialogue = DIALOGUES["who_said"](d, 4)
+        dialogue = DIALOGUES["who_said"](FactDrawer(d), 4)
         for question in dialogue.asked:
             if question.text in (USER_SAID, ASSISTANT_SAID):
                 roles = {told.messages[0][0] for told in dialogue.told}

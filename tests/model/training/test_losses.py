@@ -38,7 +38,8 @@ def memory(landmarks: Tensor, keys: Tensor | None = None) -> ChunkMemory:
 
 
 def at(row: int, position: int, chunk: int, offset: int = 0) -> Supervision:
-    return Supervision(*(torch.tensor([x]) for x in (row, position, chunk, offset)))
+    fields = row, position, chunk, offset, position // 4
+    return Supervision(*(torch.tensor([x]) for x in fields))
 
 
 def test_text_loss_is_a_weighted_mean() -> None:
@@ -58,6 +59,19 @@ def test_supervision_takes_sources_in_complete_chunks_only() -> None:
     assert found.position.tolist() == [4, 9]
     assert found.chunk.tolist() == [0, 1]
     assert found.offset.tolist() == [1, 2]
+    assert found.seen.tolist() == [1, 2]
+
+
+def test_supervision_counts_positions_from_the_first_that_passed_the_whole_model() -> None:
+    source = torch.full((2, 12), -1)
+    source[0, 4] = 1
+    source[0, 8], source[1, 11] = 3, 5
+    found = supervision(source, 4, first=6)
+    assert found.row.tolist() == [0, 1]
+    assert found.position.tolist() == [2, 5]
+    assert found.chunk.tolist() == [0, 1]
+    assert found.offset.tolist() == [3, 1]
+    assert found.seen.tolist() == [2, 2]
 
 
 def test_retrieval_loss_compares_the_chunks_a_position_sees() -> None:

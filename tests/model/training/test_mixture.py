@@ -5,6 +5,8 @@ import pytest
 
 from hsa_memory.model.tokenizer import Tokenizer
 from hsa_memory.model.training.corpora import Corpus
+from hsa_memory.model.training.draw import Draw
+from hsa_memory.model.training.history import ITEM_SHARES, History
 from hsa_memory.model.training.mixture import DEFAULT_SHARES, Mixture
 from hsa_memory.model.training.passages import Passages
 from hsa_memory.model.training.phrasing import UNKNOWN
@@ -35,6 +37,8 @@ def test_sources_point_back_at_the_same_token(corpora, tokenizer, passages, task
         copied += len(known)
         assert (sample.source[known] <= known).all()
         assert (sample.tokens[sample.source[known]] == sample.tokens[known + 1]).all()
+        # What is plain was not written by a generator: nothing in it is copied from or to.
+        assert not sample.plain[sample.source[known]].any()
     assert (copied > 0) == (task != "text")
 
 
@@ -84,3 +88,40 @@ def test_unknown_task_short_length_and_missing_corpora_are_errors(corpora, token
         mixture(corpora, tokenizer, passages, length=64)
     with pytest.raises(ValueError, match="corpora must hold"):
         mixture({}, tokenizer, passages)
+
+
+def test_a_history_is_asked_about_at_its_end_only(corpora, tokenizer, passages):
+    data = mixture(
+        corpora, tokenizer, passages, shares={"history": 1.0}, length=4096, questions=1024
+    )
+    for index in range(6):
+        sample = data.sample(index)
+        known = np.flatnonzero(sample.source >= 0)
+        assert (known >= 4096 - 1024).all()
+        # Nearly all of it was told in the history.
+        assert (sample.source[known] < 4096 - 1024).mean() > 0.5
+        assert 0.01 < sample.plain.mean() < 0.9
+
+
+def test_a_history_tells_things_of_all_kinds(corpora, tokenizer, passages):
+    d = Draw(np.random.default_rng(0))
+    data = mixture(corpora, tokenizer, passages, shares={"history": 1.0}, length=4096)
+    history = History(data, d)
+    for kind in (*ITEM_SHARES, "niah"):
+        # Some of what is told is never asked for.
+        item = next(item for _ in range(20) if (item := history.item(kind)).asked)
+        marks = {key for _, piece in item.told for key in piece.marks}
+        assert item.asked
+        for piece in item.asked:
+            assert {copy.key for copy in piece.copies} <= marks
+            assert piece.tokens[-1] == tokenizer.end_id
+        assert bool(marks) == (not kind.startswith("unknown")), kind
+
+
+def test_what_a_history_does_not_tell_is_answered_with_not_knowing(corpora, tokenizer, passages):
+    data = mixture(corpora, tokenizer, passages, shares={"history": 1.0}, length=4096)
+    history = History(data, Draw(np.random.default_rng(1)))
+    for kind in ("unknown", "unknown_code"):
+        (question,) = history.item(kind).asked
+        assert tokenizer.decode(question.tokens[:-1]).endswith(UNKNOWN)
+        assert not question.copies

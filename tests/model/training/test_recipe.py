@@ -72,6 +72,14 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
         ({"model": "mini", "stages": [{**STAGE, "length": 0}]}, "length must be positive; found 0"),
         ({"model": "mini", "stages": [{**STAGE, "batch": "2"}]}, "batch must be int; found '2'"),
         ({"model": "mini", "stages": ["all"]}, "Stage must be a map"),
+        (
+            {"model": "mini", "stages": [{**STAGE, "questions": 100}]},
+            r"questions \(100\) must be at least 0 and below length \(100\)",
+        ),
+        (
+            {"model": "mini", "stages": [{**STAGE, "questions": 50, "shares": {"copy": 1.0}}]},
+            r"a stage with questions has shares \{'history': 1.0\}; found \{'copy': 1.0\}",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_named(tmp_path: Path, recipe: Any, message: str) -> None:

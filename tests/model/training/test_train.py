@@ -213,6 +213,32 @@ def test_losses_fall_on_one_batch(
     assert metrics[-1]["answer_accuracy"] > metrics[0]["answer_accuracy"]
 
 
+def test_history_is_learnt_through_the_lower_half_alone(
+    out: Path, data_dir: Path, tokenizer: Tokenizer
+) -> None:
+    changes = {"length": 768, "questions": 192, "shares": {"history": 1.0}, "bank": 64}
+    stages = (Stage(**stage(60, **changes)),)
+    trainer = train.Trainer(
+        Recipe(model=HSAConfig(**CONFIG), stages=stages, warmup_steps=1), tokenizer, data_dir, out,
+        dtype="float32",
+    )  # fmt: skip
+    upper = trainer.model.upper.forward
+    lengths = set()
+
+    def counted(x: torch.Tensor, *rest: Any) -> Any:
+        lengths.add(x.shape[1])
+        return upper(x, *rest)
+
+    trainer.model.upper.forward = counted  # type: ignore[method-assign]
+    batch = trainer._batch(0)
+    metrics = [trainer.train_step(*batch) for _ in range(60)]
+    # The questions, and what their windows reach before them.
+    assert lengths == {192 + trainer.model.config.upper_reach}
+    assert metrics[-1]["retrieval"] < 0.7 * metrics[0]["retrieval"]
+    assert metrics[-1]["text"] < 0.6 * metrics[0]["text"]
+    assert 0 < len(trainer._bank.landmarks) <= 64
+
+
 SCRIPT = textwrap.dedent("""
     import argparse, sys
     from pathlib import Path

@@ -1,0 +1,55 @@
+"""Put more layers into a trained checkpoint: scripts/grow.py FROM TO [--lower N] [--encoder N]
+
+N is how many the lower decoder or the chunk encoder has afterwards. The new layers stand behind the
+trained ones and add nothing yet: the grown model answers as the one it came from, and training goes
+on from there (`hsa-memory train --init TO`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import torch
+
+from hsa_memory.model.checkpoint import load_checkpoint, save_checkpoint
+from hsa_memory.model.transformer import HSATransformer
+
+
+def main(source: Path, target: Path, lower: int | None, encoder: int | None) -> None:
+    """Write the checkpoint `source` with as many layers as said to `target`."""
+    trained = load_checkpoint(source, dtype=torch.float32)
+    old = trained.config
+    new = dataclasses.replace(
+        old,
+        num_lower_layers=lower or old.num_lower_layers,
+        num_encoder_layers=encoder or old.num_encoder_layers,
+    )
+    if (
+        new.num_lower_layers < old.num_lower_layers
+        or new.num_encoder_layers < old.num_encoder_layers
+    ):
+        raise SystemExit(
+            f"{source} has {old.num_lower_layers} lower, {old.num_encoder_layers} encoder layers: "
+            "ask for as many or more"
+        )
+    torch.manual_seed(0)
+    model = HSATransformer(new)
+    fresh, known = model.state_dict(), trained.model.state_dict()
+    for name in fresh.keys() - known.keys():
+        if name.endswith(("out.weight", "down.weight")):
+            fresh[name].zero_()
+    model.load_state_dict(fresh | known)
+    save_checkpoint(target, model, trained.tokenizer, dtype=torch.bfloat16)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, metavar="FROM")
+    parser.add_argument("target", type=Path, metavar="TO")
+    parser.add_argument("--lower", type=int)
+    parser.add_argument("--encoder", type=int)
+    main(**vars(parser.parse_args()))
