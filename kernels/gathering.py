@@ -1,13 +1,15 @@
-"""How CPU kernels reach the chosen chunks: dense or gathered, a tile of query tokens at a time.
+"""How CPU kernels reach the chosen chunks: all of them, those of a token, or one after the other.
 
 *Dense*: when the chosen chunks cover much of the memory, score all of it and keep what was chosen.
 *Gather*: otherwise copy just the chosen chunks and treat every query token as a batch of its own.
 *By chunk*, for gradients: take a chunk once, and copy the tokens that chose it. What they add to
 its gradient is then one product, where the gather would add each token's part to memory.
-Tiles keep memory bounded whatever the length.
+Tiles keep memory bounded whatever the length; going by chunk also takes some integers per
+token and chosen chunk.
 
 Letters: B batch, T query tokens, H query heads, G KV heads, R query heads per KV head, D head dim,
-C chunks, S chunk size, K chosen chunks; N = B (dense) or B*T (gather).
+C chunks, S chunk size, K chosen chunks; N = B (dense), B*T (gather) or chunks (by chunk, where the
+tokens of each are L).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .pairs import pieces_of, sorted_pairs
@@ -125,7 +128,7 @@ class Readers(NamedTuple):
     slot: Tensor
     """[N, L]"""
     is_reader: Tensor
-    """[N, L]; where False, token and slot are those of somebody else."""
+    """[N, L]; where False, token and slot are those of the chunk's last reader."""
 
     def queries(self, x: Tensor) -> Tensor:
         """Take [B, T, H, D] to [N, L, R, D]."""
@@ -151,35 +154,38 @@ class Readers(NamedTuple):
         total[self.row, :, :, self.group].index_add_(0, self.chunk, part[:, 0, :, 0])
 
     def put_slots(self, total: Tensor, part: Tensor) -> None:
-        """Write what `slots` would take, in place."""
-        mine = self.is_reader
-        total[self.row, self.token[mine], self.group, self.slot[mine]] = part[mine][:, 0, 0]
+        """Write what `slots` would take, in place, where it was 0."""
+        at = torch.tensor(self.row), self.token, torch.tensor(self.group), self.slot
+        total.index_put_(at, part[:, :, 0, 0] * self.is_reader, accumulate=True)
 
 
 def readers(q: Tensor, k: Tensor, indices: Tensor) -> Iterator[Readers]:
     """Yield who reads which chunk, some chunks at a time; each filled slot once."""
-    heads = q.shape[2] // k.shape[3]
-    pairs = sorted_pairs(indices, k.shape[1])
+    per_group, chunks, slots = q.shape[2] // k.shape[3], k.shape[1], indices.shape[3]
+    pairs = sorted_pairs(indices, chunks)
     pieces = pieces_of(pairs, READERS)
-    step = max(1, DENSE_TILE_VALUES // (READERS * heads * k.shape[2]))
+    most = DENSE_TILE_VALUES if q.is_cpu else GPU_TILE_VALUES
+    step = max(1, most // (READERS * per_group * k.shape[2]))
     lane = torch.arange(READERS, device=q.device)
     for number in range(len(pairs.order)):
         row, group = divmod(number, k.shape[3])
-        first = pairs.first[number].long()
-        wanted = pieces.chunk[number].long()
-        wanted = wanted[wanted < k.shape[1]]
-        if not len(wanted):
-            continue
-        within = torch.arange(len(wanted), device=q.device) - pieces.first[number][wanted]
-        at = (first[wanted] + within * READERS)[:, None] + lane
-        is_reader = at < first[wanted + 1][:, None]
-        pair = pairs.order[number][at.clamp(max=pairs.order.shape[1] - 1)].long()
-        token, slot = pair // indices.shape[3], pair % indices.shape[3]
-        for some in torch.arange(len(wanted), device=q.device).split(step):
-            yield Readers(
-                row, slice(group * heads, (group + 1) * heads), group,
-                wanted[some], token[some], slot[some], is_reader[some],
-            )  # fmt: skip
+        heads = slice(group * per_group, (group + 1) * per_group)
+        chunk = pieces.chunk[number].long()
+        within = torch.arange(len(chunk), device=q.device) - pieces.first[number][chunk]
+        if q.is_cpu:
+            # A GPU would have to be waited for: there, pieces that are not needed have no readers.
+            needed = chunk < chunks
+            chunk, within = chunk[needed], within[needed]
+        first, last = (F.pad(pairs.first[number], (0, 1), value=0)[chunk + n] for n in (0, 1))
+        at = (first + within * READERS)[:, None] + lane
+        is_reader = at < last[:, None]
+        # What is no reader must not bring in what other chunks' readers hold: 0 * inf is NaN.
+        at = at.minimum(last[:, None] - 1).clamp(min=0)
+        pair = pairs.order[number][at.long()].long()
+        found = chunk.clamp(max=chunks - 1), pair // slots, pair % slots, is_reader
+        for some in zip(*(x.split(step) for x in found), strict=True):
+            if len(some[0]):
+                yield Readers(row, heads, group, *some)
 
 
 def per_token(x: Tensor) -> Tensor:

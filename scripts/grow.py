@@ -1,8 +1,9 @@
 """Put more layers into a trained checkpoint: scripts/grow.py FROM TO [--lower N] [--encoder N]
 
-N is how many the lower decoder or the chunk encoder has afterwards. The new layers stand behind the
-trained ones and add nothing yet: the grown model answers as the one it came from, and training goes
-on from there (`hsa-memory train --init TO`).
+N is how many the lower decoder or the chunk encoder has afterwards (default: as many as before).
+The new layers stand behind the trained ones and add nothing yet: the grown model, in bfloat16,
+answers as the one it came from. `hsa-memory train --init TO` goes on from there, with a recipe of
+the stages to come.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ def main(source: Path, target: Path, lower: int | None, encoder: int | None) -> 
     old = trained.config
     new = dataclasses.replace(
         old,
-        num_lower_layers=lower or old.num_lower_layers,
-        num_encoder_layers=encoder or old.num_encoder_layers,
+        num_lower_layers=old.num_lower_layers if lower is None else lower,
+        num_encoder_layers=old.num_encoder_layers if encoder is None else encoder,
     )
     if (
         new.num_lower_layers < old.num_lower_layers
@@ -48,8 +49,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("source", type=Path, metavar="FROM")
-    parser.add_argument("target", type=Path, metavar="TO")
-    parser.add_argument("--lower", type=int)
-    parser.add_argument("--encoder", type=int)
+    parser.add_argument("source", type=Path, metavar="FROM", help="checkpoint folder")
+    parser.add_argument("target", type=Path, metavar="TO", help="folder to write")
+    parser.add_argument("--lower", type=int, metavar="N", help="layers of the lower decoder")
+    parser.add_argument("--encoder", type=int, metavar="N", help="layers of the chunk encoder")
     main(**vars(parser.parse_args()))

@@ -1,7 +1,7 @@
 """CPU kernels, closed-form in both directions.
 
-One core, two ways to feed it (`kernels/gathering.py`). Letters as in `reference.py`; N = B (dense)
-or B*T (gather), R = query heads per KV head.
+One core, three ways to feed it (`kernels/gathering.py`, which also says what N is). Other letters
+as in `reference.py`; R = query heads per KV head.
 """
 
 from __future__ import annotations

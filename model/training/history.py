@@ -43,7 +43,7 @@ ITEM_SHARES = {
 NIAH_SHARE = 0.7
 # Facts told among the questions rather than in the history.
 LATE_SHARE = 0.08
-# Statements and questions fill this much of their part at most.
+# Pieces fill this much of their part at most.
 MOST_FILLED = 0.95
 NUM_CODES = 48
 # Tokens of a copied passage that say where it stands.
@@ -83,6 +83,7 @@ class History:
         # Whom a hop is about must not have a relation that somebody else has.
         self._drawer = FactDrawer(d, people, w.RELATIONS[::2])
         self._codes = draw_codes(d, NUM_CODES)
+        self._talked = False
         self._makers: dict[str, Callable[[], Item]] = {
             "fact": self._fact,
             "two_facts": self._two_facts,
@@ -192,6 +193,10 @@ class History:
         passages, mixture = self._mixture.passages, self._mixture
         if passages is None:
             raise ValueNotFound("no question-answer records")
+        if kind == "conversation" and self._talked:
+            # Two of them may answer one question ("What is the restaurant called?") differently.
+            raise ValueNotFound("one conversation is enough")
+        self._talked |= kind == "conversation"
         make = passages.document if kind == "document" else passages.conversation
         (_, text), *asked = make(self._d, mixture.tokenizer, min(mixture.length, 800))
         return Item([(self._time(), text)], [piece for _, piece in asked])
@@ -206,37 +211,39 @@ class History:
         return Item([(self._time(), self._in_text([told]))], [self._in_text([again])])
 
 
+class Part:
+    """The history, or the questions: pieces by their times, in a room of so many tokens."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+        self._room = int(tokens * MOST_FILLED)
+        self._placed: list[tuple[float, Piece]] = []
+
+    def has_room(self, tokens: int) -> bool:
+        """Whether so many more tokens may be placed."""
+        return tokens <= self._room
+
+    def place(self, time: float, piece: Piece) -> None:
+        """Add a piece."""
+        self._placed.append((time, piece))
+        self._room -= len(piece)
+
+    def in_order(self) -> tuple[list[Piece], int]:
+        """Return the pieces by time, and the tokens of the part."""
+        return [piece for _, piece in sorted(self._placed, key=lambda each: each[0])], self.tokens
+
+
 def history_sample(mixture: Mixture, d: Draw, questions: int) -> Sample:
     """A sample of the mixture's length whose last `questions` tokens ask about all before."""
-    rooms = (
-        int((mixture.length - questions) * MOST_FILLED),
-        int(questions * MOST_FILLED),
-    )
+    told, asked = Part(mixture.length - questions), Part(questions + 1)
     history, kinds = History(mixture, d), list(ITEM_SHARES)
     weights = np.array([ITEM_SHARES[kind] for kind in kinds]) * d.rng.exponential(size=len(kinds))
     weights /= weights.sum()
     unasked = 0.4 * float(d.rng.random())
-    told: list[tuple[float, Piece]] = []
-    asked: list[tuple[float, Piece]] = []
-    used = [0, 0]
-
-    def add(item: Item, *, late: bool = False) -> bool:
-        statements, answers = item.sizes()
-        more = (0, statements + answers) if late else (statements, answers)
-        if any(n + extra > room for n, extra, room in zip(used, more, rooms, strict=True)):
-            return False
-        used[0], used[1] = used[0] + more[0], used[1] + more[1]
-        (asked if late else told).extend((0.7 * time, piece) for time, piece in item.told)
-        earliest = 0.7 if late else 0.0
-        asked.extend(
-            (earliest + (1 - earliest) * float(d.rng.random()), piece) for piece in item.asked
-        )
-        return True
-
     if d.chance(NIAH_SHARE):
-        add(history.item("niah").rename("niah"))
-    number = full = 0
-    while full < 4 and number < mixture.length:
+        _place(d, history.item("niah").rename("niah"), told, asked)
+    number = refused = 0
+    while refused < 4 and number < mixture.length:
         number += 1
         kind = kinds[int(d.rng.choice(len(kinds), p=weights))]
         try:
@@ -245,12 +252,23 @@ def history_sample(mixture: Mixture, d: Draw, questions: int) -> Sample:
             continue
         if item.told and d.chance(unasked):
             item.asked = []
-        full += not add(item, late=d.chance(LATE_SHARE))
-    parts = [
-        ([piece for _, piece in sorted(placed, key=lambda each: each[0])], size)
-        for placed, size in ((told, mixture.length - questions), (asked, questions + 1))
-    ]
-    return weave(d.rng, parts, mixture.filler)
+        if not _place(d, item, asked if d.chance(LATE_SHARE) else told, asked):
+            refused += 1
+    return weave(d.rng, [told.in_order(), asked.in_order()], mixture.filler)
+
+
+def _place(d: Draw, item: Item, told: Part, asked: Part) -> bool:
+    """Put statements and questions where they belong; False, and nothing done, without room."""
+    statements, questions = item.sizes()
+    late = told is asked
+    if not told.has_room(statements + questions * late) or not asked.has_room(questions):
+        return False
+    for time, piece in item.told:
+        told.place(0.7 * time, piece)
+    for piece in item.asked:
+        chance = float(d.rng.random())
+        asked.place(0.7 + 0.3 * chance if late else chance, piece)
+    return True
 
 
 def _append(whole: Piece, part: Piece) -> None:

@@ -77,7 +77,7 @@ def supervision(source: Tensor, chunk_size: int, first: int = 0) -> Supervision:
 
     The first `first` tokens of each row passed the lower half of the model only.
     """
-    seen = torch.arange(first, source.shape[1]) // chunk_size
+    seen = torch.arange(first, source.shape[1], device=source.device) // chunk_size
     found = source[:, first:].long()
     row, at = ((found >= 0) & (found // chunk_size < seen)).nonzero(as_tuple=True)
     copied = found[row, at]
@@ -135,7 +135,7 @@ def rerank_loss(
     every = memory.landmarks.detach().flatten(0, 1)  # [B*C, R, E]
     keys = memory.kv.k.flatten(0, 1)[None]  # [1, B*C, S, G, D]
     count, groups = keys.shape[1], keys.shape[3]
-    chosen = torch.arange(count).expand(1, len(where.row), groups, count)
+    chosen = torch.arange(count, device=keys.device).expand(1, len(where.row), groups, count)
     by_layer = []
     for trace, layer in zip(traces, model.upper.hsa, strict=True):
         rerank = cast(HSALayer, layer).rerank
@@ -166,8 +166,8 @@ def _landmark_scores(trace: HSATrace, landmarks: Tensor, where: Supervision) -> 
 def _no_distractor(memory: ChunkMemory, where: Supervision, shares_facts: Tensor) -> Tensor:
     """Which of the batch's chunks [P, B*C] no position may be held against."""
     batch, chunks = memory.landmarks.shape[:2]
-    owner = torch.arange(batch).repeat_interleave(chunks)
-    number = torch.arange(chunks).repeat(batch)
+    owner = torch.arange(batch, device=where.row.device).repeat_interleave(chunks)
+    number = torch.arange(chunks, device=where.row.device).repeat(batch)
     own = owner == where.row[:, None]  # [P, B*C]
     clash = shares_facts[owner] & shares_facts[where.row][:, None] & ~own
     # What this sequence's position sees is exactly the chunks up to the source's and beyond it

@@ -102,6 +102,8 @@ class Mixture:
         self.tokenizer, self.length, self.seed, self.split = tokenizer, length, seed, split
         self.corpora, self.passages = corpora, passages
         self.questions = length // 4 if questions is None else questions
+        if not 0 < self.questions < length:
+            raise ValueError(f"questions must be above 0 and below {length}, not {questions}")
         self._newline = tokenizer.encode("\n")[0]
         self.sources = [name for name in FILLER_SHARES if name in corpora]
         if not self.sources:
@@ -206,9 +208,11 @@ class Mixture:
         return self._weave(d, placed)
 
     def question(self, question: str, answer: Answer) -> Piece:
+        """A question by the user, and its answer."""
         return PieceWriter(self.tokenizer).message("user", question).answer(answer).piece
 
     def statement(self, d: Draw, told: Told) -> Piece:
+        """The messages of a statement, its values marked."""
         writer = PieceWriter(self.tokenizer)
         for index, (role, text) in enumerate(told.messages):
             if told.buried:
@@ -223,7 +227,7 @@ class Mixture:
         return writer.piece
 
     def plain_text(self, rng: np.random.Generator, n: int) -> list[int]:
-        """n tokens of running text without message boundaries."""
+        """The ids of n tokens of running text without message boundaries."""
         text = self._running_text(rng, n)
         text[text < NUM_SPECIAL] = self._newline
         return [int(token) for token in text]

@@ -53,17 +53,20 @@ class Passages:
 
     def document(self, d: Draw, tokenizer: TokenizerLike, length: int) -> list[tuple[float, Piece]]:
         """A passage as a document early on, and questions about it later."""
-        return self._pieces(d, tokenizer, d.any(self.documents), length)
+        return self._pieces(d, tokenizer, self.documents, length)
 
     def conversation(
         self, d: Draw, tokenizer: TokenizerLike, length: int
     ) -> list[tuple[float, Piece]]:
         """A conversation early on, and questions about what was said in it later."""
-        return self._pieces(d, tokenizer, d.any(self.conversations), length)
+        return self._pieces(d, tokenizer, self.conversations, length)
 
     def _pieces(
-        self, d: Draw, tokenizer: TokenizerLike, passage: Passage, length: int
+        self, d: Draw, tokenizer: TokenizerLike, passages: list[Passage], length: int
     ) -> list[tuple[float, Piece]]:
+        if not passages:
+            raise ValueNotFound("no question-answer records of this kind")
+        passage = d.any(passages)
         chosen = d.shuffled(passage.questions)[: 1 + d.below(4)]
         writer = PieceWriter(tokenizer)
         for index, (role, text) in enumerate(passage.messages):

@@ -39,7 +39,7 @@ class Stage:
     text_sample: float = 1.0
     """Share of the plain-text positions whose next token is predicted; answers always are."""
     bank: int = 0
-    """Landmarks of past batches kept as extra distractors."""
+    """Chunks of past batches, in which no everyday facts are told, kept as more distractors."""
     top_k: int | None = None
     """Chunks per token in this stage; default: the model's."""
     shares: dict[str, float] | None = None
@@ -51,7 +51,8 @@ class Stage:
             raise ConfigError(
                 f"questions ({self.questions}) must be at least 0 and below length ({self.length})"
             )
-        if self.questions and set(self.shares or ()) != {"history"}:
+        told = {task for task, share in (self.shares or {}).items() if share > 0}
+        if self.questions and told != {"history"}:
             raise ConfigError(
                 f"a stage with questions has shares {{'history': 1.0}}; found {self.shares}"
             )

@@ -127,6 +127,12 @@ class Trainer:
         self.device = torch.device(device)
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.workers = dist.get_world_size() if dist.is_initialized() else 1
+        for number, stage in enumerate(recipe.stages):
+            if stage.batch % self.workers:
+                raise ConfigError(
+                    f"stage {number} has batches of {stage.batch}: not a multiple of the "
+                    f"{self.workers} processes; start fewer, or change the batch"
+                )
         model = HSATransformer(recipe.model)
         if initial is not None:
             model.load_state_dict(initial)
@@ -200,7 +206,7 @@ class Trainer:
         select[:, :first] = False
         state = self.model.ingest(tokens[:, :first]) if first else None
         output: Output = self.model(tokens[:, first:-1], state, select=select[:, first:])
-        losses = self._losses(output, tokens, weight, source, shares_facts, select, stage)
+        losses = self._losses(output, tokens, weight, source, shares_facts, select, stage, first)
         total = losses.text + stage.value_weight * losses.value
         if not losses.retrieval.isnan():
             total = total + stage.retrieval_weight * losses.retrieval
@@ -214,7 +220,7 @@ class Trainer:
             average([mixture.load for mixture in mixtures], total=True)
         for mixture in mixtures:
             mixture.update_bias()
-        self._remember(output, plain, stage)
+        self._remember(output, plain, shares_facts, stage)
         self.step += 1
         self.tokens += weight.numel() * self.workers
         return {
@@ -224,13 +230,12 @@ class Trainer:
 
     def _losses(
         self, output: Output, tokens: Tensor, weight: Tensor, source: Tensor,
-        shares_facts: Tensor, select: Tensor, stage: Stage,
+        shares_facts: Tensor, select: Tensor, stage: Stage, first: int,
     ) -> Losses:  # fmt: skip
         nan = torch.tensor(float("nan"))
         targets, memory = tokens[:, 1:], output.state.memory
         text = text_loss(output.logits, targets[select], weight[select])
         value = value_loss(self.model, memory, tokens) if stage.value_weight else text.new_zeros(())
-        first = targets.shape[1] - output.traces[0].retrieval_query.shape[1]
         where = supervision(source, self.recipe.model.chunk_size, first)
         if len(where.row) == 0:
             return Losses(text, nan, nan, nan, value, nan, nan, nan, nan)
@@ -247,12 +252,13 @@ class Trainer:
         answered = right.float().mean()
         return Losses(text, retrieval, rerank, pointer, value, answered, found, reranked, pointed)
 
-    def _remember(self, output: Output, plain: Tensor, stage: Stage) -> None:
-        """Keep chunks in which nothing is told as distractors for later batches."""
+    def _remember(self, output: Output, plain: Tensor, shares_facts: Tensor, stage: Stage) -> None:
+        """Keep chunks that state no everyday facts as distractors for later batches."""
         if stage.bank:
             memory, size = output.state.memory, self.recipe.model.chunk_size
             whole = plain[:, : memory.landmarks.shape[1] * size].unflatten(1, (-1, size)).all(2)
-            self._bank = self._bank.with_newer(memory, whole).first(stage.bank)
+            chosen = whole | ~shares_facts[:, None]
+            self._bank = self._bank.with_newer(memory, chosen).first(stage.bank)
 
     def _set_top_k(self, stage: Stage) -> None:
         config = replace(self.recipe.model, top_k=stage.top_k or self.recipe.model.top_k)

@@ -78,6 +78,7 @@ CASES = [
     Case(top_k=13, chunks=6),
     Case(top_k=13, chunks=60, heads=6, kv_heads=3),
     Case(batch=3, tokens=33, chunks=17, size=8, empty=0.9),
+    Case(tokens=150, chunks=30),
     Case(empty=1.0, chunks=40),
     Case(empty=1.0),
 ]
@@ -150,6 +151,18 @@ def test_dense_and_gather_agree(monkeypatch: pytest.MonkeyPatch) -> None:
         results.append(gradients(chunk_attention, inputs, grad))
     for gathered, dense in zip(*results, strict=True):
         torch.testing.assert_close(gathered, dense, rtol=1e-10, atol=1e-10)
+
+
+def test_what_is_not_finite_reaches_no_chunk_that_its_token_did_not_choose() -> None:
+    inputs = make(Case(batch=1, chunks=60, kv_heads=1))
+    grad = torch.randn_like(inputs.q)
+    grad[0, 3] = float("inf")
+    chosen = {int(i) for i in inputs.indices[0, 3].flatten() if i >= 0}
+    assert chosen
+    _, _, k, v, _ = gradients(chunk_attention, inputs, grad)
+    for got in (k, v):
+        finite = got[0].isfinite().all(-1).all(-1).all(-1)
+        assert {int(i) for i in (~finite).nonzero()} == chosen
 
 
 @pytest.mark.parametrize("chunks", [9, 50])

@@ -21,7 +21,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hsa_memory.model import ConfigError, HSAConfig, MoEConfig, Tokenizer, load_checkpoint
+from hsa_memory.model import (
+    ConfigError,
+    HSAConfig,
+    HSATransformer,
+    MoEConfig,
+    Tokenizer,
+    load_checkpoint,
+)
 from hsa_memory.model.training import train
 from hsa_memory.model.training.corpora import texts_for_tokenizer
 from hsa_memory.model.training.recipe import Recipe, Stage
@@ -237,6 +244,33 @@ def test_history_is_learnt_through_the_lower_half_alone(
     assert metrics[-1]["retrieval"] < 0.7 * metrics[0]["retrieval"]
     assert metrics[-1]["text"] < 0.6 * metrics[0]["text"]
     assert 0 < len(trainer._bank.landmarks) <= 64
+
+
+@pytest.mark.parametrize("first", [16, 70, 150])
+def test_history_gets_the_gradients_of_a_pass_of_the_whole_model(first: int) -> None:
+    torch.manual_seed(first)
+    model = HSATransformer(HSAConfig(**CONFIG)).double()
+    tokens = torch.randint(300, (2, 190))
+    select = torch.rand(2, 190) < 0.5
+    select[:, :first] = False
+    model(tokens, select=select).logits.square().sum().backward()
+    expected = {name: x.grad for name, x in model.named_parameters()}
+    model.zero_grad(set_to_none=True)
+    state = model.ingest(tokens[:, :first])
+    model(tokens[:, first:], state, select=select[:, first:]).logits.square().sum().backward()
+    for name, x in model.named_parameters():
+        torch.testing.assert_close(x.grad, expected[name], rtol=1e-9, atol=1e-11)
+
+
+def test_a_batch_that_the_processes_cannot_share_is_refused(
+    out: Path, data_dir: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train.dist, "is_initialized", lambda: True)
+    monkeypatch.setattr(train.dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(train.dist, "get_world_size", lambda: 3)
+    recipe = Recipe(model=HSAConfig(**CONFIG), stages=(Stage(**stage(1)),))
+    with pytest.raises(ConfigError, match="stage 0 has batches of 2: not a multiple of the 3"):
+        train.Trainer(recipe, tokenizer, data_dir, out)
 
 
 SCRIPT = textwrap.dedent("""
