@@ -132,9 +132,13 @@ class Asker:
         return replace(state, memory=replace(state.memory, mask=mask))
 
     def _chunks(self, placed: Placed) -> Tensor:
-        """Chunks [n] that hold a token of the statements of a question."""
-        size = self._engine.config.chunk_size
-        ids = [i for low, high in placed.ranges for i in range(low // size, (high - 1) // size + 1)]
+        """Complete chunks [n] that hold a token of the statements of a question."""
+        size, count = self._engine.config.chunk_size, self._inside.memory.num_source_chunks
+        ids = [
+            i
+            for low, high in placed.ranges
+            for i in range(low // size, min((high - 1) // size + 1, count))
+        ]
         return torch.tensor(ids, dtype=torch.long, device=self._engine.device)
 
     def _generate(self, prompt: list[int], state: State) -> list[Step]:

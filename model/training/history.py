@@ -6,12 +6,13 @@ As in use: what was told long ago stands in chunks only, among hundreds of thing
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import words as w
+from .blur import any_question, any_statement, blur
 from .dialogue import Answer, Asked, FactDrawer, Told, tell_messages, unknown_answer
 from .dialogue_tasks import DIALOGUES
 from .draw import Draw
@@ -28,8 +29,8 @@ ITEM_SHARES = {
     "two_facts": 0.8,
     "code": 4.0,
     "changed": 2.5,
-    "unknown": 2.0,
-    "unknown_code": 0.3,
+    "unknown": 1.4,
+    "unknown_code": 0.2,
     "mq_niah": 1.2,
     "vt": 1.2,
     "hop": 0.6,
@@ -46,6 +47,8 @@ LATE_SHARE = 0.08
 # Pieces fill this much of their part at most.
 MOST_FILLED = 0.95
 NUM_CODES = 48
+# Statements, and questions, in wordings that nobody wrote.
+BLURRED = 0.3
 # Tokens of a copied passage that say where it stands.
 COPY_CUE = 4
 
@@ -127,12 +130,18 @@ class History:
         return whole
 
     def _told(self, told: Told) -> tuple[float, Piece]:
+        values = list(told.values.values())
+        if len(values) == 1 and self._d.chance(BLURRED):
+            (role, text), *replies = told.messages
+            told = replace(told, messages=[(role, blur(self._d, text, values[0])), *replies])
         return told.time, self._mixture.statement(self._d, told)
 
     def _time(self) -> float:
         return float(self._d.rng.random())
 
     def _question(self, text: str, answer: Answer) -> Piece:
+        if self._d.chance(BLURRED):
+            text = blur(self._d, text)
         return self._mixture.question(text, answer)
 
     def _fact(self) -> Item:
@@ -158,8 +167,14 @@ class History:
     def _code(self) -> Item:
         d, code = self._d, self._next_code()
         role = d.any(("user", "user", "document", "assistant"))
-        told = Told(self._time(), [(role, say_code(d, code))], {"v": code.value}, d.chance(0.3))
-        return Item([self._told(told)], [self._question(ask_code(d, code), [(code.value, "v")])])
+        said, asked = say_code(d, code), ask_code(d, code)
+        # Where a value of several words ends only the wording can tell.
+        if " " not in code.value and d.chance(BLURRED):
+            said = any_statement(d, code.key, code.value)
+        if d.chance(BLURRED):
+            asked = any_question(d, code.key)
+        told = Told(self._time(), [(role, said)], {"v": code.value}, d.chance(0.3))
+        return Item([self._told(told)], [self._question(asked, [(code.value, "v")])])
 
     def _changed(self) -> Item:
         d = self._d

@@ -241,6 +241,17 @@ def test_alone_hides_what_the_other_questions_are_about(engine):
             assert visible == [p is placed or not alone for p in found.placed]
 
 
+def test_what_stands_in_the_unfinished_chunk_at_the_end_cannot_be_hidden(engine):
+    size = engine.config.chunk_size
+    found = haystack(engine, "mq_niah", count=2, length=16_384 + size // 2)
+    last = replace(found.placed[0], ranges=((16_384 - size, 16_384 + 2),))
+    found = replace(found, placed=[last, found.placed[1]])
+    asker = Asker(engine, found, ingest(engine, torch.from_numpy(found.tokens)), alone=True)
+    mask = asker._start(found.placed[1])[0].memory.mask
+    assert len(mask) == 16_384 // size
+    assert not mask[-1]
+
+
 def test_alone_takes_questions_that_were_never_answered(engine):
     settings = evaluation.Settings(
         length=3_000, tasks=("dialogue", "unknown"), questions=2, alone=True, text=(BOOK,)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hsa_memory.model.tokenizer import Tokenizer
+from hsa_memory.model.training.blur import any_question, any_statement, blur
 from hsa_memory.model.training.corpora import Corpus
 from hsa_memory.model.training.draw import Draw
 from hsa_memory.model.training.history import ITEM_SHARES, History
@@ -124,6 +125,21 @@ def test_what_a_history_does_not_tell_is_answered_with_not_knowing(corpora, toke
         (question,) = history.item(kind).asked
         assert tokenizer.decode(question.tokens[:-1]).endswith(UNKNOWN)
         assert not question.copies
+
+
+def test_a_blurred_wording_keeps_its_value_and_what_it_is_about(corpora, tokenizer, passages):
+    data = mixture(corpora, tokenizer, passages)
+    d = Draw(np.random.default_rng(0), text=data._some_text)
+    text, changed = "Just so you know, the aunt of Ana is called Petra Blom, of all names.", 0
+    for _ in range(200):
+        found = blur(d, text, "Petra Blom")
+        assert " Petra Blom," in found
+        assert all(word in found for word in ("aunt", "Ana", "called", "names."))
+        changed += found != text
+        assert "Ana" in blur(d, "What is the aunt of Ana called?")
+        assert " 4711" in any_statement(d, "the red box", "4711")
+        assert "the red box" in any_question(d, "the red box")
+    assert changed > 150
 
 
 def test_no_question_about_a_history_has_two_answers(corpora, tokenizer, passages):
