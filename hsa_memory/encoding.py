@@ -88,8 +88,9 @@ class Encoder:
     @property
     def num_waiting(self) -> int:
         """Acknowledged tokens of whole chunks that are not encoded yet."""
-        size = self._engine.config.chunk_size
-        return self._store.num_tokens // size * size - self._store.published * size
+        config = self._engine.config
+        waiting = config.num_chunks(self._store.num_tokens) - self._store.published
+        return waiting * config.chunk_size
 
     def catch_up(self, on_piece: Callable[[int], None] | None = None) -> int:
         """Encode and publish every whole chunk that waits; returns the tokens encoded.
@@ -130,14 +131,13 @@ class Encoder:
 
     def _encode(self, count: int) -> None:
         """Encode the next `count` tokens, whole chunks, and publish them with the new tail."""
-        before = self.boundary()
-        start = before.lengths[0]
-        with threads_for(count):
-            after = self._ingest(start, start + count, before)
+        config, before = self._engine.config, self.boundary()
         first = before.memory.num_source_chunks
+        published = first + count // config.chunk_size
+        with threads_for(count):
+            after = self._ingest(config.num_tokens(published), before)
         rows = chunk_rows(self._engine, self._precision, after.memory)
         self._store.write_chunks(first, *rows)
-        published = first + count // self._engine.config.chunk_size
         self._store.publish(published, pack_tail(after))
         self._boundary = None
         # Read back even here: an hour later another process will go on from these bytes.
@@ -159,15 +159,15 @@ class Encoder:
         config, model = self._engine.config, self._engine.model
         size, piece = config.chunk_size, self._piece() // config.chunk_size
         # The windows are empty there: the tokens up to the hole fill them.
-        start = max(0, hole.start - -(-config.lower_reach // size))
+        start = self._before(hole.start, config.lower_reach + config.encoder_lookahead)
         lower: tuple[WindowCache, ...] = ()
-        recent = model.start(1).recent
+        recent, pending = model.start(1).recent, None
         for first in range(start, hole.stop, piece):
             stop = min(first + piece, hole.stop)
-            state = boundary_state(model, self._chunks(first), lower, recent)
+            state = boundary_state(model, self._chunks(first), lower, recent, pending)
             with threads_for((stop - first) * size):
-                state = self._ingest(first * size, stop * size, state)
-            lower, recent = state.lower, state.recent
+                state = self._ingest(config.num_tokens(stop), state)
+            lower, recent, pending = state.lower, state.recent, state.pending
             if stop > hole.start:
                 new = max(first, hole.start)
                 landmarks, kv = chunk_rows(self._engine, self._precision, state.memory)
@@ -182,8 +182,13 @@ class Encoder:
             # Last: if this is interrupted, all of it is done again.
             self._revision = revision
 
-    def _ingest(self, start: int, stop: int, before: State) -> State:
-        tokens = self._tokens(start, stop)
+    def _before(self, chunk: int, tokens: int) -> int:
+        """The chunk to begin with so that so many tokens are run before `chunk` begins."""
+        return max(0, chunk - -(-tokens // self._engine.config.chunk_size))
+
+    def _ingest(self, stop: int, before: State) -> State:
+        """Run the lower half up to token `stop`."""
+        tokens = self._tokens(before.lengths[0], stop)
         return self.with_room(lambda: self._engine.model.ingest(tokens, before))
 
     def with_room(self, work: Callable[[], Result]) -> Result:
@@ -234,12 +239,11 @@ class Encoder:
         """Run the last tokens that the tail depends on; the chunks they fill are there already."""
         config, model = self._engine.config, self._engine.model
         stop = chunks.num_chunks
-        reach = -(-(config.lower_reach + config.upper_reach) // config.chunk_size)
-        first = max(0, stop - reach)
-        earlier = self._chunks(first)
-        state = boundary_state(model, earlier, (), model.start(1).recent)
-        after = self._ingest(first * config.chunk_size, stop * config.chunk_size, state)
-        return boundary_state(model, chunks, after.lower, after.recent)
+        needed = max(config.upper_reach, config.encoder_lookahead)
+        first = self._before(stop, config.lower_reach + needed)
+        state = boundary_state(model, self._chunks(first), (), model.start(1).recent)
+        after = self._ingest(config.num_tokens(stop), state)
+        return boundary_state(model, chunks, after.lower, after.recent, after.pending)
 
     @torch.inference_mode()
     def live(self) -> Live:
@@ -248,17 +252,17 @@ class Encoder:
         end, published = self._store.num_tokens, self._store.published
         if self._live is not None and self._live[:2] == (end, published):
             return Live(self._live[2], 0, 0)
-        state = self.boundary()
-        start, size = state.lengths[0], self._engine.config.chunk_size
-        whole = end // size * size
+        config, state = self._engine.config, self.boundary()
+        start = state.lengths[0]
+        chunks, piece = config.num_chunks(end), self._piece() // config.chunk_size
         # A reader may be ahead of its writer's chunks: those it encodes for itself, in memory.
         with threads_for(end - start):
-            for first in range(start, whole, self._piece()):
-                stop = min(first + self._piece(), whole)
-                state = self._ingest(first, stop, state)
+            for first in range(published, chunks, piece):
+                state = self._ingest(config.num_tokens(min(first + piece, chunks)), state)
             state = self._as_on_disk(state)
+            whole = state.lengths[0]
             if whole < end:
-                state = self._ingest(whole, end, state)
+                state = self._ingest(end, state)
         self._live = (end, published, state)
         return Live(state, end - whole, whole - start)
 

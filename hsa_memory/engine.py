@@ -70,6 +70,7 @@ class Engine:
         return Layout(
             fingerprint=self.fingerprint,
             chunk_size=self.config.chunk_size,
+            lookahead=self.config.encoder_lookahead,
             dtype=precision.dtype,
             kv_bytes=precision.kv_bytes(self.config),
             landmark_bytes=landmark * self.disk_dtype.itemsize,

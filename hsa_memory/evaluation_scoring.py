@@ -132,12 +132,14 @@ class Asker:
         return replace(state, memory=replace(state.memory, mask=mask))
 
     def _chunks(self, placed: Placed) -> Tensor:
-        """Complete chunks [n] that hold a token of the statements of a question."""
-        size, count = self._engine.config.chunk_size, self._inside.memory.num_source_chunks
+        """Finished chunks [n] that hold a token of the statements of a question, or whose encoding
+        has looked at one."""
+        config, count = self._engine.config, self._inside.memory.num_source_chunks
+        size, lookahead = config.chunk_size, config.encoder_lookahead
         ids = [
             i
             for low, high in placed.ranges
-            for i in range(low // size, min((high - 1) // size + 1, count))
+            for i in range(max(0, low - lookahead) // size, min((high - 1) // size + 1, count))
         ]
         return torch.tensor(ids, dtype=torch.long, device=self._engine.device)
 

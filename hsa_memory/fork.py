@@ -96,8 +96,9 @@ class Fork:
         The model learned to look for facts in chunks; without this, what was said last (all of a
         short history) could be seen through the window only.
         """
-        unfinished = -self.num_tokens % self.engine.config.chunk_size
-        return [self.engine.tokenizer.end_id] * unfinished
+        config = self.engine.config
+        begun = -(-self.num_tokens // config.chunk_size)
+        return [self.engine.tokenizer.end_id] * (config.num_tokens(begun) - self.num_tokens)
 
     @property
     def engine(self) -> Engine:

@@ -64,7 +64,7 @@ def find(
     """
     if not fork.num_tokens:
         return []
-    memory, tail = _with_unfinished_chunk(fork)
+    memory, tail = _with_unfinished_chunks(fork)
     num_chunks = memory.num_source_chunks + memory.landmarks.shape[1]
     open_turns, open_chunks = _allowed(source, fork, filter, metadata, num_chunks)
     if memory.mask is not None:
@@ -98,17 +98,19 @@ def _leave_out_inside(ranked: Tensor, shares: list[Share], chunk_size: int) -> N
         ranked[-(-start // chunk_size) : stop // chunk_size] = -1.0
 
 
-def _with_unfinished_chunk(fork: Fork) -> tuple[ChunkMemory, int]:
-    """Return the memory with the tokens after the last whole chunk as a chunk, and their number."""
+def _with_unfinished_chunks(fork: Fork) -> tuple[ChunkMemory, int]:
+    """Return the memory with the tokens after the last finished chunk as chunks, and the number of
+    tokens of the last one if it is not whole, else 0."""
     pending, memory = fork.state.pending, fork.state.memory
-    count, size = pending.shape[1], fork.engine.config.chunk_size
-    if not count:
-        return memory, 0
-    landmarks, kv = fork.engine.model.encoder(pending[:, None])
-    padding = (0, 0, 0, 0, 0, size - count)
-    padded = ChunkKV(*(torch.nn.functional.pad(x, padding) for x in kv))
-    held = memory.landmarks.shape[1]
-    return memory.append(landmarks, padded, (held,), (1,)), count
+    size, lookahead = fork.engine.config.chunk_size, fork.engine.config.encoder_lookahead
+    for first in range(0, pending.shape[1], size):
+        own = pending[:, first : first + size]
+        ahead = pending[:, first + size : first + size + lookahead]
+        landmarks, kv = fork.engine.model.encoder(own[:, None], ahead[:, None])
+        padding = (0, 0, 0, 0, 0, size - own.shape[1])
+        padded = ChunkKV(*(torch.nn.functional.pad(x, padding) for x in kv))
+        memory = memory.append(landmarks, padded, (memory.landmarks.shape[1],), (1,))
+    return memory, pending.shape[1] % size
 
 
 def _allowed(
@@ -149,7 +151,8 @@ def _rerank(
     values, places = _best(shares, min(fork.engine.config.top_k, shares.shape[-1]))
     last = shares.shape[-1] - 1
     for layer, query in enumerate(queries):
-        rerank = cast(HSALayer, fork.engine.model.upper.hsa[layer]).rerank
+        reader = cast(HSALayer, fork.engine.model.upper.hsa[layer])
+        rerank = reader.rerank
         assert rerank is not None
         # Chunks that are not allowed have no part in it, nor have damaged ones.
         index = places[layer].masked_fill(values[layer] <= 0, -1)[None, None]
@@ -159,7 +162,10 @@ def _rerank(
             short = rerank.scores(query.rerank, kv.k[:, :, :tail], local)
             extra = torch.where(index == last, short, extra)
         extra = extra.masked_fill(local < 0, float("-inf"))
-        fused = (values[layer].log() + extra[0, 0]).softmax(-1)
+        found = values[layer].log() + extra[0, 0]
+        if reader.recency is not None:
+            found += reader.recency.scores(query.recency, found[None, None], index)[0, 0]
+        fused = found.softmax(-1)
         total = values[layer].sum(-1, keepdim=True)
         shares[layer].scatter_(-1, places[layer], fused.nan_to_num(0.0) * total)
 

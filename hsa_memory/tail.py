@@ -1,7 +1,8 @@
 """The state at a chunk boundary as bytes: what the store keeps beside the chunks.
 
 Format: u32 length of the header, msgpack header, raw tensors in the header's order. At a boundary
-no chunk is unfinished, so lower window caches and the last lower outputs are all there is.
+nothing follows the last chunk but what its encoding has looked at, so lower window caches and the
+last lower outputs are all there is.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _LENGTH = struct.Struct("<I")
 def pack_tail(state: State) -> bytes:
     """Return the bytes of a state at a chunk boundary."""
     tensors = [*(x for cache in state.lower for x in cache), state.recent]
+    if state.pending.shape[1]:
+        tensors.append(state.pending)
     header = msgpack.packb(
         {
             "version": _VERSION,
@@ -39,7 +42,7 @@ def pack_tail(state: State) -> bytes:
 
 def unpack_tail(model: HSATransformer, chunks: StoredChunks, blob: bytes) -> State | None:
     """Return the state after `chunks` that `pack_tail` wrote, or None if the bytes do not fit."""
-    length = chunks.num_chunks * model.config.chunk_size
+    length = model.config.num_tokens(chunks.num_chunks)
     shapes = _shapes(model, length)
     expected = {
         "version": _VERSION,
@@ -58,17 +61,33 @@ def unpack_tail(model: HSATransformer, chunks: StoredChunks, blob: bytes) -> Sta
     if found != expected or len(body) != sum(values) * dtype.itemsize:
         return None
     tensors = _split(body, shapes, values, model.embedding.weight)
-    lower = tuple(WindowCache(k, v) for k, v in zip(tensors[:-1:2], tensors[1:-1:2], strict=True))
-    return boundary_state(model, chunks, lower, tensors[-1])
+    cached = 2 * model.config.num_lower_layers
+    lower = tuple(
+        WindowCache(k, v) for k, v in zip(tensors[:cached:2], tensors[1:cached:2], strict=True)
+    )
+    recent, *pending = tensors[cached:]
+    return boundary_state(model, chunks, lower, recent, *pending)
 
 
 def boundary_state(
-    model: HSATransformer, chunks: StoredChunks, lower: tuple[WindowCache, ...], recent: Tensor
+    model: HSATransformer,
+    chunks: StoredChunks,
+    lower: tuple[WindowCache, ...],
+    recent: Tensor,
+    pending: Tensor | None = None,
 ) -> State:
-    """Return the state right after all of `chunks`, with upper windows to be rebuilt."""
-    empty = model.start(1, chunks)
-    length = chunks.num_chunks * model.config.chunk_size
-    return State((length,), lower, empty.pending, recent, empty.memory)
+    """Return the state right after all of `chunks` were finished, with upper windows to be rebuilt.
+
+    Args:
+        pending: lower outputs of the tokens that the last chunk's encoding has looked at; zeros if
+            None, so that the chunk that begins with them must not be used.
+    """
+    empty, config = model.start(1, chunks), model.config
+    if pending is None:
+        beyond = config.encoder_lookahead if chunks.num_chunks else 0
+        pending = empty.pending.new_zeros(1, beyond, config.hidden_size)
+    length = config.num_tokens(chunks.num_chunks)
+    return State((length,), lower, pending, recent, empty.memory)
 
 
 def _shapes(model: HSATransformer, length: int) -> list[tuple[int, ...]]:
@@ -76,7 +95,9 @@ def _shapes(model: HSATransformer, length: int) -> list[tuple[int, ...]]:
     cached = min(length, config.window - 1)
     window = (1, cached, config.num_kv_heads, config.head_dim)
     recent = (1, min(length, config.upper_reach), config.hidden_size)
-    return [window] * (2 * config.num_lower_layers) + [recent]
+    pending = (1, config.encoder_lookahead, config.hidden_size)
+    shapes = [window] * (2 * config.num_lower_layers) + [recent]
+    return [*shapes, pending] if config.encoder_lookahead else shapes
 
 
 def _split(

@@ -113,6 +113,9 @@ class HSAQuery(NamedTuple):
     """[B, T, H, D], normalised, matched with keys."""
     rerank: Tensor
     """[B, T, G * M, D], normalised, matched with keys; M = 0 without reranking."""
+    recency: Tensor
+    """[B, T, R], how much newer ones of chunks that match alike are preferred, older ones if it is
+    negative; [B, T, 0] in a model without it."""
 
 
 class HSATrace(NamedTuple):
@@ -124,6 +127,8 @@ class HSATrace(NamedTuple):
     """[B, T, H, D], normalised."""
     rerank_query: Tensor
     """[B, T, G * M, D], normalised."""
+    recency: Tensor
+    """[B, T, R]."""
     indices: Tensor
     """[B, T, R, K] chosen chunks, -1 for empty slots."""
     weights: Tensor
@@ -178,6 +183,40 @@ class Rerank(nn.Module):
         return (found * self.gain.to(found.dtype)).sum(-1)
 
 
+class Recency(nn.Module):
+    """A preference among chosen chunks by their order: what was said last, or first, counts.
+
+    HSA knows no positions, so of two chunks that say the same thing differently it cannot tell the
+    newer. Their order is all that is used here, so that it does not matter how far back they are:
+    a chunk's score grows by its own share of what was found times that of the chunks before it.
+    """
+
+    def __init__(self, config: HSAConfig) -> None:
+        super().__init__()
+        heads = config.hsa_num_kv_heads
+        self.preference = nn.Linear(config.hidden_size, heads)
+        self.gain = nn.Parameter(torch.full((heads,), 0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return preferences [B, T, R] of normalised `x` [B, T, h]."""
+        preference: Tensor = self.preference(x)
+        return preference
+
+    def scores(self, preference: Tensor, scores: Tensor, indices: Tensor) -> Tensor:
+        """Return what to add to `scores` [B, T, R, K] of the chunks `indices` [B, T, R, K].
+
+        Two chunks that match alike differ by the preference [B, T, R]; one that matches much better
+        than all others changes by next to nothing.
+        """
+        empty = scores == float("-inf")
+        found = scores.masked_fill(empty, 0.0) * self.gain[:, None].to(scores.dtype)
+        share = fusion_weights(found.masked_fill(empty, float("-inf")))
+        order = indices.argsort(-1)
+        in_order = share.gather(-1, order)
+        older = torch.zeros_like(share).scatter(-1, order, in_order.cumsum(-1) - in_order)
+        return 4.0 * preference[..., None].to(scores.dtype) * share * older
+
+
 class HSALayer(nn.Module):
     """Hierarchical sparse attention (paper section 2.2), with a window of its own if configured.
 
@@ -197,6 +236,7 @@ class HSALayer(nn.Module):
         self.query = nn.Linear(config.hidden_size, size, bias=False)
         self.query_norm = RMSNorm(config.head_dim, config.norm_eps, config.hsa_query_gain)
         self.rerank = Rerank(config) if config.rerank_heads else None
+        self.recency = Recency(config) if config.recency else None
         self.out = nn.Linear(size, config.hidden_size, bias=False)
         self.mlp_norm = RMSNorm(config.hidden_size, config.norm_eps)
         self.mlp = feed_forward(config)
@@ -217,6 +257,8 @@ class HSALayer(nn.Module):
         scores = found.scores
         if self.rerank is not None:
             scores = scores + self.rerank.scores(queries.rerank, kv.k, local)
+        if self.recency is not None:
+            scores = scores + self.recency.scores(queries.recency, scores, found.indices)
         weights = fusion_weights(scores)
         recalled = chunk_attention(queries.attention, kv.k, kv.v, local, weights)
         y = x + self.out(recalled.flatten(2))
@@ -239,7 +281,8 @@ class HSALayer(nn.Module):
         normal = self.attention_norm(x)
         query = self.query_norm(self.query(normal).unflatten(-1, (-1, self.config.head_dim)))
         rerank = query[:, :, :0] if self.rerank is None else self.rerank(normal)
-        return HSAQuery(retrieval, query, rerank), x, cache
+        recency = normal[..., :0] if self.recency is None else self.recency(normal)
+        return HSAQuery(retrieval, query, rerank, recency), x, cache
 
     def _noise(self, query: Tensor, memory: ChunkMemory) -> Tensor | None:
         """Standard Gumbel noise [B, T, R, C] for the choice of chunks, if configured."""

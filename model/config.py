@@ -77,6 +77,9 @@ class HSAConfig:
     """Dimensions of one landmark and retrieval query, per retrieval head."""
     num_encoder_layers: int = 1
     """Bidirectional layers of the chunk encoder."""
+    encoder_lookahead: int = 0
+    """Tokens after a chunk that its encoder sees (A): a chunk is finished once they are there.
+    0: none, as in the paper. At most `chunk_size`."""
     encoder_bias: bool = True
     """Whether the encoder's q, k and v projections have a bias."""
     normalize_retrieval: bool = False
@@ -90,6 +93,9 @@ class HSAConfig:
     rerank_heads: int = 0
     """Query heads per KV head (M) that compare a token with the keys of its chosen chunks, to add
     what they find to the retrieval scores before fusion. 0: landmarks alone, as in the paper."""
+    recency: bool = False
+    """Whether a token may prefer the newest (or the oldest) of chosen chunks that match alike, by
+    the order in which they stand. False: order plays no part in HSA, as in the paper."""
     gumbel_noise: bool = False
     """Add Gumbel noise to the scores, for the choice of chunks only, in training."""
     rope_theta: float = 10_000.0
@@ -121,9 +127,14 @@ class HSAConfig:
                 )
         if self.head_dim % 2:
             raise ConfigError(f"head_dim ({self.head_dim}) must be even for rotary positions")
-        for name in ("num_upper_layers", "hsa_window", "rerank_heads"):
+        for name in ("num_upper_layers", "hsa_window", "rerank_heads", "encoder_lookahead"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} ({getattr(self, name)}) must not be negative")
+        if self.encoder_lookahead > self.chunk_size:
+            raise ConfigError(
+                f"encoder_lookahead ({self.encoder_lookahead}) must be at most chunk_size "
+                f"({self.chunk_size})"
+            )
 
     @property
     def layers_per_group(self) -> int:
@@ -147,6 +158,14 @@ class HSAConfig:
         windows below it."""
         own = self.num_groups * max(0, self.hsa_window - 1)
         return own + (self.num_groups - 1) * self.layers_per_group * (self.window - 1)
+
+    def num_chunks(self, num_tokens: int) -> int:
+        """Chunks that are finished after so many tokens."""
+        return max(0, num_tokens - self.encoder_lookahead) // self.chunk_size
+
+    def num_tokens(self, num_chunks: int) -> int:
+        """Tokens after which so many chunks are finished."""
+        return num_chunks * self.chunk_size + self.encoder_lookahead if num_chunks else 0
 
     @property
     def memory_values_per_chunk(self) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """The chunk encoder: 64 lower outputs become one landmark and the K and V of all HSA layers.
 
-Letters: N chunks (of all rows), S chunk size, A = S + 1 with the CLS vector, h hidden size.
+Letters: N chunks (of all rows), S chunk size, A tokens of lookahead, M = S + A + 1 with the CLS
+vector, h hidden size.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ class EncodedChunks(NamedTuple):
 
 
 class ChunkEncoder(nn.Module):
-    """Bidirectional layers over each chunk with a CLS vector at its end (paper section 2.1)."""
+    """Bidirectional layers over each chunk with a CLS vector at its end (paper section 2.1).
+
+    What begins in one chunk and ends in the next could be found through neither: the tokens that
+    follow a chunk are looked at too, if the model is configured so, and have no K and V in it.
+    """
 
     def __init__(self, config: HSAConfig) -> None:
         super().__init__()
@@ -40,16 +45,28 @@ class ChunkEncoder(nn.Module):
         normalize = config.normalize_retrieval
         self.landmark_norm = RMSNorm(config.retrieval_dim, config.norm_eps) if normalize else None
 
-    def forward(self, chunks: Tensor) -> EncodedChunks:
-        """Encode whole chunks [B, C, S, h]; each depends on its own tokens only."""
+    def forward(self, chunks: Tensor, ahead: Tensor | None = None) -> EncodedChunks:
+        """Encode chunks [B, C, S, h] of lower outputs.
+
+        Args:
+            chunks: their own tokens; each is encoded by itself.
+            ahead: [B, C, A, h], the tokens that follow each; default: none.
+        """
         batch, count, size, hidden = chunks.shape
         heads = self.config.hsa_num_kv_heads
         x = chunks.reshape(batch * count, size, hidden)
-        x = torch.cat([x, self.cls.to(x.dtype).expand(len(x), 1, hidden)], dim=1)  # [N, A, h]
-        positions = torch.arange(size + 1, device=x.device)[None]
-        by = rotation(positions, self.config.head_dim, self.config.rope_theta, x.dtype)
-        for layer in self.layers:
-            x = layer(x, by)
+        parts = [x, self.cls.to(x.dtype).expand(len(x), 1, hidden)]
+        positions = torch.arange(size + 1, device=x.device)
+        if ahead is not None and ahead.shape[2]:
+            parts.append(ahead.reshape(batch * count, -1, hidden))
+            # As if the CLS vector, which stands at the first one's place, were not there.
+            beyond = torch.arange(size, size + ahead.shape[2], device=x.device)
+            positions = torch.cat([positions, beyond])
+        x = torch.cat(parts, dim=1)  # [N, M, h]
+        by = rotation(positions[None], self.config.head_dim, self.config.rope_theta, x.dtype)
+        last = len(self.layers) - 1
+        for i, layer in enumerate(self.layers):
+            x = layer(x, by, size + 1 if i == last else x.shape[1])
         x = self.norm(x)
         tokens = x[:, :size].reshape(batch, count, size, hidden)
         keys = self.key_norm(self.key(tokens).unflatten(-1, (heads, -1)))
@@ -78,21 +95,22 @@ class EncoderLayer(nn.Module):
         # The published encoder's width: 8/3 of the hidden size, rounded down to 64.
         self.mlp = SwiGLU(config.hidden_size, max(64, config.hidden_size * 8 // 3 // 64 * 64))
 
-    def forward(self, x: Tensor, by: Rotation) -> Tensor:
-        """Map [N, A, h] to the same shape."""
+    def forward(self, x: Tensor, by: Rotation, keep: int) -> Tensor:
+        """Map the first `keep` tokens of [N, M, h], which see all of them, to [N, keep, h]."""
         q, k, v = self.qkv(self.attention_norm(x)).split(
             [self.sizes[0], self.sizes[1], self.sizes[1]], dim=-1
         )
-        q = rotate(self.q_norm(q.unflatten(-1, (-1, self.head_dim))), by)
+        own = Rotation(*(r[:, :keep] for r in by))
+        q = rotate(self.q_norm(q[:, :keep].unflatten(-1, (-1, self.head_dim))), own)
         k = rotate(self.k_norm(k.unflatten(-1, (-1, self.head_dim))), by)
         v = v.unflatten(-1, (-1, self.head_dim))
-        x = x + self.out(_attend(q, k, v).flatten(2))
+        x = x[:, :keep] + self.out(_attend(q, k, v).flatten(2))
         y: Tensor = x + self.mlp(self.mlp_norm(x))
         return y
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Full attention within each chunk: q [N, A, H, D], k and v [N, A, G, D]."""
+    """Attention within each chunk: q [N, A, H, D], k and v [N, M, G, D]."""
     chunks, length, heads, dim = q.shape
     groups = k.shape[2]
     rows = q.view(chunks, length, groups, heads // groups, dim).permute(0, 2, 3, 1, 4)

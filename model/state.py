@@ -120,7 +120,8 @@ class State:
     lower: tuple[WindowCache, ...]
     """One per lower layer."""
     pending: Tensor
-    """[B, < S, h] lower outputs of the unfinished chunk, oldest first."""
+    """[B, < S + A, h] lower outputs from the first unfinished chunk on, oldest first; A is
+    `HSAConfig.encoder_lookahead`."""
     recent: Tensor
     """[B, <= upper_reach, h] lower outputs of the last tokens, newest last."""
     memory: ChunkMemory

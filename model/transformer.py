@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from .attention import HSALayer, HSAQuery, HSATrace, SlidingWindowLayer, Window
 from .config import HSAConfig
-from .encoder import ChunkEncoder
+from .encoder import ChunkEncoder, EncodedChunks
 from .layers import RMSNorm, rotation
 from .state import (
     ChunkKV,
@@ -158,18 +158,16 @@ class HSATransformer(nn.Module):
         """Run lower decoder and chunk encoder; the returned state has stale upper windows."""
         window = self._window(state, new, tokens.shape[1], 0)
         hidden, lower = self.lower(self._embed(tokens), state.lower, window)
-        size = self.config.chunk_size
+        size, chunks = self.config.chunk_size, self.config.num_chunks
         lengths = tuple(n + more for n, more in zip(state.lengths, new, strict=True))
-        waiting = tuple(n % size for n in state.lengths)
+        before = tuple(chunks(n) for n in state.lengths)
+        waiting = tuple(n - size * c for n, c in zip(state.lengths, before, strict=True))
         pending = append_rows(state.pending, hidden, waiting, new)
-        finished = tuple(
-            n // size - old // size for n, old in zip(lengths, state.lengths, strict=True)
-        )
+        finished = tuple(chunks(n) - c for n, c in zip(lengths, before, strict=True))
         memory, count = state.memory, max(finished)
         if count:
-            full = F.pad(pending, (0, 0, 0, max(0, count * size - pending.shape[1])))
-            encoded = self.encoder(full[:, : count * size].unflatten(1, (count, size)))
-            held = tuple(n // size - memory.num_source_chunks for n in state.lengths)
+            encoded = self._encode(pending, count)
+            held = tuple(c - memory.num_source_chunks for c in before)
             memory = memory.append(encoded.landmarks, encoded.kv, held, finished)
         after = State(
             lengths=lengths,
@@ -182,14 +180,27 @@ class HSATransformer(nn.Module):
         )
         return hidden, after
 
+    def _encode(self, pending: Tensor, count: int) -> EncodedChunks:
+        """Encode the first `count` chunks of lower outputs [B, n, h]; zeros stand for what a
+        shorter row does not have."""
+        size, lookahead = self.config.chunk_size, self.config.encoder_lookahead
+        full = F.pad(pending, (0, 0, 0, max(0, (count + 1) * size - pending.shape[1])))
+        first, second = full[:, : count * size], full[:, size : (count + 1) * size]
+        encoded: EncodedChunks = self.encoder(
+            first.unflatten(1, (count, size)),
+            second.unflatten(1, (count, size))[:, :, :lookahead] if lookahead else None,
+        )
+        return encoded
+
     def _visible(self, before: State, after: State, tokens: int, lag: int) -> Tensor:
-        """Chunks [B, lag + tokens] that each token may see: those complete before it.
+        """Chunks [B, lag + tokens] that each token may see: those finished before it.
 
         Padding at a row's end must not see chunks that the row does not have.
         """
-        device, size = self.embedding.weight.device, self.config.chunk_size
-        limits = [n // size for n in after.lengths]
-        visible = _positions(before, tokens, lag, device).clamp(min=0) // size
+        config, device = self.config, self.embedding.weight.device
+        limits = [config.num_chunks(n) for n in after.lengths]
+        positions = _positions(before, tokens, lag, device)
+        visible = (positions - config.encoder_lookahead).clamp(min=0) // config.chunk_size
         if len(limits) == 1:
             return visible.clamp(max=limits[0])
         return visible.minimum(torch.tensor(limits, device=device)[:, None])

@@ -1,9 +1,10 @@
 """Put more layers into a trained checkpoint: scripts/grow.py FROM TO [--lower N] [--encoder N]
+[--lookahead A] [--recency]
 
 N is how many the lower decoder or the chunk encoder has afterwards (default: as many as before).
-The new layers stand behind the trained ones and add nothing yet: the grown model, in bfloat16,
-answers as the one it came from. `hsa-memory train --init TO` goes on from there, with a recipe of
-the stages to come.
+New layers stand behind the trained ones, and like a preference for what is recent they add nothing
+yet: the grown model, in bfloat16, answers as the one it came from, but for a lookahead, which has
+to be trained. `hsa-memory train --init TO` goes on from there, with a recipe of the stages to come.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from hsa_memory.model.checkpoint import load_checkpoint, save_checkpoint
 from hsa_memory.model.transformer import HSATransformer
 
 
-def main(source: Path, target: Path, lower: int | None, encoder: int | None) -> None:
+def main(
+    source: Path,
+    target: Path,
+    lower: int | None,
+    encoder: int | None,
+    lookahead: int | None,
+    recency: bool,
+) -> None:
     """Write the checkpoint `source` with as many layers as said to `target`."""
     trained = load_checkpoint(source, dtype=torch.float32)
     old = trained.config
@@ -26,6 +34,8 @@ def main(source: Path, target: Path, lower: int | None, encoder: int | None) -> 
         old,
         num_lower_layers=old.num_lower_layers if lower is None else lower,
         num_encoder_layers=old.num_encoder_layers if encoder is None else encoder,
+        encoder_lookahead=old.encoder_lookahead if lookahead is None else lookahead,
+        recency=old.recency or recency,
     )
     if (
         new.num_lower_layers < old.num_lower_layers
@@ -39,7 +49,7 @@ def main(source: Path, target: Path, lower: int | None, encoder: int | None) -> 
     model = HSATransformer(new)
     fresh, known = model.state_dict(), trained.model.state_dict()
     for name in fresh.keys() - known.keys():
-        if name.endswith(("out.weight", "down.weight")):
+        if name.endswith(("out.weight", "down.weight", "preference.weight")):
             fresh[name].zero_()
     model.load_state_dict(fresh | known)
     save_checkpoint(target, model, trained.tokenizer, dtype=torch.bfloat16)
@@ -53,4 +63,6 @@ if __name__ == "__main__":
     parser.add_argument("target", type=Path, metavar="TO", help="folder to write")
     parser.add_argument("--lower", type=int, metavar="N", help="layers of the lower decoder")
     parser.add_argument("--encoder", type=int, metavar="N", help="layers of the chunk encoder")
+    parser.add_argument("--lookahead", type=int, metavar="A", help="tokens it sees after a chunk")
+    parser.add_argument("--recency", action="store_true", help="let the order of chunks count")
     main(**vars(parser.parse_args()))

@@ -220,7 +220,7 @@ class Derived:
                 f"first chunk is {first}; expected {self.published} (published) to "
                 f"{self.generation.count} (written)"
             )
-        available = self._truth.state.n_tok // self.layout.chunk_size
+        available = self.layout.num_chunks(self._truth.state.n_tok)
         if first + len(kv) > available:
             raise ValueError(f"chunks up to {first + len(kv)}, but tokens for {available} only")
         return landmarks, kv

@@ -88,11 +88,11 @@ class SessionExport:
 
     def _write_derived(self, tail: bytes | None) -> int:
         """Chunks that can be used, from the first on; returns how many."""
-        store, size = self._store, self._store.layout.chunk_size
+        store = self._store
         wanted = min([store.published, *(hole.start for hole in store.holes)])
         if self._choice.hidden:
             first = store.turn_index().token_start[min(self._choice.hidden)]
-            wanted = min(wanted, int(first) // size)
+            wanted = min(wanted, store.layout.first_chunk(int(first)))
         count = self._write_kv(wanted)
         if count:
             with self._writer.member(f"{self._number}/landmarks-0") as put:
@@ -281,7 +281,7 @@ class SessionImport:
                 self._archive.reject(
                     f"session {self._number} has {found} bytes of {kind} for {count} chunks"
                 )
-        if count * layout.chunk_size > store.num_tokens:
+        if count > layout.num_chunks(store.num_tokens):
             self._archive.reject(f"session {self._number} has more chunks than tokens")
         landmarks = _rows(self._bytes("landmarks"), layout.landmark_bytes)
         blocks = _rows(self._bytes("kv"), layout.kv_bytes)

@@ -129,7 +129,7 @@ def _chunk_needles(derived: Derived, gone: list[Turn]) -> Needles:
     for turn in gone:
         start, stop = turn.token_start, turn.token_start + len(turn.tokens)
         for chunk in _reached(turn, derived, 0):
-            held[chunk] += min(stop, (chunk + 1) * size) - max(start, chunk * size)
+            held[chunk] += max(0, min(stop, (chunk + 1) * size) - max(start, chunk * size))
     chunks = sorted(chunk for chunk, tokens in held.items() if 4 * tokens >= MIN_NEEDLE_BYTES)
     landmarks, blocks = derived.generation.stored(chunks)
     # Holes that an earlier forgetting has left are zeros, and zeros are everywhere.
@@ -212,7 +212,7 @@ def _reached(turn: Turn, derived: Derived, reach: int) -> range:
     """Published chunks that a turn's tokens have a part in."""
     size = derived.layout.chunk_size
     stop = -(-(turn.token_start + len(turn.tokens) + reach) // size)
-    return range(turn.token_start // size, min(stop, derived.published))
+    return range(derived.layout.first_chunk(turn.token_start), min(stop, derived.published))
 
 
 def _blank(truth: Truth, connection: sa.Connection, turn: Turn, blank: int) -> None:
@@ -255,9 +255,12 @@ def touch_chunks(
     """See SessionStore.touch."""
     if not spans:
         return
-    size, own = derived.layout.chunk_size, derived.generation.own.first
+    layout, own = derived.layout, derived.generation.own.first
     chunks = [
-        range(max(own, a // size), min(-(-(b + reach) // size), derived.published))
+        range(
+            max(own, layout.first_chunk(a)),
+            min(-(-(b + reach) // layout.chunk_size), derived.published),
+        )
         for a, b in spans
     ]
     _look_at(chunks, derived)

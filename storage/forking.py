@@ -26,7 +26,7 @@ def start_of(store_id: bytes, truth: Truth, derived: Derived, num_turns: int) ->
     """What a fork after `num_turns` turns begins with."""
     state, origin = truth.state, origin_of(truth, num_turns)
     tokens = truth.tokens_upto(num_turns)
-    chunks = min(tokens // derived.layout.chunk_size, derived.published)
+    chunks = min(derived.layout.num_chunks(tokens), derived.published)
     if origin is not truth:
         chunks = min(chunks, origin.state.pub_chunk)
     described = read_layout(truth, state.gen)

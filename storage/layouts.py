@@ -15,7 +15,7 @@ from .types import Layout
 
 _MAX_STRIDE = 1 << 28
 _MAX_CAP = 1 << 20
-_LAYOUT_FIELDS = ("fingerprint", "chunk_size", "dtype", "kv_bytes", "landmark_bytes")
+_LAYOUT_FIELDS = ("fingerprint", "chunk_size", "lookahead", "dtype", "kv_bytes", "landmark_bytes")
 Wanted = Layout | Sequence[Layout] | None
 """Layouts that a caller accepts; None accepts any."""
 
@@ -78,7 +78,8 @@ def read_layout(truth: Truth, gen: int) -> Description:
     if note is None:
         raise CorruptMetadata(f"{truth.where}: generation {gen} is not described; run check")
     try:
-        layout = Layout(**{name: note[name] for name in _LAYOUT_FIELDS})
+        known = {"lookahead": 0, **note}
+        layout = Layout(**{name: known[name] for name in _LAYOUT_FIELDS})
         geometry = Geometry(stride=int(note["stride"]), cap=int(note["cap"]))
         seed = int(note["seed"], 16) if "seed" in note else None
         cipher = str(note.get("cipher", ""))

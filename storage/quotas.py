@@ -157,7 +157,7 @@ class Budget:
 
     def _bytes(self, derived: Derived, truth: Truth) -> int:
         """Bytes on disk, and what chunks will take that wait to be encoded."""
-        waiting = truth.state.n_tok // derived.layout.chunk_size - derived.published
+        waiting = derived.layout.num_chunks(truth.state.n_tok) - derived.published
         folder = session_folder(self._root, self._info.id)
         return folder_bytes(self._vfs, folder) + max(0, waiting) * self._chunk_bytes(derived)
 

@@ -121,7 +121,7 @@ class Rebuilding(SessionStore):
         with self._writing():
             if self._next is None:
                 raise ValueError("nothing was begun")
-            whole = self.num_tokens // self.layout.chunk_size
+            whole = self.layout.num_chunks(self.num_tokens)
             if self.published != whole:
                 raise ValueError(f"{self.published} of {whole} chunks are there")
             self._derived.settle()

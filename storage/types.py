@@ -24,6 +24,8 @@ class Layout:
     """Bytes of one chunk's K, then V."""
     landmark_bytes: int
     """Bytes of one landmark row."""
+    lookahead: int = 0
+    """Tokens after a chunk that it depends on as well."""
 
     def __post_init__(self) -> None:
         for name in ("fingerprint", "dtype"):
@@ -35,10 +37,24 @@ class Layout:
             value = getattr(self, name)
             if not isinstance(value, int) or not 0 < value <= limit:
                 raise ValueError(f"{name} must be an int from 1 to {limit}, got {value!r}")
+        if not isinstance(self.lookahead, int) or not 0 <= self.lookahead <= self.chunk_size:
+            raise ValueError(
+                f"lookahead must be an int from 0 to chunk_size ({self.chunk_size}), got "
+                f"{self.lookahead!r}"
+            )
 
     def to_map(self) -> dict[str, Any]:
-        """The fields as a map, for a header."""
-        return dataclasses.asdict(self)
+        """The fields as a map, for a header; stores without a lookahead say nothing of it."""
+        fields = dataclasses.asdict(self)
+        return fields if self.lookahead else {k: v for k, v in fields.items() if k != "lookahead"}
+
+    def num_chunks(self, num_tokens: int) -> int:
+        """Chunks that so many tokens are enough for."""
+        return max(0, num_tokens - self.lookahead) // self.chunk_size
+
+    def first_chunk(self, token: int) -> int:
+        """The first chunk that depends on a token."""
+        return max(0, token - self.lookahead) // self.chunk_size
 
 
 @dataclass(frozen=True, kw_only=True)

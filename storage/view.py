@@ -82,7 +82,7 @@ class SessionView(SessionStore):
     @property
     def published(self) -> int:
         """Chunks that were whole, and are encoded now."""
-        return min(self._num_tokens // self.layout.chunk_size, self._whole.published)
+        return min(self.layout.num_chunks(self._num_tokens), self._whole.published)
 
     def landmarks(self, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:
         """Landmarks of those chunks, as of the whole session."""

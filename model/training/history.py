@@ -49,6 +49,9 @@ MOST_FILLED = 0.95
 NUM_CODES = 48
 # Statements, and questions, in wordings that nobody wrote.
 BLURRED = 0.3
+BLURRED_CODE = 0.15
+# End tokens before the questions: in use they finish the last chunk.
+PAUSE = 48
 # Tokens of a copied passage that say where it stands.
 COPY_CUE = 4
 
@@ -169,9 +172,9 @@ class History:
         role = d.any(("user", "user", "document", "assistant"))
         said, asked = say_code(d, code), ask_code(d, code)
         # Where a value of several words ends only the wording can tell.
-        if " " not in code.value and d.chance(BLURRED):
+        if " " not in code.value and d.chance(BLURRED_CODE):
             said = any_statement(d, code.key, code.value)
-        if d.chance(BLURRED):
+        if d.chance(BLURRED_CODE):
             asked = any_question(d, code.key)
         told = Told(self._time(), [(role, said)], {"v": code.value}, d.chance(0.3))
         return Item([self._told(told)], [self._question(asked, [(code.value, "v")])])
@@ -255,6 +258,9 @@ def history_sample(mixture: Mixture, d: Draw, questions: int) -> Sample:
     weights = np.array([ITEM_SHARES[kind] for kind in kinds]) * d.rng.exponential(size=len(kinds))
     weights /= weights.sum()
     unasked = 0.4 * float(d.rng.random())
+    if d.chance(0.5):
+        pause = 1 + d.below(PAUSE)
+        asked.place(0.0, Piece([mixture.tokenizer.end_id] * pause, [0.0] * pause))
     if d.chance(NIAH_SHARE):
         _place(d, history.item("niah").rename("niah"), told, asked)
     number = refused = 0

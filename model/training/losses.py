@@ -26,11 +26,13 @@ class Losses(NamedTuple):
     text: Tensor
     retrieval: Tensor
     rerank: Tensor
+    fusion: Tensor
     pointer: Tensor
     value: Tensor
     answer_accuracy: Tensor
     retrieval_accuracy: Tensor
     rerank_accuracy: Tensor
+    fusion_accuracy: Tensor
     pointer_accuracy: Tensor
 
 
@@ -72,12 +74,15 @@ class Bank(NamedTuple):
         return Bank(torch.cat([landmarks, self.landmarks]), torch.cat([keys, self.keys]))
 
 
-def supervision(source: Tensor, chunk_size: int, first: int = 0) -> Supervision:
+def supervision(
+    source: Tensor, chunk_size: int, *, lookahead: int = 0, first: int = 0
+) -> Supervision:
     """Select from `source` [B, L] (index of the copied token, or -1) what HSA could have found.
 
     The first `first` tokens of each row passed the lower half of the model only.
     """
-    seen = torch.arange(first, source.shape[1], device=source.device) // chunk_size
+    before = torch.arange(first, source.shape[1], device=source.device)
+    seen = (before - lookahead).clamp(min=0) // chunk_size
     found = source[:, first:].long()
     row, at = ((found >= 0) & (found // chunk_size < seen)).nonzero(as_tuple=True)
     copied = found[row, at]
@@ -187,6 +192,23 @@ def _choice_loss(
         wanted = target.repeat_interleave(scores.shape[1])
         loss.append(F.cross_entropy(seen, wanted))
         hits.append((seen.argmax(-1) == wanted).float().mean())
+    return torch.stack(loss).mean(), torch.stack(hits).mean()
+
+
+def fusion_loss(traces: tuple[HSATrace, ...], where: Supervision) -> tuple[Tensor, Tensor]:
+    """Mean of -log of the fusion weight that the source chunk gets where it was chosen.
+
+    Unlike the rerank loss, of which it is a part, it sees what the order of the chosen chunks adds.
+    Returns the same; NaN if the source chunk was never chosen.
+    """
+    loss, hits = [], []
+    for trace in traces:
+        is_source = trace.indices[where.row, where.position] == where.chunk[:, None, None]
+        weights = trace.weights[where.row, where.position].float()  # [P, R, K]
+        found = is_source.any(-1)
+        own = (weights * is_source).sum(-1)[found]
+        loss.append(-own.clamp(min=1e-9).log().mean())
+        hits.append((own == weights.amax(-1)[found]).float().mean())
     return torch.stack(loss).mean(), torch.stack(hits).mean()
 
 

@@ -34,6 +34,8 @@ class Stage:
     """Factor on the pointer loss; 0: off."""
     rerank_weight: float = 0.5
     """Factor on the rerank loss, in a model that reranks; 0: off."""
+    fusion_weight: float = 0.0
+    """Factor on the fusion loss; 0: off."""
     value_weight: float = 0.0
     """Factor on the value loss; 0: off."""
     text_sample: float = 1.0

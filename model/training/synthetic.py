@@ -110,7 +110,7 @@ def draw_codes(d: Draw, count: int) -> list[Code]:
 
 def _key(d: Draw) -> str:
     """A key: adjective and noun, name, letters, project, room, machine, file, possession."""
-    if words := d.maybe_words(0.2):
+    if words := d.maybe_words(0.1):
         return d.any(("", "the ")) + words
     style = d.below(14)
     noun, number = d.pick(w.NOUNS), 1 + d.below(400)

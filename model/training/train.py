@@ -33,6 +33,7 @@ from .corpora import build_token_cache, texts_for_tokenizer
 from .losses import (
     Bank,
     Losses,
+    fusion_loss,
     pointer_loss,
     rerank_loss,
     retrieval_loss,
@@ -213,6 +214,8 @@ class Trainer:
             total = total + stage.pointer_weight * losses.pointer
         if not losses.rerank.isnan():
             total = total + stage.rerank_weight * losses.rerank
+        if not losses.fusion.isnan():
+            total = total + stage.fusion_weight * losses.fusion
         total.backward()
         norm = self.optimizer.step(self.recipe.learning_rate(self.step))
         mixtures = [module for module in self.model.modules() if isinstance(module, MoE)]
@@ -236,9 +239,12 @@ class Trainer:
         targets, memory = tokens[:, 1:], output.state.memory
         text = text_loss(output.logits, targets[select], weight[select])
         value = value_loss(self.model, memory, tokens) if stage.value_weight else text.new_zeros(())
-        where = supervision(source, self.recipe.model.chunk_size, first)
+        config = self.recipe.model
+        where = supervision(
+            source, config.chunk_size, lookahead=config.encoder_lookahead, first=first
+        )
         if len(where.row) == 0:
-            return Losses(text, nan, nan, nan, value, nan, nan, nan, nan)
+            return Losses(text, nan, nan, nan, nan, value, nan, nan, nan, nan, nan)
         bank = self._bank.first(stage.bank)
         retrieval, found = retrieval_loss(output.traces, memory, where, shares_facts, bank)
         rerank, reranked = nan, nan
@@ -246,11 +252,17 @@ class Trainer:
             rerank, reranked = rerank_loss(
                 self.model, output.traces, memory, where, shares_facts, bank
             )
+        fusion, fused = nan, nan
+        if stage.fusion_weight:
+            fusion, fused = fusion_loss(output.traces, where)
         pointer, pointed = pointer_loss(output.traces, memory, where)
         with torch.no_grad():
             right = (output.logits.argmax(-1) == targets[select])[source[select] >= 0]
         answered = right.float().mean()
-        return Losses(text, retrieval, rerank, pointer, value, answered, found, reranked, pointed)
+        return Losses(
+            text, retrieval, rerank, fusion, pointer, value,
+            answered, found, reranked, fused, pointed,
+        )  # fmt: skip
 
     def _remember(self, output: Output, plain: Tensor, shares_facts: Tensor, stage: Stage) -> None:
         """Keep chunks that state no everyday facts as distractors for later batches."""

@@ -38,6 +38,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "plain-retrieval": {"normalize_retrieval": False, "embedding_norm": False, "hsa_window": 3},
     "rerank": {"rerank_heads": 2, "top_k": 5},
     "no-upper-windows": {"num_upper_layers": 0, "window": 4},
+    "lookahead": {"encoder_lookahead": 3, "num_encoder_layers": 2},
+    "lookahead-of-a-chunk": {"encoder_lookahead": 4, "hsa_window": 3, "rerank_heads": 1},
+    "recency": {"recency": True, "top_k": 5, "encoder_lookahead": 1},
 }
 
 Build = Callable[..., HSATransformer]

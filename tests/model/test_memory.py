@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import pytest
 import torch
 from torch import Tensor
 
 from hsa_memory.model import ChunkKV, ChunkMemory, HSATransformer, Output, State, WindowCache
-from hsa_memory.model.attention import SlidingWindowAttention, Window
+from hsa_memory.model.attention import HSALayer, SlidingWindowAttention, Window
 from hsa_memory.model.layers import rotation
 
 Build = Callable[..., HSATransformer]
@@ -55,7 +56,7 @@ def tokens(length: int) -> Tensor:
 
 @pytest.mark.parametrize("num_chunks", [0, 1, 7, 12])
 def test_a_source_equals_resident_memory(model: HSATransformer, num_chunks: int) -> None:
-    history, question = tokens(50), tokens(11)
+    history, question = tokens(model.config.num_tokens(12) + 2), tokens(11)
     state = model.ingest(history)
     moved, source = from_source(state, num_chunks)
     expected, found = model(question, state), model(question, moved)
@@ -80,7 +81,7 @@ def test_a_source_is_asked_in_order_and_once_per_layer(build: Build) -> None:
 
 
 def test_a_masked_chunk_is_as_if_it_were_not_there(model: HSATransformer) -> None:
-    state = model(tokens(50)).state
+    state = model(tokens(model.config.num_tokens(12) + 2)).state
     kept = torch.tensor([0, 2, 3, 7, 11])
     mask = torch.zeros(12, dtype=torch.bool)
     mask[kept] = True
@@ -109,7 +110,7 @@ def test_masking_every_chunk_leaves_the_windows(build: Build) -> None:
 
 
 def test_hsa_has_no_positions(model: HSATransformer) -> None:
-    state = model(tokens(50)).state
+    state = model(tokens(model.config.num_tokens(12) + 2)).state
     order = torch.randperm(12)
     memory = state.memory
     shuffled = ChunkMemory(
@@ -118,6 +119,10 @@ def test_hsa_has_no_positions(model: HSATransformer) -> None:
     question = tokens(2)
     found = model(question, replace(state, memory=shuffled))
     expected = model(question, state)
+    if model.config.recency:
+        # Nothing but the order counts, and only if the model is configured so.
+        assert (found.logits - expected.logits).abs().max() > 1e-6
+        return
     assert (found.logits - expected.logits).abs().max() < EXACT
     for ours, theirs in zip(found.traces, expected.traces, strict=True):
         present = ours.indices >= 0
@@ -170,3 +175,23 @@ def test_rotation_is_exact_far_out() -> None:
     turns = (1 << 24) * 10_000.0 ** (-torch.arange(0, 64, 2, dtype=torch.float64) / 64)
     torch.testing.assert_close(found.cos[0, 0, 0], turns.cos(), rtol=0, atol=1e-8)
     assert (found.cos**2 + found.sin**2 - 1).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("gap", [1, 1000])
+def test_of_two_chunks_that_say_the_same_recency_prefers_by_order_alone(
+    build: Build, gap: int
+) -> None:
+    recency = cast(HSALayer, build(recency=True, hsa_num_kv_heads=1).upper.hsa[0]).recency
+    assert recency is not None
+    recency.gain.fill_(1.0)
+    indices = torch.tensor([[[[5 * gap, 2 * gap, 9 * gap, -1]]]])
+    # The first two match alike, the third hardly at all.
+    scores = torch.tensor([[[[3.0, 3.0, -7.0, float("-inf")]]]])
+    for preference in (2.0, -2.0):
+        more = recency.scores(torch.tensor([[[preference]]]), scores, indices)[0, 0, 0]
+        assert more[:2].tolist() == pytest.approx([preference, 0.0], abs=1e-3)
+        assert more[2:].tolist() == pytest.approx([0.0, 0.0], abs=1e-3)
+    # One that matches far better than all others keeps its lead whatever the order.
+    clear = torch.tensor([[[[1.0, 9.0, 1.0, 1.0]]]])
+    more = recency.scores(torch.tensor([[[3.0]]]), clear, indices)
+    assert more.abs().max() < 0.01

@@ -218,21 +218,26 @@ def test_the_future_changes_nothing_earlier(model: HSATransformer) -> None:
         assert furthest(output.logits[:, changed], full.logits[:, changed]) > 1e-6
 
 
-def test_a_chunk_is_visible_only_once_it_is_complete(build: Build) -> None:
+@pytest.mark.parametrize(
+    ("lookahead", "seen_from"), [(0, (12, 12, 12)), (1, (13, 13, 13)), (3, (11, 11, 15))]
+)
+def test_a_chunk_is_visible_only_once_it_is_finished(
+    build: Build, lookahead: int, seen_from: tuple[int, ...]
+) -> None:
     # Windows of one token: what lies behind comes through chunks alone.
-    model = build(window=1, top_k=50)
+    model = build(window=1, top_k=50, encoder_lookahead=lookahead)
     x = tokens(batch=1)
     full = model(x).logits
-    for changed in (8, 10, 11):
+    for changed, seen in zip((9, 10, 11), seen_from, strict=True):
         other = x.clone()
         other[0, changed] = 8 + (other[0, changed] - 7) % 42
         moved = (model(other).logits - full).abs().amax(-1)[0] > 1e-9
         expected = torch.zeros(LENGTH, dtype=torch.bool)
         expected[changed] = True  # the token itself
-        expected[12:] = True  # its chunk is 2, complete after token 11
+        expected[seen:] = True  # the first chunk that holds it, or has looked at it
         assert torch.equal(moved, expected)
     for trace in model(x).traces:
-        limit = (torch.arange(LENGTH) // 4)[None, :, None, None]
+        limit = ((torch.arange(LENGTH) - lookahead).clamp(min=0) // 4)[None, :, None, None]
         assert (trace.indices < limit).all()
         assert ((trace.indices >= 0).sum(-1) == limit[..., 0].clamp(max=50)).all()
 

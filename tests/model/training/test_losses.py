@@ -28,7 +28,7 @@ def trace(queries: Tensor) -> HSATrace:
     """A layer of one head whose queries, of all three kinds, are `queries` [B, T, E]."""
     nothing = torch.zeros(*queries.shape[:2], 1, 0)
     query = queries[:, :, None]
-    return HSATrace(query, query, query, nothing.long(), nothing)
+    return HSATrace(query, query, query, query[..., 0], nothing.long(), nothing)
 
 
 def memory(landmarks: Tensor, keys: Tensor | None = None) -> ChunkMemory:

@@ -212,7 +212,7 @@ def test_losses_fall_on_one_batch(
         dtype="float32",
     )  # fmt: skip
     batch = trainer._batch(0)
-    metrics = [trainer.train_step(*batch) for _ in range(60)]
+    metrics = [trainer.train_step(*batch) for _ in range(80)]
     assert metrics[-1]["text"] < 0.6 * metrics[0]["text"]
     assert metrics[-1]["retrieval"] < 0.6 * metrics[0]["retrieval"]
     assert metrics[-1]["pointer"] < 0.9 * metrics[0]["pointer"]
@@ -224,7 +224,7 @@ def test_history_is_learnt_through_the_lower_half_alone(
     out: Path, data_dir: Path, tokenizer: Tokenizer
 ) -> None:
     changes = {"length": 768, "questions": 192, "shares": {"history": 1.0}, "bank": 64}
-    stages = (Stage(**stage(60, **changes)),)
+    stages = (Stage(**stage(80, **changes)),)
     trainer = train.Trainer(
         Recipe(model=HSAConfig(**CONFIG), stages=stages, warmup_steps=1), tokenizer, data_dir, out,
         dtype="float32",
@@ -238,7 +238,7 @@ def test_history_is_learnt_through_the_lower_half_alone(
 
     trainer.model.upper.forward = counted  # type: ignore[method-assign]
     batch = trainer._batch(0)
-    metrics = [trainer.train_step(*batch) for _ in range(60)]
+    metrics = [trainer.train_step(*batch) for _ in range(80)]
     # The questions, and what their windows reach before them.
     assert lengths == {192 + trainer.model.config.upper_reach}
     assert metrics[-1]["retrieval"] < 0.7 * metrics[0]["retrieval"]
