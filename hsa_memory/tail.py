@@ -95,9 +95,10 @@ def _shapes(model: HSATransformer, length: int) -> list[tuple[int, ...]]:
     cached = min(length, config.window - 1)
     window = (1, cached, config.num_kv_heads, config.head_dim)
     recent = (1, min(length, config.upper_reach), config.hidden_size)
-    pending = (1, config.encoder_lookahead, config.hidden_size)
-    shapes = [window] * (2 * config.num_lower_layers) + [recent]
-    return [*shapes, pending] if config.encoder_lookahead else shapes
+    shapes: list[tuple[int, ...]] = [window] * (2 * config.num_lower_layers) + [recent]
+    if config.encoder_lookahead:
+        shapes.append((1, config.encoder_lookahead, config.hidden_size))
+    return shapes
 
 
 def _split(

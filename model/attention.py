@@ -21,6 +21,11 @@ from .layers import RMSNorm, Rotation, feed_forward, rotate
 from .state import ChunkMemory, WindowCache, last_rows
 
 
+# A preference is of the size of a difference of scores: without this, learning rates that suit the
+# other weights would take thousands of steps to reach one.
+_PREFERENCE_SCALE = 8.0
+
+
 class Window(NamedTuple):
     """What sliding-window layers need to know about the tokens of one call."""
 
@@ -199,7 +204,7 @@ class Recency(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return preferences [B, T, R] of normalised `x` [B, T, h]."""
-        preference: Tensor = self.preference(x)
+        preference: Tensor = _PREFERENCE_SCALE * self.preference(x)
         return preference
 
     def scores(self, preference: Tensor, scores: Tensor, indices: Tensor) -> Tensor:

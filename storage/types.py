@@ -32,16 +32,16 @@ class Layout:
             value = getattr(self, name)
             if not isinstance(value, str) or not 0 < len(value) <= 256:
                 raise ValueError(f"{name} must be a string of 1 to 256 characters, got {value!r}")
-        limits = {"chunk_size": 65_535, "kv_bytes": 1 << 26, "landmark_bytes": 1 << 20}
-        for name, limit in limits.items():
+        limits = {
+            "chunk_size": (1, 65_535),
+            "kv_bytes": (1, 1 << 26),
+            "landmark_bytes": (1, 1 << 20),
+            "lookahead": (0, self.chunk_size),
+        }
+        for name, (least, most) in limits.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or not 0 < value <= limit:
-                raise ValueError(f"{name} must be an int from 1 to {limit}, got {value!r}")
-        if not isinstance(self.lookahead, int) or not 0 <= self.lookahead <= self.chunk_size:
-            raise ValueError(
-                f"lookahead must be an int from 0 to chunk_size ({self.chunk_size}), got "
-                f"{self.lookahead!r}"
-            )
+            if not isinstance(value, int) or not least <= value <= most:
+                raise ValueError(f"{name} must be an int from {least} to {most}, got {value!r}")
 
     def to_map(self) -> dict[str, Any]:
         """The fields as a map, for a header; stores without a lookahead say nothing of it."""

@@ -89,7 +89,7 @@ def test_padding_of_the_unfinished_chunk_does_not_count(session: MemorySession) 
     """Its score is that of its own tokens, whatever fills up the chunk."""
     fork = Fork.of_history(session._source)
     with torch.inference_mode():
-        memory, tail = searching._with_unfinished_chunk(fork)
+        memory, tail = searching._with_unfinished_chunks(fork)
         size = fork.engine.config.chunk_size
         assert 0 < tail < size
         queries = fork.queries(torch.tensor([fork.engine.question(QUESTION)]))

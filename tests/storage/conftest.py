@@ -44,10 +44,14 @@ def make_turn(number: int, num_tokens: int = 6, **fields: object) -> Turn:
 
 
 def expected_rows(session: SessionStore, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks and K/V that chunks first..stop-1 must have: bytes drawn from their tokens."""
-    size, layout = session.layout.chunk_size, session.layout
-    tokens = session.tokens(first * size, stop * size).reshape(stop - first, size)
-    seeds = [xxhash.xxh3_64_intdigest(row.tobytes() + bytes([7])) for row in tokens]
+    """Landmarks and K/V that chunks first..stop-1 must have: bytes drawn from their tokens, and
+    from those that they look ahead at."""
+    layout, size = session.layout, session.layout.chunk_size
+    beyond = layout.lookahead if stop > first else 0
+    tokens = session.tokens(first * size, stop * size + beyond)
+    starts = range(0, (stop - first) * size, size)
+    rows = [tokens[start : start + size + layout.lookahead] for start in starts]
+    seeds = [xxhash.xxh3_64_intdigest(row.tobytes() + bytes([7])) for row in rows]
     width = layout.landmark_bytes + layout.kv_bytes
     rows = np.array(
         [np.random.default_rng(seed).integers(0, 256, width, np.uint8) for seed in seeds], np.uint8
@@ -62,7 +66,7 @@ def tail_of(count: int) -> bytes:
 
 def catch_up(session: SessionStore, step: int = 5) -> None:
     """Write and publish every chunk whose tokens are there, as the API layer does."""
-    available = session.num_tokens // session.layout.chunk_size
+    available = session.layout.num_chunks(session.num_tokens)
     while session.published < available:
         first, stop = session.published, min(available, session.published + step)
         session.write_chunks(first, *expected_rows(session, first, stop))

@@ -57,7 +57,7 @@ Session = sequences.Session
 @pytest.fixture
 def machine(kit, monkeypatch) -> type[RuleBasedStateMachine]:
     monkeypatch.setattr("hsa_memory.storage.geometry._MAX_CAP", 16)
-    other = replace(kit.layout, fingerprint="cd" * 32, chunk_size=5, kv_bytes=128)
+    other = replace(kit.layout, fingerprint="cd" * 32, chunk_size=5, kv_bytes=128, lookahead=2)
 
     class StoreMachine(sequences.Known):
         @initialize(user=st.sampled_from(USERS), share=st.floats(0, 1))
