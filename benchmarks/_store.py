@@ -58,7 +58,7 @@ def fill(session: SessionStore, engine: Engine, num_chunks: int, *, turn_tokens:
     layout, size = session.layout, session.layout.chunk_size
     turns = turns_of(engine, turn_tokens)
     rng = np.random.default_rng(0)
-    needed = -(-num_chunks * size // turn_tokens)
+    needed = -(-(num_chunks * size + layout.lookahead) // turn_tokens)
     for first in range(0, needed, _BATCH_TURNS):
         session.append(list(itertools.islice(turns, min(_BATCH_TURNS, needed - first))))
     for first in range(0, num_chunks, _BATCH_CHUNKS):

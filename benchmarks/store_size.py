@@ -55,7 +55,7 @@ def _session(model: str, length: int) -> dict[str, Any]:
             if path.is_file():
                 kind = path.name if path.suffix != ".seg" else "kv"
                 kinds[kind] = kinds.get(kind, 0) + path.lstat().st_blocks * 512
-    chunks = stats.num_tokens // layout.chunk_size
+    chunks = stats.num_chunks
     text = sum(len(message["content"].encode()) for message in messages)
     raw = chunks * (layout.kv_bytes + layout.landmark_bytes) + 4 * stats.num_tokens + text
     return {

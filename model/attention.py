@@ -20,7 +20,6 @@ from .config import HSAConfig
 from .layers import RMSNorm, Rotation, feed_forward, rotate
 from .state import ChunkMemory, WindowCache, last_rows
 
-
 # A preference is of the size of a difference of scores: without this, learning rates that suit the
 # other weights would take thousands of steps to reach one.
 _PREFERENCE_SCALE = 8.0
