@@ -18,7 +18,8 @@ class Stats:
     prefilled_history: int = 0
     """History tokens of whole chunks that had to be encoded again to answer; 0 after a restore."""
     tail_tokens: int = 0
-    """History tokens after the last whole chunk that this call ran; fewer than a chunk has."""
+    """History tokens after the last finished chunk that this call ran: fewer than a chunk has, in a
+    session without one fewer than finish the first."""
     window_tokens: int = 0
     """History tokens whose saved states went through the upper decoder to fill its windows."""
     tokens_generated: int = 0

@@ -50,6 +50,9 @@ NUM_CODES = 48
 # Statements, and questions, in wordings that nobody wrote.
 BLURRED = 0.3
 BLURRED_CODE = 0.15
+# Up to this share of the history is statements; those that questions leave no room for are not
+# asked for.
+MOST_CROWDED = 0.6
 # End tokens before the questions: in use they finish the last chunk.
 PAUSE = 48
 # Tokens of a copied passage that say where it stands.
@@ -189,9 +192,9 @@ class History:
         ]
         before = ask_before(d, fact)
         asked = []
-        if before is None or d.chance(0.8):
+        if before is None or d.chance(0.9):
             asked.append(self._question(ask_now(d, later), [(later.value, "new")]))
-        if before is not None and (not asked or d.chance(0.3)):
+        if before is not None and (not asked or d.chance(0.15)):
             asked.append(self._question(before, [(fact.value, "old")]))
         return Item([self._told(each) for each in told], asked)
 
@@ -237,6 +240,11 @@ class Part:
         self._room = int(tokens * MOST_FILLED)
         self._placed: list[tuple[float, Piece]] = []
 
+    @property
+    def filled(self) -> float:
+        """Share of the part that pieces take."""
+        return sum(len(piece) for _, piece in self._placed) / self.tokens
+
     def has_room(self, tokens: int) -> bool:
         """Whether so many more tokens may be placed."""
         return tokens <= self._room
@@ -263,15 +271,16 @@ def history_sample(mixture: Mixture, d: Draw, questions: int) -> Sample:
         asked.place(0.0, Piece([mixture.tokenizer.end_id] * pause, [0.0] * pause))
     if d.chance(NIAH_SHARE):
         _place(d, history.item("niah").rename("niah"), told, asked)
+    crowded = MOST_CROWDED * float(d.rng.random())
     number = refused = 0
-    while refused < 4 and number < mixture.length:
+    while number < mixture.length and (refused < 4 or told.filled < crowded):
         number += 1
         kind = kinds[int(d.rng.choice(len(kinds), p=weights))]
         try:
             item = history.item(kind).rename(str(number))
         except ValueNotFound:
             continue
-        if item.told and d.chance(unasked):
+        if item.told and (refused >= 4 or d.chance(unasked)):
             item.asked = []
         if not _place(d, item, asked if d.chance(LATE_SHARE) else told, asked):
             refused += 1

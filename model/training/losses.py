@@ -195,16 +195,23 @@ def _choice_loss(
     return torch.stack(loss).mean(), torch.stack(hits).mean()
 
 
-def fusion_loss(traces: tuple[HSATrace, ...], where: Supervision) -> tuple[Tensor, Tensor]:
+def fusion_loss(
+    traces: tuple[HSATrace, ...], memory: ChunkMemory, where: Supervision
+) -> tuple[Tensor, Tensor]:
     """Mean of -log of the fusion weight that the source chunk gets where it was chosen.
 
-    Unlike the rerank loss, of which it is a part, it sees what the order of the chosen chunks adds.
-    Returns the same; NaN if the source chunk was never chosen.
+    Unlike the rerank loss it sees what the order of the chosen chunks adds. Only tokens with which
+    a copy begins count: those after them are told by the ones before which chunk it is. Returns the
+    same; NaN if no source chunk was chosen.
     """
+    token = where.chunk * memory.kv.k.shape[2] + where.offset
+    goes_on = (where.row.diff() == 0) & (where.position.diff() == 1) & (token.diff() == 1)
+    begins = F.pad(~goes_on, (1, 0), value=True)
+    row, position, chunk = where.row[begins], where.position[begins], where.chunk[begins]
     loss, hits = [], []
     for trace in traces:
-        is_source = trace.indices[where.row, where.position] == where.chunk[:, None, None]
-        weights = trace.weights[where.row, where.position].float()  # [P, R, K]
+        is_source = trace.indices[row, position] == chunk[:, None, None]
+        weights = trace.weights[row, position].float()  # [P, R, K]
         found = is_source.any(-1)
         own = (weights * is_source).sum(-1)[found]
         loss.append(-own.clamp(min=1e-9).log().mean())

@@ -254,7 +254,7 @@ class Trainer:
             )
         fusion, fused = nan, nan
         if stage.fusion_weight:
-            fusion, fused = fusion_loss(output.traces, where)
+            fusion, fused = fusion_loss(output.traces, memory, where)
         pointer, pointed = pointer_loss(output.traces, memory, where)
         with torch.no_grad():
             right = (output.logits.argmax(-1) == targets[select])[source[select] >= 0]

@@ -13,6 +13,7 @@ from hsa_memory.model.attention import HSATrace
 from hsa_memory.model.training.losses import (
     Bank,
     Supervision,
+    fusion_loss,
     pointer_loss,
     rerank_loss,
     retrieval_loss,
@@ -228,3 +229,29 @@ def test_value_loss_asks_each_value_for_its_own_token() -> None:
     assert value_loss(model, chunks, tokens).item() == pytest.approx(own, abs=1e-4)
     others = value_loss(model, chunks, (tokens + 1) % size)
     assert others.item() == pytest.approx(20 + own, rel=1e-3)
+
+
+def test_fusion_loss_looks_at_the_weights_where_a_copy_begins() -> None:
+    def layer(weights: list[float]) -> HSATrace:
+        chosen = torch.tensor([5, 1, -1]).expand(1, 12, 1, 3)
+        part = trace(torch.zeros(1, 12, 2))
+        return part._replace(indices=chosen, weights=torch.tensor(weights).expand(1, 12, 1, 3))
+
+    def run(where: Supervision) -> tuple[float, float]:
+        traces = (layer([0.75, 0.25, 0.0]), layer([0.5, 0.5, 0.0]))
+        loss, accuracy = fusion_loss(traces, memory(torch.zeros(1, 6, 2)), where)
+        return loss.item(), accuracy.item()
+
+    # Chunk 1's weights are 1/4 and 1/2; equal ones count as the largest.
+    loss, accuracy = run(at(0, 9, 1))
+    assert loss == pytest.approx(math.log(8) / 2)
+    assert accuracy == 0.5
+    # What goes on with a copy adds nothing, even into the next chunk; what begins one does.
+    copied = Supervision(
+        *(torch.tensor(x) for x in ([0] * 3, [8, 9, 10], [1, 1, 5], [2, 3, 0], [9] * 3))
+    )
+    assert run(copied)[0] == pytest.approx((math.log(8) + math.log(8 / 3)) / 4)
+    goes_on = copied._replace(chunk=torch.tensor([1, 1, 2]))
+    assert run(goes_on)[0] == pytest.approx(math.log(8) / 2)
+    # A source that was not chosen is for the retrieval loss to teach.
+    assert all(math.isnan(x) for x in run(at(0, 9, 3)))

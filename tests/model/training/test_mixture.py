@@ -104,6 +104,16 @@ def test_a_history_is_asked_about_at_its_end_only(corpora, tokenizer, passages):
         assert 0.01 < sample.plain.mean() < 0.9
 
 
+def test_a_history_tells_more_than_it_is_asked_about(corpora, tokenizer, passages):
+    data = mixture(
+        corpora, tokenizer, passages, shares={"history": 1.0}, length=4096, questions=128
+    )
+    # A few questions fill their part; statements go on to fill up to three fifths of the history.
+    told = [1 - data.sample(index).plain[: 4096 - 128].mean() for index in range(8)]
+    assert max(told) > 0.3
+    assert len({round(share, 2) for share in told}) > 4
+
+
 def test_a_history_tells_things_of_all_kinds(corpora, tokenizer, passages):
     d = Draw(np.random.default_rng(0))
     data = mixture(corpora, tokenizer, passages, shares={"history": 1.0}, length=4096)
