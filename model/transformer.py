@@ -184,12 +184,13 @@ class HSATransformer(nn.Module):
         """Encode the first `count` chunks of lower outputs [B, n, h]; zeros stand for what a
         shorter row does not have."""
         size, lookahead = self.config.chunk_size, self.config.encoder_lookahead
-        full = F.pad(pending, (0, 0, 0, max(0, (count + 1) * size - pending.shape[1])))
-        first, second = full[:, : count * size], full[:, size : (count + 1) * size]
-        encoded: EncodedChunks = self.encoder(
-            first.unflatten(1, (count, size)),
-            second.unflatten(1, (count, size))[:, :, :lookahead] if lookahead else None,
-        )
+        needed = (count + (lookahead > 0)) * size
+        full = F.pad(pending, (0, 0, 0, max(0, needed - pending.shape[1])))
+        chunks = full[:, : count * size].unflatten(1, (count, size))
+        ahead = None
+        if lookahead:
+            ahead = full[:, size:needed].unflatten(1, (count, size))[:, :, :lookahead]
+        encoded: EncodedChunks = self.encoder(chunks, ahead)
         return encoded
 
     def _visible(self, before: State, after: State, tokens: int, lag: int) -> Tensor:

@@ -30,6 +30,7 @@ from ..layers import MoE
 from ..tokenizer import Tokenizer
 from ..transformer import HSATransformer, Output
 from .corpora import build_token_cache, texts_for_tokenizer
+from .dialogue_tasks import DIALOGUES
 from .losses import (
     Bank,
     Losses,
@@ -46,7 +47,7 @@ from .optimizer import MasterOptimizer, average
 from .recipe import Recipe, Stage, load_recipe
 
 # Rows of these tasks state facts in everyday words, so two rows may state the same one.
-FACT_TASKS = ("dialogue", "changed", "qa", "chat_qa", "history")
+FACT_TASKS = ("dialogue", "changed", *DIALOGUES, "qa", "chat_qa", "history")
 METRICS_EVERY = 20
 
 
