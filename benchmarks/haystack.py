@@ -1,8 +1,8 @@
 """Single facts in 128K tokens of unseen text: free generation, 100 questions, 10 depths.
 
 Target: 95% exact. Wordings, vocabulary and text are held out from training. The history holds all
-the facts; while one is asked, the others are hidden. The same as `hsa-memory eval --alone --task
-niah,code,dialogue`; without `--alone` that is the harder case of many facts side by side.
+the facts; while one is asked, the others are hidden. The same as `hsa-memory eval --alone`; without
+`--alone` that is the harder case of many facts side by side.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from hsa_memory.evaluation_report import show
 def main() -> int:
     """Run the benchmark."""
     options = parser(__doc__)
-    options.add_argument("--task", default="niah,code,dialogue", help="as of `hsa-memory eval`")
+    every = ",".join(evaluation.DEFAULT_TASKS)
+    options.add_argument("--task", default=every, help="as of `hsa-memory eval`")
     options.add_argument("--length", type=int, default=131_072)
     options.add_argument("--questions", type=int, default=100, help="per task")
     options.add_argument("--seed", type=int, default=0)

@@ -227,7 +227,7 @@ MINI = HSAConfig(
     vocab_size=4096,
     hidden_size=192,
     intermediate_size=512,
-    num_lower_layers=3,
+    num_lower_layers=4,
     num_upper_layers=2,
     num_groups=2,
     num_heads=3,
@@ -242,6 +242,9 @@ MINI = HSAConfig(
     bypass_residual=False,
     hsa_query_gain=2.0,
     rerank_heads=2,
+    recency=True,
+    num_encoder_layers=2,
+    encoder_lookahead=16,
 )
 
 PUBLISHED_345M = HSAConfig(
