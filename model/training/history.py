@@ -119,7 +119,10 @@ class History:
         item = Item(asked=[self._in_text([question])])
         while needles:
             count = 1 + self._d.below(3)
-            item.told.append((self._time(), self._in_text(needles[:count])))
+            told = self._in_text(needles[:count])
+            # Names of five letters are drawn anew each time; S-NIAH's number has none.
+            told.unique = kind != "niah"
+            item.told.append((self._time(), told))
             needles = needles[count:]
         return item
 

@@ -147,14 +147,14 @@ class Mixture:
         """Samples index * batch_size to (index + 1) * batch_size - 1, stacked.
 
         Returns:
-            tokens [B, L + 1] int32, weight [B, L] float32, source [B, L] int32, plain [B, L] bool.
+            tokens [B, L + 1] int32, weight [B, L] float32, source [B, L] int32, unique [B, L] bool.
         """
         samples = [self.sample(index * batch_size + row) for row in range(batch_size)]
         return (
             np.stack([sample.tokens for sample in samples]),
             np.stack([sample.weight for sample in samples]),
             np.stack([sample.source for sample in samples]),
-            np.stack([sample.plain for sample in samples]),
+            np.stack([sample.unique for sample in samples]),
         )
 
     def _corpus(self, rng: np.random.Generator) -> Corpus:

@@ -53,8 +53,9 @@ class Sample:
     """[L] loss weight of predicting tokens[i + 1] from tokens[: i + 1]."""
     source: NDArray[np.int32]
     """[L] index j < i + 1 of the token that tokens[i + 1] is copied from, or -1."""
-    plain: NDArray[np.bool_]
-    """[L] whether tokens[i] is text of the corpora, in which nothing is told."""
+    unique: NDArray[np.bool_]
+    """[L] whether tokens[i] tells nothing that another sample may tell differently: it is text of
+    the corpora, or about made-up names."""
 
 
 class ValueNotFound(ValueError):
@@ -89,6 +90,8 @@ class Piece:
     marks: dict[str, int] = field(default_factory=dict)
     """Value key -> offset of the value's first token in this piece."""
     copies: list[Copy] = field(default_factory=list)
+    unique: bool = False
+    """Whether all of it is, as of `Sample`."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -194,7 +197,7 @@ def weave(
     size = sum(tokens for _, tokens in parts)
     tokens = np.empty(size, np.int32)
     weight = np.ones(size, np.float32)
-    plain = np.zeros(size, np.bool_)
+    unique = np.zeros(size, np.bool_)
     marks: dict[str, int] = {}
     copies: list[Copy] = []
     position = 0
@@ -205,12 +208,13 @@ def weave(
         for gap, piece in zip(split_gaps(rng, left, len(pieces) + 1), [*pieces, None], strict=True):
             if gap:
                 tokens[position : position + gap] = filler(rng, gap)
-                plain[position : position + gap] = True
+                unique[position : position + gap] = True
                 position += gap
             if piece is None:
                 break
             tokens[position : position + len(piece)] = piece.tokens
             weight[position : position + len(piece)] = piece.weights
+            unique[position : position + len(piece)] = piece.unique
             marks.update({key: position + offset for key, offset in piece.marks.items()})
             copies.extend(Copy(position + copy.start, copy.ids, copy.key) for copy in piece.copies)
             position += len(piece)
@@ -218,4 +222,4 @@ def weave(
     for copy in copies:
         start = marks[copy.key]
         source[copy.start : copy.start + len(copy.ids)] = start + np.arange(len(copy.ids))
-    return Sample(tokens, weight[1:], source[1:], plain[:-1])
+    return Sample(tokens, weight[1:], source[1:], unique[:-1])

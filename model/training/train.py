@@ -192,9 +192,9 @@ class Trainer:
             batch.cancel()
 
     def train_step(
-        self, tokens: Tensor, weight: Tensor, source: Tensor, plain: Tensor, shares_facts: Tensor
+        self, tokens: Tensor, weight: Tensor, source: Tensor, unique: Tensor, shares_facts: Tensor
     ) -> dict[str, float]:
-        """One optimiser step on tokens [B, L + 1], weight, source and plain [B, L], shares_facts
+        """One optimiser step on tokens [B, L + 1], weight, source and unique [B, L], shares_facts
         [B]; returns metrics."""
         stage, _, _ = self.recipe.locate(self.step)
         # Chance in a step depends on the step alone, so that a resumed run repeats it.
@@ -224,7 +224,7 @@ class Trainer:
             average([mixture.load for mixture in mixtures], total=True)
         for mixture in mixtures:
             mixture.update_bias()
-        self._remember(output, plain, shares_facts, stage)
+        self._remember(output, unique, shares_facts, stage)
         self.step += 1
         self.tokens += weight.numel() * self.workers
         return {
@@ -265,11 +265,11 @@ class Trainer:
             answered, found, reranked, fused, pointed,
         )  # fmt: skip
 
-    def _remember(self, output: Output, plain: Tensor, shares_facts: Tensor, stage: Stage) -> None:
+    def _remember(self, output: Output, unique: Tensor, shares_facts: Tensor, stage: Stage) -> None:
         """Keep chunks that state no everyday facts as distractors for later batches."""
         if stage.bank:
             memory, size = output.state.memory, self.recipe.model.chunk_size
-            whole = plain[:, : memory.landmarks.shape[1] * size].unflatten(1, (-1, size)).all(2)
+            whole = unique[:, : memory.landmarks.shape[1] * size].unflatten(1, (-1, size)).all(2)
             chosen = whole | ~shares_facts[:, None]
             self._bank = self._bank.with_newer(memory, chosen).first(stage.bank)
 
@@ -288,8 +288,8 @@ class Trainer:
         first = (done * self.workers + rank) * rows
         facts = [mixture.task(i) in FACT_TASKS for i in range(first, first + rows)]
         tokens, *rest = (torch.from_numpy(array).to(self.device) for array in arrays)
-        weight, source, plain = rest
-        return tokens.long(), weight, source, plain, torch.tensor(facts, device=self.device)
+        weight, source, unique = rest
+        return tokens.long(), weight, source, unique, torch.tensor(facts, device=self.device)
 
     def _mixture(self, stage: Stage, number: int) -> Mixture:
         if getattr(self, "_mixture_number", None) != number:

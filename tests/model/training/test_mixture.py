@@ -38,8 +38,9 @@ def test_sources_point_back_at_the_same_token(corpora, tokenizer, passages, task
         copied += len(known)
         assert (sample.source[known] <= known).all()
         assert (sample.tokens[sample.source[known]] == sample.tokens[known + 1]).all()
-        # What is plain was not written by a generator: nothing in it is copied from or to.
-        assert not sample.plain[sample.source[known]].any()
+        # Of what other samples may tell differently nothing is a distractor for them.
+        if task != "history":
+            assert not sample.unique[sample.source[known]].any()
     assert (copied > 0) == (task != "text")
 
 
@@ -101,7 +102,16 @@ def test_a_history_is_asked_about_at_its_end_only(corpora, tokenizer, passages):
         assert (known >= 4096 - 1024).all()
         # What was told among the questions is little.
         assert (sample.source[known] < 4096 - 1024).mean() > 0.5
-        assert 0.01 < sample.plain.mean() < 0.9
+        assert 0.01 < sample.unique.mean() < 0.9
+
+
+def test_only_made_up_names_are_told_once(corpora, tokenizer, passages):
+    data = mixture(corpora, tokenizer, passages, shares={"history": 1.0}, length=4096)
+    history = History(data, Draw(np.random.default_rng(0)))
+    for kind in (*ITEM_SHARES, "niah"):
+        item = next(item for _ in range(20) if (item := history.item(kind)).asked)
+        assert all(piece.unique == (kind in ("mq_niah", "vt")) for _, piece in item.told), kind
+        assert not any(piece.unique for piece in item.asked)
 
 
 def test_a_history_tells_more_than_it_is_asked_about(corpora, tokenizer, passages):
@@ -109,7 +119,7 @@ def test_a_history_tells_more_than_it_is_asked_about(corpora, tokenizer, passage
         corpora, tokenizer, passages, shares={"history": 1.0}, length=4096, questions=128
     )
     # A few questions fill their part; statements go on to fill up to three fifths of the history.
-    told = [1 - data.sample(index).plain[: 4096 - 128].mean() for index in range(8)]
+    told = [1 - data.sample(index).unique[: 4096 - 128].mean() for index in range(8)]
     assert max(told) > 0.3
     assert len({round(share, 2) for share in told}) > 4
 
