@@ -61,9 +61,9 @@ class Live:
 
     state: State
     tail_tokens: int
-    """Tokens after the last whole chunk that were run."""
+    """Tokens after the last finished chunk that were run."""
     encoded_again: int
-    """Tokens of whole chunks that were run and not kept on disk."""
+    """Tokens of finished chunks that were run and not kept on disk."""
 
 
 class Encoder:
@@ -87,13 +87,13 @@ class Encoder:
 
     @property
     def num_waiting(self) -> int:
-        """Acknowledged tokens of whole chunks that are not encoded yet."""
+        """Acknowledged tokens of chunks that could be finished and are not encoded yet."""
         config = self._engine.config
         waiting = config.num_chunks(self._store.num_tokens) - self._store.published
         return waiting * config.chunk_size
 
     def catch_up(self, on_piece: Callable[[int], None] | None = None) -> int:
-        """Encode and publish every whole chunk that waits; returns the tokens encoded.
+        """Encode and publish every chunk that can be finished; returns the tokens encoded.
 
         Args:
             on_piece: called with the number of tokens after each piece.
@@ -130,7 +130,7 @@ class Encoder:
         return max(size, PIECE_TOKENS // size * size)
 
     def _encode(self, count: int) -> None:
-        """Encode the next `count` tokens, whole chunks, and publish them with the new tail."""
+        """Encode chunks of the next `count` tokens and publish them with the new tail."""
         config, before = self._engine.config, self.boundary()
         first = before.memory.num_source_chunks
         published = first + count // config.chunk_size
@@ -264,7 +264,7 @@ class Encoder:
             if whole < end:
                 state = self._ingest(end, state)
         self._live = (end, published, state)
-        return Live(state, end - whole, whole - start)
+        return Live(state, end - whole, (chunks - published) * config.chunk_size)
 
     def _as_on_disk(self, state: State) -> State:
         """Round the chunks held in memory as the disk would, so that they count the same."""

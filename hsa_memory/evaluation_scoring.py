@@ -135,11 +135,10 @@ class Asker:
         """Finished chunks [n] that hold a token of the statements of a question, or whose encoding
         has looked at one."""
         config, count = self._engine.config, self._inside.memory.num_source_chunks
-        size, lookahead = config.chunk_size, config.encoder_lookahead
         ids = [
             i
             for low, high in placed.ranges
-            for i in range(max(0, low - lookahead) // size, min((high - 1) // size + 1, count))
+            for i in range(config.first_chunk(low), min((high - 1) // config.chunk_size + 1, count))
         ]
         return torch.tensor(ids, dtype=torch.long, device=self._engine.device)
 

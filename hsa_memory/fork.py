@@ -91,7 +91,7 @@ class Fork:
             return fork
 
     def padding(self) -> list[int]:
-        """Tokens that finish the last chunk, so that the question finds it like any other.
+        """Tokens that finish the last chunks, so that the question finds them like any others.
 
         The model learned to look for facts in chunks; without this, what was said last (all of a
         short history) could be seen through the window only.

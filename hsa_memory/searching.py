@@ -74,7 +74,7 @@ def find(
         return []
     queries = fork.queries(torch.tensor([prompt], device=fork.engine.device))
     by_layer = _chunk_shares(queries, memory, open_chunks)
-    if fork.engine.config.rerank_heads:
+    if fork.engine.config.rerank_heads or fork.engine.config.recency:
         _rerank(fork, queries, memory, by_layer, tail)
     ranked = by_layer.mean((0, 1)).masked_fill(~open_chunks, -1.0)
     masses: dict[int, Tensor] = {}
@@ -152,17 +152,17 @@ def _rerank(
     last = shares.shape[-1] - 1
     for layer, query in enumerate(queries):
         reader = cast(HSALayer, fork.engine.model.upper.hsa[layer])
-        rerank = reader.rerank
-        assert rerank is not None
         # Chunks that are not allowed have no part in it, nor have damaged ones.
         index = places[layer].masked_fill(values[layer] <= 0, -1)[None, None]
         kv, local = fork.gather(memory, index)
-        extra = rerank.scores(query.rerank, kv.k, local)
-        if tail:
-            short = rerank.scores(query.rerank, kv.k[:, :, :tail], local)
-            extra = torch.where(index == last, short, extra)
-        extra = extra.masked_fill(local < 0, float("-inf"))
-        found = values[layer].log() + extra[0, 0]
+        found = values[layer].log()
+        if reader.rerank is not None:
+            extra = reader.rerank.scores(query.rerank, kv.k, local)
+            if tail:
+                short = reader.rerank.scores(query.rerank, kv.k[:, :, :tail], local)
+                extra = torch.where(index == last, short, extra)
+            found = found + extra[0, 0]
+        found = found.masked_fill(local[0, 0] < 0, float("-inf"))
         if reader.recency is not None:
             found += reader.recency.scores(query.recency, found[None, None], index)[0, 0]
         fused = found.softmax(-1)

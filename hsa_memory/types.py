@@ -16,7 +16,7 @@ class Stats:
     tokens_prefilled: int = 0
     """Tokens of the question that ran through the whole model before the first new token."""
     prefilled_history: int = 0
-    """History tokens of whole chunks that had to be encoded again to answer; 0 after a restore."""
+    """History tokens of finished chunks that were encoded again to answer; 0 after a restore."""
     tail_tokens: int = 0
     """History tokens after the last finished chunk that this call ran: fewer than a chunk has, in a
     session without one fewer than finish the first."""
@@ -235,7 +235,7 @@ class Progress:
     tokens_ingested: int
     """Tokens encoded into the memory so far."""
     tokens_pending: int
-    """Acknowledged tokens of whole chunks that still wait to be encoded."""
+    """Acknowledged tokens of chunks that could be finished and still wait to be encoded."""
     seconds: float
 
 

@@ -163,6 +163,10 @@ class HSAConfig:
         """Chunks that are finished after so many tokens."""
         return max(0, num_tokens - self.encoder_lookahead) // self.chunk_size
 
+    def first_chunk(self, token: int) -> int:
+        """The first chunk that depends on a token, its own or the one that has looked at it."""
+        return max(0, token - self.encoder_lookahead) // self.chunk_size
+
     def num_tokens(self, num_chunks: int) -> int:
         """Tokens after which so many chunks are finished."""
         return num_chunks * self.chunk_size + self.encoder_lookahead if num_chunks else 0

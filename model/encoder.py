@@ -110,11 +110,12 @@ class EncoderLayer(nn.Module):
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention within each chunk: q [N, A, H, D], k and v [N, M, G, D]."""
+    """Attention within each chunk: queries [N, Q, H, D] of its first Q tokens, keys and values of
+    all [N, M, G, D], R = H / G."""
     chunks, length, heads, dim = q.shape
     groups = k.shape[2]
     rows = q.view(chunks, length, groups, heads // groups, dim).permute(0, 2, 3, 1, 4)
-    rows = rows.reshape(chunks, groups, -1, dim) * dim**-0.5  # [N, G, R*A, D]
+    rows = rows.reshape(chunks, groups, -1, dim) * dim**-0.5  # [N, G, R*Q, D]
     mixing = F.softmax(torch.matmul(rows, k.permute(0, 2, 3, 1)), dim=-1)
     out = torch.matmul(mixing, v.transpose(1, 2)).view(chunks, heads, length, dim)
     return out.transpose(1, 2)

@@ -1,4 +1,4 @@
-"""What a model carries from one call to the next: windows, an unfinished chunk, the memory.
+"""What a model carries from one call to the next: windows, unfinished chunks, the memory.
 
 Letters: B batch, C chunks, S chunk size, R retrieval heads, E their dimensions, G KV heads, D head
 dim, h hidden size. A row is one sequence of the batch.

@@ -177,11 +177,12 @@ def _check_derived(truth: Truth, derived: Derived, repair: bool) -> list[Problem
 
 def _broken_chain(truth: Truth, derived: Derived) -> list[int]:
     """First chunk whose chain hash does not follow from all tokens before it."""
-    size, records = derived.layout.chunk_size, derived.generation.records
+    layout, records = derived.layout, derived.generation.records
+    size = layout.chunk_size
     batch = 1024
     for first in range(0, derived.published, batch):
         stop = min(first + batch, derived.published)
-        tokens = truth.stream.tokens(first * size, stop * size).reshape(-1, size)
+        tokens, _ = truth.stream.tokens_with_ends(first * size, stop * size, size, layout.lookahead)
         for chunk, hidden in enumerate(derived.generation.in_holes(np.arange(first, stop)), first):
             expected = records.chain_of(chunk, tokens[chunk - first])
             if not hidden and expected != records.rows["chain"][chunk]:

@@ -206,7 +206,7 @@ class Derived:
             return
         size = self.layout.chunk_size
         tokens, last_seqs = self._truth.stream.tokens_with_ends(
-            first * size, (first + len(kv)) * size, size
+            first * size, (first + len(kv)) * size, size, self.layout.lookahead
         )
         self.generation.roll_back(first)
         self.generation.write(first, landmarks, kv, tokens, last_seqs)
@@ -346,7 +346,9 @@ class Derived:
             )
         landmarks, kv = self._shaped(landmarks, kv)
         size, stop = self.layout.chunk_size, first + len(kv)
-        tokens, last_seqs = self._truth.stream.tokens_with_ends(first * size, stop * size, size)
+        tokens, last_seqs = self._truth.stream.tokens_with_ends(
+            first * size, stop * size, size, self.layout.lookahead
+        )
         self.generation.write(first, landmarks, kv, tokens, last_seqs)
         self.generation.sync()
         left = [span for x in holes if (span := range(stop, x.stop) if x is hole else x)]

@@ -37,8 +37,8 @@ class Generation(Opening):
         Args:
             landmarks: [n, landmark_bytes].
             kv: [n, kv_bytes].
-            tokens: [n * chunk_size], the chunks' own tokens from the truth.
-            last_seqs: [n], the turn that holds each chunk's last token.
+            tokens: [n, chunk_size + lookahead], what each chunk depends on, from the truth.
+            last_seqs: [n], the turn that holds the last of these.
         """
         ids = np.arange(first, first + len(kv))
         landmarks = self.own.cipher.seal_rows(landmarks, row_place(self.number, "landmark"), ids)

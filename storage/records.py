@@ -39,6 +39,7 @@ class RecordTable:
         chain_seed: chain hash before chunk 0.
         tokens_of: verified tokens of turns, from the truth.
         cipher_of: what makes the chain hash of a chunk.
+        lookahead: tokens after a chunk that it depends on.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class RecordTable:
         chain_seed: int,
         tokens_of: TokensOf,
         cipher_of: Callable[[int], Cipher],
+        lookahead: int = 0,
     ) -> None:
         self._cipher_of = cipher_of
+        self._lookahead = lookahead
         self._generation = generation
         self._chunk_size = chunk_size
         self._chain_seed = chain_seed
@@ -136,8 +139,8 @@ class RecordTable:
             self.rows, self._good = rows, good
 
     def chain_of(self, chunk: int, tokens: NDArray[np.uint32], before: int | None = None) -> int:
-        """Chain hash that a chunk of these tokens [chunk_size] has after the hash `before`, by
-        default after the chunk before it, with the nonce of its record."""
+        """Chain hash that a chunk which depends on these tokens [chunk_size + lookahead] has after
+        the hash `before`, by default after the chunk before it, with the nonce of its record."""
         before = self.chain_before(chunk) if before is None else before
         own = tokens.astype("<u4", copy=False).tobytes()
         nonce = self.rows["nonce"][chunk].tobytes()
@@ -207,14 +210,16 @@ class RecordTable:
         if not ids:
             return []
         last = self.rows["last_seq"]
-        spans = {i: range(int(last[i - 1]) if i else 0, int(last[i]) + 1) for i in ids}
+        # The chunk before has looked into this one, but the one before that has not.
+        back = 2 if self._lookahead else 1
+        spans = {i: range(int(last[i - back]) if i >= back else 0, int(last[i]) + 1) for i in ids}
         wanted = sorted({seq for span in spans.values() for seq in span})
         tokens = self._tokens_of(wanted)
         bad = []
         for i, span in spans.items():
             start = tokens[span[0]][0]
             joined = np.concatenate([tokens[seq][1] for seq in span])
-            own = joined[i * size - start : (i + 1) * size - start]
+            own = joined[i * size - start : (i + 1) * size + self._lookahead - start]
             if self.chain_of(i, own) != self.rows["chain"][i]:
                 bad.append(i)
         return bad
@@ -235,7 +240,7 @@ class RecordTable:
         chain = self.chain_before(first)
         # Wiped with the record: a chain hash alone then tells nothing about a guess at the tokens.
         nonces = np.frombuffer(os.urandom(_NONCE_BYTES * len(kv)), np.uint8).reshape(len(kv), -1)
-        raw = tokens.astype("<u4", copy=False).view(np.uint8).reshape(len(kv), -1)
+        raw = np.ascontiguousarray(tokens, "<u4").view(np.uint8).reshape(len(kv), -1)
         for i, own in enumerate(np.concatenate([raw, nonces], 1)):
             chain = self._chain(first + i, chain, own.tobytes())
             chains[i] = chain

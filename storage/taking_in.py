@@ -53,13 +53,13 @@ class Opening:
         self._layout = described.layout
         self._geometry = described.geometry
         self._dirty: set[int] = set()
-        size = self._layout.chunk_size
         self.records = RecordTable(
             number,
-            size,
+            self._layout.chunk_size,
             chain_seed,
             tokens_of,
             self._cipher_of,
+            lookahead=self._layout.lookahead,
         )
         # Chunks whose records are in memory; those above the watermark are not visible yet.
         self.count = 0

@@ -66,12 +66,15 @@ class TokenStream:
         return ids[start - begin : stop - begin]
 
     def tokens_with_ends(
-        self, start: int, stop: int, size: int
+        self, start: int, stop: int, size: int, lookahead: int
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """`tokens`, and the number of the turn that holds the last of every `size` of them."""
-        begin, ids, seqs, starts = self._token_rows(start, stop)
-        ends = np.arange(start + size - 1, stop, size)
-        return ids[start - begin : stop - begin], seqs[np.searchsorted(starts, ends, "right") - 1]
+        """Tokens [start, stop) in pieces of `size`, each with the `lookahead` tokens that follow it
+        [n, size + lookahead], and the numbers of the turns that hold the last one of each."""
+        begin, ids, seqs, starts = self._token_rows(start, stop + lookahead)
+        pieces = np.lib.stride_tricks.sliding_window_view(ids[start - begin :], size + lookahead)
+        ends = np.arange(start + size, stop + 1, size) + (lookahead - 1)
+        numbers = seqs[np.searchsorted(starts, ends, "right") - 1]
+        return pieces[: stop - start : size], numbers
 
     def _token_rows(self, start: int, stop: int) -> _TokenRows:
         """(position, ids, turns' numbers, turns' positions) of the turns that cover a range."""

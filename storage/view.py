@@ -81,7 +81,7 @@ class SessionView(SessionStore):
 
     @property
     def published(self) -> int:
-        """Chunks that were whole, and are encoded now."""
+        """Chunks that could be finished then, and are encoded now."""
         return min(self.layout.num_chunks(self._num_tokens), self._whole.published)
 
     def landmarks(self, start: int = 0, stop: int | None = None) -> NDArray[np.uint8]:

@@ -267,10 +267,14 @@ class Trainer:
 
     def _remember(self, output: Output, unique: Tensor, shares_facts: Tensor, stage: Stage) -> None:
         """Keep chunks that state no everyday facts as distractors for later batches."""
-        if stage.bank:
-            memory, size = output.state.memory, self.recipe.model.chunk_size
-            whole = unique[:, : memory.landmarks.shape[1] * size].unflatten(1, (-1, size)).all(2)
-            chosen = whole | ~shares_facts[:, None]
+        if stage.bank and output.state.memory.landmarks.shape[1]:
+            memory, config = output.state.memory, self.recipe.model
+            # What a chunk has looked ahead at counts as well.
+            needed = unique[:, : config.num_tokens(memory.landmarks.shape[1])]
+            whole = needed.unfold(
+                1, config.chunk_size + config.encoder_lookahead, config.chunk_size
+            )
+            chosen = whole.all(2) | ~shares_facts[:, None]
             self._bank = self._bank.with_newer(memory, chosen).first(stage.bank)
 
     def _set_top_k(self, stage: Stage) -> None:

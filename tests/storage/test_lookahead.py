@@ -1,6 +1,8 @@
 """Chunks that depend on a few tokens after them: whole when those are there, gone when one goes."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hsa_memory.storage import (
     Layout,
     ModelMismatch,
     SessionExport,
+    SessionStore,
     Store,
 )
 from hsa_memory.storage.view import SessionView
@@ -122,3 +125,43 @@ def test_an_export_leaves_out_what_looked_at_a_hidden_turn(tmp_path, session, st
     choice = ExportChoice(derived=True, hidden=[20])
     record = SessionExport(session, writer, 0, choice, lambda _: None).write()
     assert record.num_chunks == 29
+
+
+@pytest.mark.parametrize("number", [20, 39])
+def test_old_files_of_a_forgotten_turn_are_no_cache(
+    session, store, kit, layout, monkeypatch, number
+) -> None:
+    """The chunk before it has the tokens that it had; only what it looked at is another."""
+    generation = next(Path(session.folder).glob("g*"))
+    session.close()
+    shutil.copytree(generation, generation.with_name("old"))
+    session = store.session("main", layout=layout)
+    session.forget([number], reach=REACH, blank=1)
+    kit.fill(session)
+    kit.assert_right(session)
+    session.close()
+    shutil.rmtree(generation)
+    generation.with_name("old").rename(generation)
+    # Another machine's folder, as it was before: nothing in it is trusted.
+    monkeypatch.setattr(SessionStore, "_is_cache", True)
+    session = store.session("main", layout=layout)
+    assert session.published <= max(0, 6 * number - LOOKAHEAD) // 4
+    kit.assert_right(session)
+
+
+def test_a_full_check_sees_a_last_chunk_that_looked_at_something_else(store, kit, layout) -> None:
+    session = store.session("short", layout=layout)
+    # The second turn is all that the second chunk looks at, and in no chunk itself.
+    session.append([kit.turn(0, 8), kit.turn(1, 3)])
+    kit.catch_up(session)
+    assert session.published == 2
+    generation = next(Path(session.folder).glob("g*"))
+    session.close()
+    shutil.copytree(generation, generation.with_name("old"))
+    session = store.session("short", layout=layout)
+    session.forget([1], reach=REACH, blank=1)
+    kit.fill(session)
+    session.close()
+    shutil.rmtree(generation)
+    generation.with_name("old").rename(generation)
+    assert "corrupt-chunk" in {problem.kind for problem in store.check()}
