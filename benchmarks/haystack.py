@@ -27,7 +27,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=0)
     args = options.parse_args()
     settings = evaluation.Settings(
-        length=2_048 if args.quick else args.length,
+        length=8_192 if args.quick else args.length,
         tasks=tuple(args.task.split(",")),
         questions=2 if args.quick else args.questions,
         alone=True,
