@@ -204,12 +204,13 @@ class Derived:
         landmarks, kv = self._checked(first, landmarks, kv)
         if not len(kv):
             return
-        size = self.layout.chunk_size
-        tokens, last_seqs = self._truth.stream.tokens_with_ends(
-            first * size, (first + len(kv)) * size, size, self.layout.lookahead
-        )
+        tokens, last_seqs = self._tokens_for(first, first + len(kv))
         self.generation.roll_back(first)
         self.generation.write(first, landmarks, kv, tokens, last_seqs)
+
+    def _tokens_for(self, first: int, stop: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        size, lookahead = self.layout.chunk_size, self.layout.lookahead
+        return self._truth.stream.tokens_with_ends(first * size, stop * size, size, lookahead)
 
     def _checked(
         self, first: int, landmarks: NDArray[np.uint8], kv: NDArray[np.uint8]
@@ -345,10 +346,8 @@ class Derived:
                 f"{[(hole.start, hole.stop - 1) for hole in holes]}"
             )
         landmarks, kv = self._shaped(landmarks, kv)
-        size, stop = self.layout.chunk_size, first + len(kv)
-        tokens, last_seqs = self._truth.stream.tokens_with_ends(
-            first * size, stop * size, size, self.layout.lookahead
-        )
+        stop = first + len(kv)
+        tokens, last_seqs = self._tokens_for(first, stop)
         self.generation.write(first, landmarks, kv, tokens, last_seqs)
         self.generation.sync()
         left = [span for x in holes if (span := range(stop, x.stop) if x is hole else x)]
