@@ -204,9 +204,9 @@ class Derived:
         landmarks, kv = self._checked(first, landmarks, kv)
         if not len(kv):
             return
-        tokens, last_seqs = self._tokens_for(first, first + len(kv))
+        tokens = self._tokens_for(first, first + len(kv))
         self.generation.roll_back(first)
-        self.generation.write(first, landmarks, kv, tokens, last_seqs)
+        self.generation.write(first, landmarks, kv, *tokens)
 
     def _tokens_for(self, first: int, stop: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         size, lookahead = self.layout.chunk_size, self.layout.lookahead
@@ -347,8 +347,7 @@ class Derived:
             )
         landmarks, kv = self._shaped(landmarks, kv)
         stop = first + len(kv)
-        tokens, last_seqs = self._tokens_for(first, stop)
-        self.generation.write(first, landmarks, kv, tokens, last_seqs)
+        self.generation.write(first, landmarks, kv, *self._tokens_for(first, stop))
         self.generation.sync()
         left = [span for x in holes if (span := range(stop, x.stop) if x is hole else x)]
         self._set_holes(left, self._seams)
