@@ -165,7 +165,7 @@ class HSAConfig:
 
     def first_chunk(self, token: int) -> int:
         """The first chunk that depends on a token, its own or the one that has looked at it."""
-        return max(0, token - self.encoder_lookahead) // self.chunk_size
+        return self.num_chunks(token)
 
     def num_tokens(self, num_chunks: int) -> int:
         """Tokens after which so many chunks are finished."""

@@ -54,7 +54,7 @@ class Layout:
 
     def first_chunk(self, token: int) -> int:
         """The first chunk that depends on a token."""
-        return max(0, token - self.lookahead) // self.chunk_size
+        return self.num_chunks(token)
 
 
 @dataclass(frozen=True, kw_only=True)
