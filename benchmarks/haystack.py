@@ -17,7 +17,6 @@ from hsa_memory.cli_view import console
 from hsa_memory.engine import load_engine
 from hsa_memory.evaluation_report import show
 
-
 TASKS = "niah,mq_niah,vt,code,dialogue,changed,unknown"
 
 
