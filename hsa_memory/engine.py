@@ -144,17 +144,20 @@ def _continuation(data: bytes) -> NDArray[np.bool_]:
     return found
 
 
-def load_engine(model: str | Path, device: str, dtype: str = "auto") -> Engine:
+def load_engine(
+    model: str | Path, device: str, dtype: str = "auto", *, plain: bool = False
+) -> Engine:
     """Return the engine of a bundled checkpoint or of a checkpoint folder, loading it once.
 
     Args:
         model: name or folder.
         device: "cpu", "cuda" (the current GPU), "cuda:N", or "auto" for the CPU.
         dtype: "bfloat16", "float32", or "auto" for what the device multiplies fastest.
+        plain: whether a model without HSA layers will do, to compare with.
 
     Raises:
         ModelNotFound: neither a bundled name nor a folder.
-        InvalidArgument: a device or number format that is not supported.
+        InvalidArgument: a device or number format that is not supported, or a model without memory.
         CheckpointError: the folder is damaged.
     """
     if dtype not in _DTYPES:
@@ -170,7 +173,12 @@ def load_engine(model: str | Path, device: str, dtype: str = "auto") -> Engine:
             _ = engine.characters, engine.continues
             known = stamp, engine
             _loaded[folder, where, dtype] = known
-        return known[1]
+    if not known[1].config.num_groups and not plain:
+        raise InvalidArgument(
+            f"expected a model with HSA layers; found num_groups 0 in {folder}: a plain "
+            "transformer, which remembers nothing beyond its window"
+        )
+    return known[1]
 
 
 def _device(name: object, dtype: torch.dtype | None) -> torch.device:

@@ -54,7 +54,8 @@ class HSAConfig:
     num_upper_layers: int
     """Sliding-window layers of the upper decoder, all groups together; HSA layers come on top."""
     num_groups: int
-    """Groups of the upper decoder: one HSA layer, then num_upper_layers / num_groups layers."""
+    """Groups of the upper decoder: one HSA layer, then num_upper_layers / num_groups layers.
+    0: neither memory nor upper decoder, a plain transformer to compare with."""
     num_heads: int
     """Query heads of sliding-window attention and of the chunk encoder."""
     num_kv_heads: int
@@ -110,26 +111,34 @@ class HSAConfig:
     def __post_init__(self) -> None:
         require_positive(
             self,
-            *("vocab_size", "hidden_size", "intermediate_size", "num_lower_layers", "num_groups"),
+            *("vocab_size", "hidden_size", "intermediate_size", "num_lower_layers"),
             *("num_heads", "num_kv_heads", "head_dim", "hsa_num_heads", "hsa_num_kv_heads"),
             *("chunk_size", "top_k", "window", "retrieval_dim", "num_encoder_layers"),
             *("hsa_query_gain", "rope_theta", "norm_eps"),
         )
+        for name in (
+            *("num_groups", "num_upper_layers"),
+            *("hsa_window", "rerank_heads", "encoder_lookahead"),
+        ):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} ({getattr(self, name)}) must not be negative")
+        if not self.num_groups and self.num_upper_layers:
+            raise ConfigError(
+                f"num_upper_layers ({self.num_upper_layers}) must be 0 if num_groups is: without "
+                "HSA layers all layers are lower ones"
+            )
         for whole, part in (
             ("num_heads", "num_kv_heads"),
             ("hsa_num_heads", "hsa_num_kv_heads"),
             ("num_upper_layers", "num_groups"),
         ):
-            if getattr(self, whole) % getattr(self, part):
+            if getattr(self, whole) % max(1, getattr(self, part)):
                 raise ConfigError(
                     f"{whole} ({getattr(self, whole)}) must be a multiple of "
                     f"{part} ({getattr(self, part)})"
                 )
         if self.head_dim % 2:
             raise ConfigError(f"head_dim ({self.head_dim}) must be even for rotary positions")
-        for name in ("num_upper_layers", "hsa_window", "rerank_heads", "encoder_lookahead"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} ({getattr(self, name)}) must not be negative")
         if self.encoder_lookahead > self.chunk_size:
             raise ConfigError(
                 f"encoder_lookahead ({self.encoder_lookahead}) must be at most chunk_size "
@@ -139,7 +148,7 @@ class HSAConfig:
     @property
     def layers_per_group(self) -> int:
         """Sliding-window layers after each HSA layer."""
-        return self.num_upper_layers // self.num_groups
+        return self.num_upper_layers // max(1, self.num_groups)
 
     @property
     def lower_reach(self) -> int:
@@ -160,7 +169,9 @@ class HSAConfig:
         return own + (self.num_groups - 1) * self.layers_per_group * (self.window - 1)
 
     def num_chunks(self, num_tokens: int) -> int:
-        """Chunks that are finished after so many tokens."""
+        """Chunks that are finished after so many tokens; none ever without HSA layers."""
+        if not self.num_groups:
+            return 0
         return max(0, num_tokens - self.encoder_lookahead) // self.chunk_size
 
     def first_chunk(self, token: int) -> int:

@@ -28,7 +28,7 @@ def describe(config: HSAConfig) -> ModelReport:
     model = skeleton(config)
     parameters = sum(p.numel() for p in model.parameters())
     idle = sum(_idle(module) for module in model.modules() if isinstance(module, MoE))
-    values = sum(config.memory_values_per_chunk)
+    values = sum(config.memory_values_per_chunk) if config.num_groups else 0
     return ModelReport(parameters, parameters - idle, values * _BYTES_PER_VALUE / config.chunk_size)
 
 

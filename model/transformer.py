@@ -58,7 +58,8 @@ class HSATransformer(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         self.lower = LowerDecoder(config)
-        self.encoder = ChunkEncoder(config)
+        if config.num_groups:
+            self.encoder = ChunkEncoder(config)
         self.upper = UpperDecoder(config)
         if not config.tie_embeddings:
             self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
@@ -161,8 +162,10 @@ class HSATransformer(nn.Module):
         size, chunks = self.config.chunk_size, self.config.num_chunks
         lengths = tuple(n + more for n, more in zip(state.lengths, new, strict=True))
         before = tuple(chunks(n) for n in state.lengths)
-        waiting = tuple(n - size * c for n, c in zip(state.lengths, before, strict=True))
-        pending = append_rows(state.pending, hidden, waiting, new)
+        pending = state.pending
+        if self.config.num_groups:
+            waiting = tuple(n - size * c for n, c in zip(state.lengths, before, strict=True))
+            pending = append_rows(pending, hidden, waiting, new)
         finished = tuple(chunks(n) - c for n, c in zip(lengths, before, strict=True))
         memory, count = state.memory, max(finished)
         if count:

@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with public_errors():
         engines = {"model": load_engine(args.model, args.device)}
         if args.twin is not None:
-            engines["twin"] = load_engine(args.twin, args.device)
+            engines["twin"] = load_engine(args.twin, args.device, plain=True)
     engine = engines["model"]
     if any(e.tokenizer.sha256 != engine.tokenizer.sha256 for e in engines.values()):
         raise InvalidArgument("--twin has another tokenizer: bits per token cannot be compared")

@@ -47,7 +47,8 @@ def sliding_window_attention(
         return torch.empty_like(q)
     factor = q.shape[3] ** -0.5 if scale is None else scale
     run = FORMS[backend or ("sdpa" if q.is_cuda else "blocked")]
-    return run(q, k, v, window, factor, first_key)
+    # Full attention is a window of any size from there on.
+    return run(q, k, v, min(window, k.shape[1]), factor, first_key)
 
 
 def _validate(q: Tensor, k: Tensor, v: Tensor, window: int, first_key: Tensor | None) -> None:

@@ -239,12 +239,13 @@ class Trainer:
         nan = torch.tensor(float("nan"))
         targets, memory = tokens[:, 1:], output.state.memory
         text = text_loss(output.logits, targets[select], weight[select])
-        value = value_loss(self.model, memory, tokens) if stage.value_weight else text.new_zeros(())
-        config = self.recipe.model
+        config, value = self.recipe.model, text.new_zeros(())
+        if stage.value_weight and config.num_groups:
+            value = value_loss(self.model, memory, tokens)
         where = supervision(
             source, config.chunk_size, lookahead=config.encoder_lookahead, first=first
         )
-        if len(where.row) == 0:
+        if len(where.row) == 0 or not config.num_groups:
             return Losses(text, nan, nan, nan, nan, value, nan, nan, nan, nan, nan)
         bank = self._bank.first(stage.bank)
         retrieval, found = retrieval_loss(output.traces, memory, where, shares_facts, bank)

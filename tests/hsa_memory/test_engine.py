@@ -2,11 +2,15 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import hsa_memory
+from hsa_memory import InvalidArgument
 from hsa_memory.engine import Engine, load_engine
+from hsa_memory.model import HSATransformer, save_checkpoint
 
 
 @pytest.fixture
@@ -45,3 +49,14 @@ def test_a_file_of_the_same_size_and_time_is_noticed(checkpoint: Path, name: str
     after = load(checkpoint)
     assert after is not before
     assert after.fingerprint == before.fingerprint
+
+
+def test_a_model_without_memory_is_refused_where_memory_is_meant(
+    tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    like = load(tiny_checkpoint)
+    config = replace(like.config, num_groups=0, num_upper_layers=0)
+    save_checkpoint(tmp_path / "plain", HSATransformer(config), like.tokenizer)
+    with pytest.raises(InvalidArgument, match="num_groups 0"):
+        hsa_memory.open(tmp_path / "memory", model=tmp_path / "plain")
+    assert load_engine(tmp_path / "plain", "cpu", plain=True).config == config

@@ -63,6 +63,7 @@ CASES = [
     Case(97, earlier=20, window=9, kv_heads=1),
     Case(70, window=70),
     Case(70, window=200, heads=3, kv_heads=3),
+    Case(70, earlier=9, window=1 << 40),
     Case(131, earlier=1, window=130, batch=1),
     # Keys of several blocks are there, exactly as many as the first block sees, and more.
     Case(300, window=40, batch=1, dim=2),

@@ -40,6 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no-upper-windows": {"num_upper_layers": 0, "window": 4},
     "lookahead": {"encoder_lookahead": 3, "num_encoder_layers": 2},
     "lookahead-of-a-chunk": {"encoder_lookahead": 4, "hsa_window": 3, "rerank_heads": 1},
+    "no-memory": {"num_groups": 0, "num_upper_layers": 0, "window": 9},
     "recency": {"recency": True, "top_k": 5, "encoder_lookahead": 1},
 }
 

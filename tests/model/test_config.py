@@ -53,6 +53,8 @@ def test_json_gives_back_the_same_configuration(name: str) -> None:
         ({"chunk_size": -8}, "chunk_size must be positive; found -8"),
         ({"hsa_window": -1}, r"hsa_window \(-1\)"),
         ({"num_upper_layers": -2}, r"num_upper_layers \(-2\)"),
+        ({"num_groups": -1}, r"num_groups \(-1\) must not be negative"),
+        ({"num_groups": 0}, r"num_upper_layers \(2\) must be 0 if num_groups is"),
         ({"rerank_heads": -1}, r"rerank_heads \(-1\)"),
         ({"num_kv_heads": 3}, r"num_heads \(4\) must be a multiple of num_kv_heads \(3\)"),
         ({"hsa_num_kv_heads": 3}, r"hsa_num_heads \(4\) must be a multiple"),

@@ -14,8 +14,17 @@ from hsa_memory.model import ChunkKV, ChunkMemory, HSATransformer, Output, State
 from hsa_memory.model.attention import HSALayer, SlidingWindowAttention, Window
 from hsa_memory.model.layers import rotation
 
+from .conftest import VARIANTS
+
 Build = Callable[..., HSATransformer]
 EXACT = 1e-10
+WITH_MEMORY = [name for name, changes in VARIANTS.items() if changes.get("num_groups") != 0]
+
+
+@pytest.fixture(params=WITH_MEMORY)
+def model(request: pytest.FixtureRequest, build: Build) -> HSATransformer:
+    """Every variant that has a memory."""
+    return build(**VARIANTS[request.param])
 
 
 @dataclass

@@ -220,6 +220,20 @@ def test_losses_fall_on_one_batch(
     assert metrics[-1]["answer_accuracy"] > metrics[0]["answer_accuracy"]
 
 
+def test_a_plain_transformer_learns_from_the_same_recipe(
+    tmp_path: Path, data_dir: Path, out: Path
+) -> None:
+    # It has no memory to teach: only the text counts, and there is no bank to keep.
+    plain = {**CONFIG, "num_groups": 0, "num_upper_layers": 0, "window": 1 << 40}
+    stages = [stage(40, bank=64, value_weight=0.5, fusion_weight=0.5)]
+    recipe = write_recipe(tmp_path / "recipe.json", model=plain, stages=stages)
+    assert train.main(arguments(recipe, data_dir, out)) == 0
+    first, last = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert last["text"] < 0.9 * first["text"]
+    assert "retrieval" not in last
+    assert load_checkpoint(out / "checkpoint").config.num_groups == 0
+
+
 def test_history_is_learnt_through_the_lower_half_alone(
     out: Path, data_dir: Path, tokenizer: Tokenizer
 ) -> None:
