@@ -171,7 +171,12 @@ class Rerank(nn.Module):
             config.hidden_size, config.hsa_num_kv_heads * heads * size, bias=False
         )
         self.query_norm = RMSNorm(size, config.norm_eps, config.hsa_query_gain)
-        self.gain = nn.Parameter(torch.full((heads,), 1.0 / heads))
+        self.gain = nn.Parameter(torch.empty(heads))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the factors to their initial values."""
+        nn.init.constant_(self.gain, 1.0 / len(self.gain))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return rerank queries [B, T, G * M, D] of normalised `x` [B, T, h]."""
@@ -199,7 +204,12 @@ class Recency(nn.Module):
         super().__init__()
         heads = config.hsa_num_kv_heads
         self.preference = nn.Linear(config.hidden_size, heads)
-        self.gain = nn.Parameter(torch.full((heads,), 0.5))
+        self.gain = nn.Parameter(torch.empty(heads))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the factors to their initial values."""
+        nn.init.constant_(self.gain, 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return preferences [B, T, R] of normalised `x` [B, T, h]."""

@@ -55,7 +55,9 @@ def save_checkpoint(
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
-        name: tensor.detach().to("cpu", dtype or tensor.dtype).contiguous()
+        name: tensor.detach()
+        .to("cpu", (tensor.is_floating_point() and dtype) or tensor.dtype)
+        .contiguous()
         for name, tensor in model.state_dict().items()
     }
     _replace(folder / "config.json", lambda p: p.write_text(model.config.to_json() + "\n"))

@@ -21,7 +21,12 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.eps = eps
         self.gain = gain
-        self.weight = nn.Parameter(torch.full((size,), gain))
+        self.weight = nn.Parameter(torch.empty(size))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set the weight to its initial value."""
+        nn.init.constant_(self.weight, self.gain)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise `x` [..., size]."""

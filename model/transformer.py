@@ -11,7 +11,7 @@ lower outputs when the next full forward needs them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, cast
 
@@ -19,7 +19,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import HSALayer, HSAQuery, HSATrace, SlidingWindowLayer, Window
+from .attention import (
+    HSALayer,
+    HSAQuery,
+    HSATrace,
+    Recency,
+    Rerank,
+    SlidingWindowLayer,
+    Window,
+)
 from .config import HSAConfig
 from .encoder import ChunkEncoder, EncodedChunks
 from .layers import RMSNorm, rotation
@@ -63,7 +71,7 @@ class HSATransformer(nn.Module):
         self.upper = UpperDecoder(config)
         if not config.tie_embeddings:
             self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
-        self._initialize()
+        self.initialize(_draw)
 
     def forward(
         self,
@@ -232,18 +240,26 @@ class HSATransformer(nn.Module):
         return Window(by, before, tuple(tokens - n for n in new))
 
     @torch.no_grad()
-    def _initialize(self) -> None:
+    def initialize(self, draw: Callable[[Tensor, float], object]) -> None:
+        """Set every weight to its initial value.
+
+        Args:
+            draw: fills a tensor with normal values around 0 of the given standard deviation.
+        """
         config = self.config
         depth = config.num_lower_layers + config.num_upper_layers + config.num_groups
+        for module in self.modules():
+            if isinstance(module, RMSNorm | Rerank | Recency):
+                module.reset_parameters()
         for name, parameter in self.named_parameters():
             if name.endswith(("norm.weight", ".gain")):
                 continue
             if name.endswith(".bias"):
                 parameter.zero_()
             elif name.endswith(("out.weight", "down.weight")):
-                parameter.normal_(0.0, 0.02 / (2 * depth) ** 0.5)
+                draw(parameter, 0.02 / (2 * depth) ** 0.5)
             else:
-                parameter.normal_(0.0, 0.02)
+                draw(parameter, 0.02)
 
 
 class LowerDecoder(nn.Module):
@@ -330,6 +346,10 @@ class UpperDecoder(nn.Module):
             if last is not None:
                 x, window = last.last(x, window)
         return found
+
+
+def _draw(parameter: Tensor, deviation: float) -> None:
+    parameter.normal_(0.0, deviation)
 
 
 def _new_lengths(tokens: Tensor, state: State, lengths: Sequence[int] | None) -> tuple[int, ...]:

@@ -126,6 +126,28 @@ def perplexity(figures: dict[str, Any], folder: Path) -> list[Path]:
     return [_save(figure, folder / "memory_perplexity.svg")]
 
 
+def ablations(figures: dict[str, Any], folder: Path) -> list[Path]:
+    """Draw exact answers of each variant: the mean, and a dot for each seed."""
+    means = figures["means"]
+    tasks = list(next(iter(means.values())))
+    figure, axes = plt.subplots(
+        1, len(tasks), figsize=(2.6 * len(tasks) + 1.5, 0.35 * len(means) + 1.4), sharey=True
+    )
+    names = list(means)[::-1]
+    for axis, task in zip(axes, tasks, strict=True):
+        axis.barh(names, [means[name][task] for name in names], color="#9ecae1")
+        for run in figures["runs"]:
+            axis.plot(run["exact"][task], run["variant"], "k.", markersize=4)
+        axis.set(xlim=(0, 1.02), xlabel="share exact")
+        axis.set_title(NAMES.get(task, task), fontsize=9)
+    figure.suptitle(
+        f"Trained on {figures['tokens']:,} tokens without one part each; "
+        f"one fact in {short(figures['length'])} tokens",
+        fontsize=10,
+    )
+    return [_save(figure, folder / "memory_ablations.svg")]
+
+
 def _with_interval(
     axis: Any, across: list[int], found: list[dict[str, Any]], key: str, name: str
 ) -> None:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from .sharding import as_shard, map_whole, whole
 
 
 class MasterOptimizer:
     """Keeps a float32 master of each parameter; the model itself may be bfloat16.
 
     Matrices inside the layers go to Muon, embeddings, norms and vectors to AdamW. Both use the same
-    learning rate (Muon's update is scaled to AdamW's RMS).
+    learning rate (Muon's update is scaled to AdamW's RMS). The parameters of a sharded model are
+    float32 and their own masters.
     """
 
     def __init__(self, model: nn.Module, *, weight_decay: float = 0.01) -> None:
         named = list(model.named_parameters())
         self._names = [name for name, _ in named]
         self._parameters = [p for _, p in named]
-        self._masters = [p.detach().float().clone() for p in self._parameters]
+        self._masters = [_master(p) for p in self._parameters]
         matrices = [m for n, m in zip(self._names, self._masters, strict=True) if _is_matrix(n, m)]
         chosen = {id(m) for m in matrices}
         others = [m for m in self._masters if id(m) not in chosen]
@@ -30,25 +35,30 @@ class MasterOptimizer:
     @torch.no_grad()
     def step(self, learning_rate: float, *, clip: float = 1.0) -> float:
         """Clip, update the masters, copy them into the model; returns the gradient norm."""
-        for parameter, master in zip(self._parameters, self._masters, strict=True):
+        copied = [pair for pair in self._pairs() if pair[0] is not pair[1]]
+        for parameter, master in copied:
             master.grad = None if parameter.grad is None else parameter.grad.float()
             parameter.grad = None
-        average([m.grad for m in self._masters if m.grad is not None])
-        norm = torch.nn.utils.clip_grad_norm_(self._masters, clip)
+        # Gradients of shards are means over all processes already.
+        average([master.grad for _, master in copied if master.grad is not None])
+        norm = whole(torch.nn.utils.clip_grad_norm_(self._masters, clip))
         for optimizer in (self._muon, self._adam):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate
             optimizer.step()
+        for master in self._masters:
+            master.grad = None
         self._publish()
         return float(norm)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return masters and optimizer state as named tensors, to be stored."""
+        """Return masters and optimizer state as named tensors, whole, to be stored; of a sharded
+        model, every process must ask at once."""
         stored = {}
         for name, master in zip(self._names, self._masters, strict=True):
-            stored[f"{name}:master"] = master
+            stored[f"{name}:master"] = whole(master.detach())
             for key, value in self._state(master).items():
-                stored[f"{name}:{key}"] = torch.as_tensor(value)
+                stored[f"{name}:{key}"] = whole(torch.as_tensor(value))
         return stored
 
     @torch.no_grad()
@@ -56,10 +66,11 @@ class MasterOptimizer:
         """Take over what `tensors` returned; a missing or unknown name raises `KeyError`."""
         left = dict(stored)
         for name, master in zip(self._names, self._masters, strict=True):
-            master.copy_(left.pop(f"{name}:master"))
+            master.copy_(as_shard(left.pop(f"{name}:master"), master))
             prefix = f"{name}:"
             keys = [key for key in left if key.startswith(prefix)]
-            self._state(master).update({key[len(prefix) :]: left.pop(key) for key in keys})
+            state = {key[len(prefix) :]: as_shard(left.pop(key), master) for key in keys}
+            self._state(master).update(state)
         if left:
             raise KeyError(f"unknown tensors in the training state: {sorted(left)[:5]}")
         self._publish()
@@ -69,10 +80,13 @@ class MasterOptimizer:
         state: dict[str, Tensor] = (self._muon if is_muon else self._adam).state[master]
         return state
 
+    def _pairs(self) -> Iterable[tuple[Tensor, Tensor]]:
+        return zip(self._parameters, self._masters, strict=True)
+
     def _publish(self) -> None:
-        pairs: Iterable[tuple[Tensor, Tensor]] = zip(self._parameters, self._masters, strict=True)
-        for parameter, master in pairs:
-            parameter.copy_(master)
+        for parameter, master in self._pairs():
+            if parameter is not master:
+                parameter.copy_(master)
 
 
 class Muon(torch.optim.Optimizer):
@@ -93,10 +107,7 @@ class Muon(torch.optim.Optimizer):
         """Update every matrix; with several processes each orthogonalises its share of them."""
         for group in self.param_groups:
             updates = [self._direction(p, group["momentum"]) for p in group["params"]]
-            for index, update in enumerate(updates):
-                is_ours = index % _world() == _rank()
-                update.copy_(orthogonalize(update)) if is_ours else update.zero_()
-            average(updates, total=True)
+            updates = _orthogonalized(updates)
             for matrix, update in zip(group["params"], updates, strict=True):
                 # The scale gives the update the RMS that AdamW's has.
                 scale = 0.2 * max(matrix.shape) ** 0.5
@@ -111,9 +122,23 @@ class Muon(torch.optim.Optimizer):
         return grad.lerp(mean, momentum)
 
 
+def _orthogonalized(updates: list[Tensor]) -> list[Tensor]:
+    if updates and isinstance(updates[0], DTensor):
+        return list(map_whole(cast("list[DTensor]", updates), orthogonalize))
+    for index, update in enumerate(updates):
+        is_ours = index % _world() == _rank()
+        update.copy_(orthogonalize(update)) if is_ours else update.zero_()
+    average(updates, total=True)
+    return updates
+
+
+def _master(parameter: Tensor) -> Tensor:
+    return parameter if isinstance(parameter, DTensor) else parameter.detach().float().clone()
+
+
 def average(tensors: list[Tensor], *, total: bool = False) -> None:
     """Replace tensors by their mean (or sum) over all processes; alone: do nothing."""
-    if _world() == 1:
+    if _world() == 1 or not tensors:
         return
     flat = torch.cat([t.flatten() for t in tensors])
     dist.all_reduce(flat)

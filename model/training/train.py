@@ -27,6 +27,7 @@ from ..checkpoint import fast_dtype, load_checkpoint, save_checkpoint
 from ..config import HSAConfig
 from ..errors import ConfigError
 from ..layers import MoE
+from ..skeleton import skeleton
 from ..tokenizer import Tokenizer
 from ..transformer import HSATransformer, Output
 from .corpora import build_token_cache, texts_for_tokenizer
@@ -45,6 +46,7 @@ from .losses import (
 from .mixture import Mixture, open_passages
 from .optimizer import MasterOptimizer, average
 from .recipe import Recipe, Stage, load_recipe
+from .sharding import sharded_model
 
 # Rows of these tasks state facts in everyday words, so two rows may state the same one.
 FACT_TASKS = ("dialogue", "changed", *DIALOGUES, "qa", "chat_qa", "history")
@@ -61,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="CPU threads; default all, shared out")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--dtype", default="auto", choices=["auto", "bfloat16", "float32"])
+    parser.add_argument(
+        "--shard",
+        action="store_true",
+        help="share the model out among torchrun's processes (FSDP2)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -74,7 +81,9 @@ def main(args: argparse.Namespace) -> int:
         dist.init_process_group("nccl" if args.device.startswith("cuda") else "gloo")
     initial = _initial(args.init, recipe, out) if args.init else None
     tokenizer = _tokenizer(out, Path(args.data), recipe)
-    trainer = Trainer(recipe, tokenizer, Path(args.data), out, args.device, args.dtype, initial)
+    trainer = Trainer(
+        recipe, tokenizer, Path(args.data), out, args.device, args.dtype, initial, shard=args.shard
+    )
     trainer.resume()
     finished = trainer.run(args.save_minutes * 60)
     if workers > 1:
@@ -123,6 +132,8 @@ class Trainer:
         device: str = "cpu",
         dtype: str = "auto",
         initial: dict[str, Tensor] | None = None,
+        *,
+        shard: bool = False,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.tokenizer, self.out = recipe, tokenizer, out
@@ -135,12 +146,14 @@ class Trainer:
                     f"stage {number} has batches of {stage.batch}: not a multiple of the "
                     f"{self.workers} processes; start fewer, or change the batch"
                 )
-        model = HSATransformer(recipe.model)
-        if initial is not None:
-            model.load_state_dict(initial)
-        self.model = model.to(
-            self.device, fast_dtype(device) if dtype == "auto" else getattr(torch, dtype)
-        )
+        number_format = fast_dtype(device) if dtype == "auto" else getattr(torch, dtype)
+        if shard:
+            self.model = sharded_model(recipe.model, self.device, number_format, initial)
+        else:
+            model = HSATransformer(recipe.model)
+            if initial is not None:
+                model.load_state_dict(initial)
+            self.model = model.to(self.device, number_format)
         self.optimizer = MasterOptimizer(self.model, weight_decay=recipe.weight_decay)
         self.step = 0
         self.tokens = 0
@@ -222,14 +235,15 @@ class Trainer:
         mixtures = [module for module in self.model.modules() if isinstance(module, MoE)]
         if mixtures:
             average([mixture.load for mixture in mixtures], total=True)
-        for mixture in mixtures:
-            mixture.update_bias()
+        loads = [mixture.update_bias() for mixture in mixtures]
+        uneven = [float(load.max() * len(load) / load.sum()) for load in loads]
         self._remember(output, unique, shares_facts, stage)
         self.step += 1
         self.tokens += weight.numel() * self.workers
         return {
             **{name: float(value.detach()) for name, value in losses._asdict().items()},
             "norm": norm,
+            "expert_load": sum(uneven) / len(uneven) if uneven else math.nan,
         }
 
     def _losses(
@@ -326,6 +340,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write model, optimiser and position; the previous checkpoint goes once it is there."""
+        stored = self.optimizer.tensors()
         if self.rank:
             return
         staged, final, old = (
@@ -333,8 +348,13 @@ class Trainer:
         )
         shutil.rmtree(staged, ignore_errors=True)
         # The masters keep every bit; what is shipped and evaluated is rounded to bfloat16.
-        save_checkpoint(staged, self.model, self.tokenizer, dtype=torch.bfloat16)
-        tensors = {name: t.contiguous() for name, t in self.optimizer.tensors().items()}
+        masters = {
+            name: stored.get(f"{name}:master", t) for name, t in self.model.state_dict().items()
+        }
+        model = skeleton(self.recipe.model)
+        model.load_state_dict(masters, assign=True)
+        save_checkpoint(staged, model, self.tokenizer, dtype=torch.bfloat16)
+        tensors = {name: t.contiguous() for name, t in stored.items()}
         tensors |= {f"bank.{name}": x.contiguous() for name, x in self._bank._asdict().items()}
         tensors |= dict(self.model.named_buffers())
         save_file(tensors, staged / "training.safetensors")

@@ -82,6 +82,15 @@ def test_weights_take_the_dtype_asked_for(folder: Path, dtype: torch.dtype) -> N
     found.train()(torch.randint(8, 310, (1, 9)))
 
 
+def test_counters_stay_integers_in_a_file_of_bfloat16(
+    tmp_path: Path, model: HSATransformer, text_tokenizer: Tokenizer
+) -> None:
+    save_checkpoint(tmp_path / "short", model, text_tokenizer, dtype=torch.bfloat16)
+    found = load_checkpoint(tmp_path / "short").model
+    assert {b.dtype for n, b in found.named_buffers() if n.endswith("balance")} == {torch.int64}
+    assert found.lower.layers[1].mlp.balance.tolist() == [1001, -3, 0]
+
+
 def test_the_default_dtype_is_one_the_machine_multiplies(folder: Path) -> None:
     (dtype,) = {p.dtype for p in load_checkpoint(folder).model.parameters()}
     assert dtype in (torch.float32, torch.bfloat16)
