@@ -58,6 +58,7 @@ QUICK_MODEL = {
     **{"vocab_size": 700, "hidden_size": 32, "intermediate_size": 48, "num_heads": 1},
     **{"head_dim": 16, "hsa_num_heads": 1, "retrieval_dim": 16, "chunk_size": 16},
 }
+EXPERTS = {"num_experts": 8, "experts_per_token": 2, "expert_size": 128}
 Recipe = dict[str, Any]
 
 
@@ -123,6 +124,11 @@ VARIANTS: dict[str, tuple[str, Callable[[Recipe], None]]] = {
     "pointer": ("pointer and value not taught", _all(pointer_weight=0.0, value_weight=0.0)),
     "bank": ("no distractors from earlier batches", _all(bank=0)),
     "rerank": ("landmarks alone, no reranking", _model(rerank_heads=0)),
+    "experts": ("8 experts, 2 for each token, balanced", _model(moe=EXPERTS)),
+    "experts-free": (
+        "the same experts, not balanced",
+        _model(moe={**EXPERTS, "bias_update_rate": 0.0}),
+    ),
     "window-256": ("windows of 256 tokens, not 64", _model(window=256)),
     "window-512": ("windows of 512 tokens, not 64", _model(window=512)),
 }
@@ -194,7 +200,7 @@ def _one(args: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
         train = [sys.executable, *start, "--no-python", *train, "--threads", "1"]
     subprocess.run(train, check=True)
     shared.write_bytes(own.read_bytes())
-    figures = {"exact": _ask(args, folder / "checkpoint")}
+    figures = {"exact": _ask(args, folder / "checkpoint"), "expert_load": _expert_load(folder)}
     write({"wanted": wanted, **figures}, report)
     return figures
 
@@ -211,6 +217,15 @@ def _ask(args: argparse.Namespace, checkpoint: Path) -> dict[str, float]:
             engine, settings, fill=fill, ways=["alone"], name=checkpoint.parent.name, bar=bar
         )
     return {task: found["tasks"]["alone"][task]["exact"]["share"] for task in TASKS}
+
+
+def _expert_load(folder: Path) -> float | None:
+    """The load of the busiest expert over the mean, over the last third of the training."""
+    log = folder / "log.jsonl"
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    loads = [json.loads(line).get("expert_load") for line in lines]
+    last = loads[-(len(loads) // 3) :]
+    return statistics.fmean(last) if last and last[0] is not None else None
 
 
 def _means(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -237,6 +252,10 @@ def show(figures: dict[str, Any]) -> None:
             cells.append(f"{100 * means[task]:.0f} ({seeds})")
         table.add_row(VARIANTS[name][0], *cells)
     console().print(table)
+    for row in figures["runs"]:
+        if row["expert_load"] is not None:
+            name, seed = VARIANTS[row["variant"]][0], row["seed"]
+            console().print(f"{name}, seed {seed}: busiest expert {row['expert_load']:.2f} of mean")
 
 
 if __name__ == "__main__":
