@@ -141,7 +141,7 @@ def ablations(figures: dict[str, Any], folder: Path) -> list[Path]:
         axis.set(xlim=(0, 1.02), xlabel="share exact")
         axis.set_title(NAMES.get(task, task), fontsize=9)
     figure.suptitle(
-        f"Trained on {figures['tokens']:,} tokens without one part each; "
+        f"Trained on {figures['tokens']:,} tokens, different in one thing each; "
         f"one fact in {short(figures['length'])} tokens",
         fontsize=10,
     )

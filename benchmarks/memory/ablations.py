@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import statistics
 import subprocess
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from _histories import measure
-from _shared import options, plotter, results_folder, write
+from _shared import options, plotter, results_folder, tokens, write
 from rich.table import Table
 
 from hsa_memory import evaluation
@@ -143,7 +144,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     found.add_argument("--seeds", type=int, default=2, help="trainings of each (default: 2)")
     found.add_argument("--tokens", type=int, default=4_500_000, help="of each (default: 4.5M)")
     found.add_argument("--processes", type=int, default=1, help="of each training (torchrun)")
-    found.add_argument("--length", type=int, default=16_384, help="of the histories asked about")
+    found.add_argument("--length", type=tokens, default=16_384, help="of the histories asked about")
     found.add_argument("--questions", type=int, default=100, help="per task")
     args = found.parse_args(argv)
     if args.quick:
@@ -178,22 +179,31 @@ def recipe_of(name: str, args: argparse.Namespace, seed: int) -> Recipe:
 
 def _one(args: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
     """Train one variant and ask it, unless both were done before."""
-    folder = args.runs / f"{name}-{seed}"
+    recipe = json.dumps(recipe_of(name, args, seed), indent=1)
+    # Another recipe is another training: it must not go on from this one's checkpoint.
+    mark = hashlib.sha256(recipe.encode()).hexdigest()[:8]
+    folder = args.runs / f"{name}-{seed}-{mark}"
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = {"recipe": recipe_of(name, args, seed), "length": args.length, "of": args.questions}
+    wanted = {"length": args.length, "questions": args.questions, "text": list(map(str, args.text))}
     report = folder / "report.json"
     if report.is_file():
         known: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         if known.pop("wanted") == wanted:
             return known
-    recipe = folder / "recipe.json"
-    recipe.write_text(json.dumps(wanted["recipe"], indent=1), encoding="utf-8")
+    (folder / "recipe.json").write_text(recipe, encoding="utf-8")
     # One vocabulary for all, so that they differ in one thing.
     shared, own = args.runs / "tokenizer.json", folder / "tokenizer.json"
-    if shared.is_file():
+    if shared.is_file() and not own.is_file():
         own.write_bytes(shared.read_bytes())
     command = Path(sys.executable).with_name("hsa-memory")
-    train = [str(command), "train", "--config", str(recipe), "--data", str(args.data)]
+    train = [
+        str(command),
+        "train",
+        "--config",
+        str(folder / "recipe.json"),
+        "--data",
+        str(args.data),
+    ]
     train += ["--out", str(folder)]
     if args.processes > 1:
         start = ["-m", "torch.distributed.run", "--nproc-per-node", str(args.processes)]

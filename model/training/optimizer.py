@@ -52,13 +52,14 @@ class MasterOptimizer:
         return float(norm)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return masters and optimizer state as named tensors, whole, to be stored; of a sharded
-        model, every process must ask at once."""
+        """Return masters and optimizer state as named tensors, whole, to be stored. Of a sharded
+        model, every process must ask at once, and the first alone gets what was shared out."""
         stored = {}
         for name, master in zip(self._names, self._masters, strict=True):
-            stored[f"{name}:master"] = whole(master.detach())
-            for key, value in self._state(master).items():
-                stored[f"{name}:{key}"] = whole(torch.as_tensor(value))
+            for key, value in {"master": master.detach(), **self._state(master)}.items():
+                tensor = whole(torch.as_tensor(value))
+                if not isinstance(value, DTensor) or _rank() == 0:
+                    stored[f"{name}:{key}"] = tensor
         return stored
 
     @torch.no_grad()

@@ -1,8 +1,10 @@
 """Models too large for every process to hold: parameters shared out among processes (FSDP2).
 
-Each layer is gathered when it runs and given up after it. Parameters are float32 and so their own
-masters; layers compute in the number format of the training. What is stored is whole, so a run can
-go on with another number of processes, or unsharded.
+Sliding-window layers and the encoder are gathered when they run and given up after it; HSA layers,
+embedding and output are kept from the forward to the backward pass, because losses use their
+weights in between. Parameters are float32 and so their own masters; layers compute in the number
+format of the training. What is stored is whole, so a run can go on with another number of
+processes, or unsharded.
 """
 
 from __future__ import annotations
@@ -34,14 +36,14 @@ def sharded_model(
     dtype: torch.dtype,
     initial: dict[str, Tensor] | None = None,
 ) -> HSATransformer:
-    """Return a model of which each process holds a part; at no time is it whole anywhere.
+    """Return a model of which each process holds a part; at no time is it whole on a device.
 
     Args:
         config: its dimensions.
         device: where the parts go.
         dtype: what the layers compute in.
-        initial: weights by name, on every process; default: drawn at random, the same from the same
-            seed however many processes there are.
+        initial: weights and buffers by name, on every process; default: drawn at random, the same
+            from the same seed for any number of processes that share the model.
 
     Raises:
         ConfigError: there is only one process.
@@ -54,7 +56,7 @@ def sharded_model(
     policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
     model = skeleton(config)
     upper = model.upper
-    groups = [*model.lower.layers, *(layer for each in upper.windows for layer in _list(each))]
+    groups = [*model.lower.layers, *(layer for group in upper.windows for layer in _layers(group))]
     if config.num_groups:
         groups.append(model.encoder)
     for layer in groups:
@@ -67,22 +69,25 @@ def sharded_model(
     model.to_empty(device=device)
     for buffer in model.buffers():
         buffer.zero_()
-    model.initialize(_draw)
-    for name, parameter in model.named_parameters() if initial is not None else ():
-        parameter.data.copy_(as_shard(cast("dict[str, Tensor]", initial)[name], parameter.data))
+    model.initialize(_draw_whole)
+    for name, tensor in model.state_dict().items() if initial is not None else ():
+        tensor.copy_(as_shard(cast("dict[str, Tensor]", initial)[name], tensor))
     return model
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """Return a tensor whole and on the CPU; of a shard, every process must ask at once."""
+    """Return what a tensor is a shard of, on the CPU, every process asking at once; or itself."""
     return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
 
 
 def as_shard(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return what `like` is of a whole tensor that every process has: its shard, or all of it."""
-    if not isinstance(like, DTensor) or tensor.shape != like.shape:
+    """Return what `like` is of a whole tensor that every process has, its shard or all of it, where
+    `like` is; a tensor of another shape as it is."""
+    if tensor.shape != like.shape:
         return tensor
     moved = tensor.to(like.device, like.dtype)
+    if not isinstance(like, DTensor):
+        return moved
     return distribute_tensor(moved, like.device_mesh, like.placements, src_data_rank=None)
 
 
@@ -103,11 +108,11 @@ def map_whole(matrices: list[DTensor], function: Callable[[Tensor], Tensor]) -> 
     return found
 
 
-def _list(layers: nn.Module) -> nn.ModuleList:
-    return cast(nn.ModuleList, layers)
+def _layers(group: nn.Module) -> nn.ModuleList:
+    return cast(nn.ModuleList, group)
 
 
-def _draw(parameter: Tensor, deviation: float) -> None:
+def _draw_whole(parameter: Tensor, deviation: float) -> None:
     """Fill with normal values, drawn whole: the same for any number of processes."""
     drawn = torch.empty(parameter.shape).normal_(0.0, deviation)
     parameter.copy_(as_shard(drawn, parameter))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import shutil
 import signal
 import time
@@ -14,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from rich.console import Console
@@ -23,14 +21,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..attention import HSALayer
-from ..checkpoint import fast_dtype, load_checkpoint, save_checkpoint
+from ..checkpoint import fast_dtype, save_checkpoint
 from ..config import HSAConfig
 from ..errors import ConfigError
 from ..layers import MoE
 from ..skeleton import skeleton
 from ..tokenizer import Tokenizer
 from ..transformer import HSATransformer, Output
-from .corpora import build_token_cache, texts_for_tokenizer
+from .corpora import build_token_cache
 from .dialogue_tasks import DIALOGUES
 from .losses import (
     Bank,
@@ -47,6 +45,7 @@ from .mixture import Mixture, open_passages
 from .optimizer import MasterOptimizer, average
 from .recipe import Recipe, Stage, load_recipe
 from .sharding import sharded_model
+from .starting import first_alone, initial_weights, join, run_tokenizer
 
 # Rows of these tasks state facts in everyday words, so two rows may state the same one.
 FACT_TASKS = ("dialogue", "changed", *DIALOGUES, "qa", "chat_qa", "history")
@@ -75,49 +74,23 @@ def main(args: argparse.Namespace) -> int:
     recipe = load_recipe(args.config)
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    workers = int(os.environ.get("WORLD_SIZE", "1"))
-    torch.set_num_threads(args.threads or max(1, (os.cpu_count() or 1) // workers))
-    if workers > 1:
-        dist.init_process_group("nccl" if args.device.startswith("cuda") else "gloo")
-    initial = _initial(args.init, recipe, out) if args.init else None
-    tokenizer = _tokenizer(out, Path(args.data), recipe)
+    device = join(args.device, args.threads, shard=args.shard)
+    initial = initial_weights(args.init, recipe, out) if args.init else None
+    tokenizer = first_alone(lambda: run_tokenizer(out, Path(args.data), recipe))
     trainer = Trainer(
-        recipe, tokenizer, Path(args.data), out, args.device, args.dtype, initial, shard=args.shard
+        recipe, tokenizer, Path(args.data), out, device, args.dtype, initial, shard=args.shard
     )
     trainer.resume()
     finished = trainer.run(args.save_minutes * 60)
-    if workers > 1:
+    if dist.is_initialized():
+        # The first process writes the checkpoint, the others wait for it.
+        dist.barrier()
         dist.destroy_process_group()
     Console(stderr=True).print(
         f"checkpoint of step {trainer.step} in {out}/checkpoint"
         + ("" if finished else "; the same command goes on from there")
     )
     return 0 if finished else 130
-
-
-def _initial(folder: str, recipe: Recipe, out: Path) -> dict[str, Tensor]:
-    """Return the weights of a checkpoint of the recipe's model and take over its tokenizer."""
-    checkpoint = load_checkpoint(folder, dtype=torch.float32)
-    if checkpoint.config != recipe.model:
-        raise ConfigError(f"{folder} is a checkpoint of another configuration than the recipe's")
-    if not (out / "tokenizer.json").exists():
-        checkpoint.tokenizer.save(out / "tokenizer.json")
-    return checkpoint.model.state_dict()
-
-
-def _tokenizer(out: Path, data: Path, recipe: Recipe) -> Tokenizer:
-    path = out / "tokenizer.json"
-    if not path.exists():
-        rng = np.random.default_rng(recipe.seed)
-        texts = texts_for_tokenizer(data, recipe.tokenizer_bytes, rng, recipe.exclude)
-        Tokenizer.train(texts, vocab_size=recipe.model.vocab_size).save(path)
-    tokenizer = Tokenizer.load(path)
-    if tokenizer.vocab_size != recipe.model.vocab_size:
-        raise ConfigError(
-            f"{path} has {tokenizer.vocab_size} entries, the recipe's model has vocab_size "
-            f"{recipe.model.vocab_size}; use that size, or more text to learn the vocabulary from"
-        )
-    return tokenizer
 
 
 class Trainer:
@@ -158,9 +131,11 @@ class Trainer:
         self.step = 0
         self.tokens = 0
         self._bank = Bank.empty(recipe.model)
-        self._corpora = build_token_cache(
-            data, out / "tokens", tokenizer, max_tokens=recipe.tokens_per_source,
-            exclude=recipe.exclude,
+        self._corpora = first_alone(
+            lambda: build_token_cache(
+                data, out / "tokens", tokenizer, max_tokens=recipe.tokens_per_source,
+                exclude=recipe.exclude,
+            )
         )  # fmt: skip
         self._passages = open_passages(data)
 
@@ -199,7 +174,8 @@ class Trainer:
                     seconds, started = time.monotonic() - started, time.monotonic()
                     show(self._log(sums, seconds))
                     sums = {}
-                if time.monotonic() - saved > save_seconds:
+                # Each has a clock of its own, but all save at the same step.
+                if self._any(self.rank == 0 and time.monotonic() - saved > save_seconds):
                     self.save()
                     saved = time.monotonic()
             batch.cancel()
@@ -386,10 +362,15 @@ class Trainer:
 
     def _stopped(self) -> bool:
         """Whether any process was interrupted: all must leave the loop at the same step."""
-        anyone = torch.tensor([float(self._interrupted)], device=self.device)
-        average([anyone], total=True)
+        anyone = self._any(self._interrupted)
         # An interrupt of this very moment stays set, and is heard at the next step.
-        self._interrupted |= bool(anyone)
+        self._interrupted |= anyone
+        return anyone
+
+    def _any(self, here: bool) -> bool:
+        """Whether it is so in any process; all ask at the same step."""
+        anyone = torch.tensor([float(here)], device=self.device)
+        average([anyone], total=True)
         return bool(anyone)
 
     def _interrupt(self, *_: object) -> None:
