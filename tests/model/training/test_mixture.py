@@ -96,13 +96,15 @@ def test_a_history_is_asked_about_at_its_end_only(corpora, tokenizer, passages):
     data = mixture(
         corpora, tokenizer, passages, shares={"history": 1.0}, length=4096, questions=1024
     )
+    sources = []
     for index in range(6):
         sample = data.sample(index)
         known = np.flatnonzero(sample.source >= 0)
         assert (known >= 4096 - 1024).all()
-        # What was told among the questions is little.
-        assert (sample.source[known] < 4096 - 1024).mean() > 0.5
         assert 0.01 < sample.unique.mean() < 0.9
+        sources.append(sample.source[known])
+    # What was told among the questions is little.
+    assert (np.concatenate(sources) < 4096 - 1024).mean() > 0.7
 
 
 def test_only_made_up_names_are_told_once(corpora, tokenizer, passages):
@@ -118,8 +120,9 @@ def test_a_history_tells_more_than_it_is_asked_about(corpora, tokenizer, passage
     data = mixture(
         corpora, tokenizer, passages, shares={"history": 1.0}, length=4096, questions=128
     )
-    # A few questions fill their part; statements go on to fill up to three fifths of the history.
-    told = [1 - data.sample(index).unique[: 4096 - 128].mean() for index in range(8)]
+    # A few questions fill their part; statements go on to fill up to three fifths of the history,
+    # those that tell variables and magic numbers not counted here.
+    told = [1 - data.sample(index).unique[: 4096 - 128].mean() for index in range(24)]
     assert max(told) > 0.3
     assert len({round(share, 2) for share in told}) > 4
 
