@@ -9,7 +9,6 @@ good the bundled weights are: those were trained far longer.
 from __future__ import annotations
 
 import argparse
-import copy
 import hashlib
 import json
 import statistics
@@ -172,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def recipe_of(name: str, args: argparse.Namespace, seed: int) -> Recipe:
     """Return the recipe of a variant as plain data."""
-    recipe = copy.deepcopy(base(args.tokens, seed, args.quick))
+    recipe = base(args.tokens, seed, args.quick)
     VARIANTS[name][1](recipe)
     return recipe
 
@@ -195,16 +194,8 @@ def _one(args: argparse.Namespace, name: str, seed: int) -> dict[str, Any]:
     shared, own = args.runs / "tokenizer.json", folder / "tokenizer.json"
     if shared.is_file() and not own.is_file():
         own.write_bytes(shared.read_bytes())
-    command = Path(sys.executable).with_name("hsa-memory")
-    train = [
-        str(command),
-        "train",
-        "--config",
-        str(folder / "recipe.json"),
-        "--data",
-        str(args.data),
-    ]
-    train += ["--out", str(folder)]
+    train = [str(Path(sys.executable).with_name("hsa-memory")), "train", "--data", str(args.data)]
+    train += ["--config", str(folder / "recipe.json"), "--out", str(folder)]
     if args.processes > 1:
         start = ["-m", "torch.distributed.run", "--nproc-per-node", str(args.processes)]
         train = [sys.executable, *start, "--no-python", *train, "--threads", "1"]
