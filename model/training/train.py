@@ -75,7 +75,9 @@ def main(args: argparse.Namespace) -> int:
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     device = join(args.device, args.threads, shard=args.shard)
-    initial = initial_weights(args.init, recipe, out) if args.init else None
+    initial = None
+    if args.init:
+        initial = first_alone(lambda: initial_weights(args.init, recipe, out))
     tokenizer = first_alone(lambda: run_tokenizer(out, Path(args.data), recipe))
     trainer = Trainer(
         recipe, tokenizer, Path(args.data), out, device, args.dtype, initial, shard=args.shard
